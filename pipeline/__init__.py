@@ -1,0 +1,1 @@
+"""Two-way work-order sync as a dataflow of composable async streams."""

@@ -1,0 +1,1 @@
+"""The customers' systems: one module each, beside the transports they use."""

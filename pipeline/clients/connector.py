@@ -1,0 +1,74 @@
+"""What a client is to the rest of the house: its two ends and its layouts, behind one small interface."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.translation.layout import Layout
+
+__all__ = ["ClientSettings", "Connector", "InboundAfter", "Outgoing"]
+
+InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
+
+
+class ClientSettings(Struct, frozen=True, kw_only=True):
+    """What a client is made from."""
+
+    name: str
+    inbound_dir: Path
+    outbound_dir: Path
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    layout: str = "status_order"
+    """Name of the layout of orders born in TracOS."""
+    after: InboundAfter = "keep"
+
+
+class Outgoing(Struct, frozen=True):
+    """One order ready for the client: under the client's id as text, in the client's bytes."""
+
+    id: str
+    body: bytes
+
+
+class Connector(ABC):
+    """One customer's system: its two ends, and the pure functions between its bytes and canonical records."""
+
+    name: str
+    layouts: Mapping[str, Layout[Any]]
+    """By name, all that it accepts."""
+    default_layout: str
+    """The layout of orders born in TracOS."""
+    timezone: ZoneInfo
+
+    @abstractmethod
+    def source(self) -> Source[bytes]:
+        """The end that orders come from: one record's original bytes per item."""
+
+    @abstractmethod
+    def sink(self) -> BatchSink[Outgoing]:
+        """The end that orders go to."""
+
+    @abstractmethod
+    def parse(self, raw: bytes) -> Any:
+        """Original bytes -> plain data; raises Rejected with the position of what is malformed."""
+
+    @abstractmethod
+    def validate(self, data: Any) -> Any:
+        """Plain data -> a checked record of one of the layouts; raises Rejected with all reasons."""
+
+    @abstractmethod
+    def to_record(self, checked: Any) -> Record:
+        """A checked record -> canonical."""
+
+    @abstractmethod
+    def from_record(self, record: Record) -> Outgoing:
+        """Canonical -> the client's bytes, in the layout ``record.layout``; raises Rejected for what it cannot say."""
+
+    @abstractmethod
+    def identify(self, raw: bytes) -> ExternalId | None:
+        """The order's id, where one can be read in ``raw`` (however broken the rest is); never raises."""

@@ -1,0 +1,97 @@
+"""The ends that a chain can have: Source, Sink, BatchSink and DeadLetters, each a Resource."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Unreadable
+
+__all__ = ["BatchSink", "DeadLetters", "Resource", "Sink", "Source"]
+
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Resource:
+    """Something to open before use and to close after it, however the use ends.
+
+    Several stages may enter one resource: it is opened by the first and closed by the last.
+    """
+
+    _users = 0
+
+    async def open(self) -> None:
+        """Make it ready; raises Fatal when that cannot be done. Override where there is something to open."""
+
+    async def close(self) -> None:
+        """Give back what ``open`` took. Override where there is something to close."""
+
+    async def __aenter__(self) -> Self:
+        if self._users == 0:
+            await self.open()
+        self._users += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        if self._users == 0:
+            await self.close()
+
+
+class Source(Resource, ABC, Generic[T_co]):
+    """Where items come from; it is told what became of each."""
+
+    @abstractmethod
+    def read(self) -> AsyncIterator[Sequence[Envelope[T_co] | Unreadable]]:
+        """Yield the items in order, in groups of a few hundred (never all at once): each group becomes a Batch.
+
+        What cannot be read is yielded as Unreadable; only Fatal is raised.
+        """
+
+    async def ack(self, locators: Sequence[str]) -> None:
+        """These are done: delivered, or skipped on purpose."""
+
+    async def nack(self, letters: Sequence[DeadLetter]) -> None:
+        """These are dead, and safe in the dead-letter folder."""
+
+
+class Sink(Resource, ABC, Generic[T_contra]):
+    """Where items go, one at a time."""
+
+    task_limit: ClassVar[int] = 1
+    """How many ``write`` calls may be under way at once; 1 keeps their order."""
+
+    @abstractmethod
+    async def write(self, payload: T_contra) -> None:
+        """Deliver one item, durably; an exception means: this item failed."""
+
+
+class BatchSink(Resource, ABC, Generic[T_contra]):
+    """Where items go, a batch at a time."""
+
+    @abstractmethod
+    async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> Sequence[Outcome | Exception]:
+        """Deliver a batch, durably, and say by position what became of each item.
+
+        An Exception in an item's place makes a dead letter of it (Deferred: leaves it for the next run). A raised
+        Fatal stops the run; any other raised exception is the failure of every item of the batch.
+        """
+
+
+class DeadLetters(Resource, ABC):
+    """Where failed items are put aside for a person to look at."""
+
+    @abstractmethod
+    async def held(self, items: Sequence[Envelope[Any]]) -> set[str]:
+        """The locators of those items whose letter is open and whose bytes and stamp have not changed since."""
+
+    @abstractmethod
+    async def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Put the letters aside; they are durable when this returns. Raises Fatal when that cannot be done."""
+
+    @abstractmethod
+    async def resolve(self, delivered: Sequence[Envelope[Any]]) -> None:
+        """Close the open letters of items that have now been delivered."""

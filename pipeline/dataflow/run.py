@@ -1,0 +1,61 @@
+"""Run a chain to its end and count what became of every item."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterable
+from typing import Any
+
+from aiostream import streamcontext
+from msgspec import Struct, field
+
+from pipeline.dataflow.messages import Batch, Outcome
+from pipeline.dataflow.stages import unhandled
+
+__all__ = ["Report", "run"]
+
+
+class Report(Struct, kw_only=True):
+    """What became of every item that a chain read; received = the sum of all the others."""
+
+    flow: str = ""
+    received: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Delivered items by Outcome; payloads of another kind count under their type's name."""
+    skipped: int = 0
+    held: int = 0
+    deferred: int = 0
+    dead: Counter[str] = field(default_factory=Counter)
+    """Dead-lettered items by the stage where they failed."""
+
+    def add(self, batch: Batch[Any]) -> None:
+        """Count one batch that has left the chain."""
+        self.flow = batch.flow
+        self.received += len(batch.received)
+        self.outcomes.update(_kind(item.payload) for item in batch.items)
+        self.skipped += len(batch.skipped)
+        self.held += len(batch.held)
+        self.deferred += len(batch.deferred)
+        self.dead.update(letter.stage for letter in batch.dead_lettered)
+
+
+async def run(
+    chain: AsyncIterable[Batch[Any]], *, stop: asyncio.Event | None = None, report: Report | None = None
+) -> Report:
+    """Run ``chain`` to its end, or to the end of the batch in hand once ``stop`` is set, and report.
+
+    A ``report`` handed in is filled as the run goes, so that it tells the truth after a Fatal too. Raises what stopped
+    the chain; Unhandled when items failed and nothing put them aside. Every source and sink is closed, however it ends.
+    """
+    report = Report() if report is None else report
+    async with streamcontext(chain) as batches:
+        async for batch in batches:
+            if batch.failed:
+                raise unhandled(batch)
+            report.add(batch)
+            if stop is not None and stop.is_set():
+                break
+    return report
+
+
+def _kind(payload: object) -> str:
+    return payload.value if isinstance(payload, Outcome) else type(payload).__name__

@@ -1,0 +1,301 @@
+"""The stages: typed steps that join into chains with ``|``, from ``read`` to ``settle``.
+
+Users write plain functions of one item, sync or async; a stage moves whole batches. Whatever exception such a function
+raises makes a dead letter of that item; only Fatal stops the run.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from aiostream import pipable_operator, streamcontext
+from aiostream.core import Stream, operator
+from loguru import logger
+from msgspec import structs
+
+from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
+from pipeline.errors import Deferred, Fatal, Reason, Rejected, Unhandled
+
+__all__ = [
+    "Stage",
+    "dead_letters",
+    "deliver",
+    "filter_items",
+    "flat_map_items",
+    "hold_known",
+    "map_items",
+    "parse",
+    "read",
+    "settle",
+    "translate",
+    "validate",
+]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+T = TypeVar("T")
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+
+ItemFunction: TypeAlias = Callable[[A], B] | Callable[[A], Awaitable[B]]
+BatchFunction: TypeAlias = Callable[[Batch[A]], Awaitable[Batch[B]]]
+
+
+class Stage(Generic[A_contra, B_co]):
+    """A typed step of a chain: ``stream | stage`` runs it, ``stage | stage`` makes a bigger stage."""
+
+    def __init__(self, name: str, apply: Callable[[AsyncIterable[Batch[Any]]], Stream[Batch[Any]]]) -> None:
+        self.name = name
+        self._apply = apply
+
+    def __call__(self, source: AsyncIterable[Batch[A_contra]]) -> Stream[Batch[B_co]]:
+        """The stream of this stage's batches, made from the stream of the batches before it."""
+        return self._apply(source)
+
+    def __or__(self, after: "Stage[B_co, C]") -> "Stage[A_contra, C]":
+        return Stage(f"{self.name} | {after.name}", lambda source: after(self(source)))
+
+    def __repr__(self) -> str:
+        return f"<Stage {self.name}>"
+
+
+def read(source: Source[T], *, flow: str) -> Stream[Batch[T]]:
+    """Begin a chain: the batches of ``source``, under the name ``flow``."""
+
+    @operator
+    async def batches() -> AsyncIterator[Batch[T]]:
+        async with source, streamcontext(source.read()) as groups:
+            async for group in groups:
+                items = [item for item in group if isinstance(item, Envelope)]
+                failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
+                yield Batch.of(flow, items, failed)
+
+    return batches()
+
+
+def map_items(function: ItemFunction[A, B], *, name: str = "map") -> Stage[A, B]:
+    """Replace each payload by ``function(payload)``."""
+    return _per_item(name, function, lambda item, result: [_with(item, result)])
+
+
+def filter_items(predicate: ItemFunction[T, bool], *, name: str = "filter") -> Stage[T, T]:
+    """Keep the items for which ``predicate`` holds; the others are skipped, which settles them."""
+    return _per_item(name, predicate, lambda item, keep: [item] if keep else [])
+
+
+def flat_map_items(function: ItemFunction[A, Iterable[B]], *, name: str = "flat_map") -> Stage[A, B]:
+    """Replace each item by those that ``function(payload)`` lists, all under its locator; by none: it is skipped.
+
+    An item of several is acked when all of them are delivered, and dead when one of them is.
+    """
+    return _per_item(name, function, lambda item, results: [_with(item, result) for result in results])
+
+
+def parse(function: ItemFunction[A, B]) -> Stage[A, B]:
+    """Turn bytes into plain data; map_items under the name of the first thing that can fail."""
+    return map_items(function, name="parse")
+
+
+def validate(function: ItemFunction[A, B]) -> Stage[A, B]:
+    """Turn plain data into a checked record, or raise Rejected with all reasons."""
+    return map_items(function, name="validate")
+
+
+def translate(function: ItemFunction[A, B]) -> Stage[A, B]:
+    """Turn one side's record into the other side's words."""
+    return map_items(function, name="translate")
+
+
+def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
+    """Hand each batch to ``sink``; what comes out says, item by item, what the sink did."""
+    write = sink.write_batch if isinstance(sink, BatchSink) else _one_by_one(sink)
+
+    async def delivered(batch: Batch[T]) -> Batch[Outcome]:
+        results = await _written(write, batch.items) if batch.items else ()
+        done: list[Envelope[Outcome]] = []
+        deferred = list(batch.deferred)
+        failed = list(batch.failed)
+        for item, result in zip(batch.items, results, strict=True):
+            if isinstance(result, Outcome):
+                done.append(_with(item, result))
+            elif isinstance(result, Deferred):
+                logger.warning("left for the next run: {}: {}", item.locator, result)
+                deferred.append(item.locator)
+            elif isinstance(result, Fatal):
+                raise result
+            else:
+                failed.append(_letter(batch.flow, "deliver", item, result))
+        return structs.replace(cast(Batch[Any], batch), items=done, deferred=deferred, failed=failed)
+
+    return _per_batch("deliver", delivered, sink)
+
+
+def hold_known(dead: DeadLetters) -> Stage[T, T]:
+    """Leave out what is dead already and has not changed since; it stays where it is, in ``held``.
+
+    Needs ``dead_letters(dead)`` further down the chain, which opens the folder.
+    """
+
+    async def held_back(batch: Batch[T]) -> Batch[T]:
+        unread = [Envelope(None, letter.locator, letter.raw, letter.stamp) for letter in batch.failed]
+        known = await dead.held([*batch.items, *unread])
+        if not known:
+            return batch
+        return structs.replace(
+            batch,
+            items=[item for item in batch.items if item.locator not in known],
+            failed=[letter for letter in batch.failed if letter.locator not in known],
+            held=[*batch.held, *known],
+        )
+
+    return _per_batch("hold_known", held_back)
+
+
+def dead_letters(dead: DeadLetters) -> Stage[T, T]:
+    """Put the failed items aside in ``dead``, durably, and close the letters of those that were now delivered."""
+
+    async def put_aside(batch: Batch[T]) -> Batch[T]:
+        if batch.items:
+            await dead.resolve(batch.items)
+        if not batch.failed:
+            return batch
+        await dead.write(batch.failed)
+        for letter in batch.failed:
+            reasons = "; ".join(map(str, letter.reasons))
+            logger.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, reasons)
+        return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
+
+    return _per_batch("dead_letters", put_aside, dead)
+
+
+def settle(source: Source[Any]) -> Stage[T, T]:
+    """Tell ``source`` what became of its items: ack what is delivered or skipped, nack what is dead.
+
+    Raises Unhandled when items failed and no ``dead_letters`` stage put them aside: nothing is dropped silently.
+    """
+
+    async def settled(batch: Batch[T]) -> Batch[T]:
+        if batch.failed:
+            raise unhandled(batch)
+        left = {letter.locator for letter in batch.dead_lettered}.union(batch.deferred, batch.held)
+        done = [item.locator for item in batch.items] + list(batch.skipped)
+        acks = [locator for locator in dict.fromkeys(done) if locator not in left]
+        if acks:
+            await source.ack(acks)
+        if batch.dead_lettered:
+            await source.nack(batch.dead_lettered)
+        return batch
+
+    return _per_batch("settle", settled, source)
+
+
+def unhandled(batch: Batch[Any]) -> Unhandled:
+    """The error for a batch whose failed items nobody puts aside."""
+    first = batch.failed[0]
+    return Unhandled(
+        f"{len(batch.failed)} item(s) of {batch.flow} failed and the chain has no dead_letters stage; the first: "
+        f"{first.locator} at {first.stage}: {'; '.join(map(str, first.reasons))}"
+    )
+
+
+def _per_item(
+    name: str, function: Callable[[A], Any], outcome: Callable[[Envelope[A], Any], list[Envelope[Any]]]
+) -> Stage[A, Any]:
+    """A stage that calls ``function`` with each payload; ``outcome`` says which items come of an item."""
+
+    async def each(batch: Batch[A]) -> Batch[Any]:
+        items: list[Envelope[Any]] = []
+        skipped = list(batch.skipped)
+        failed = list(batch.failed)
+        for item in batch.items:
+            try:
+                result = function(item.payload)
+                if inspect.isawaitable(result):
+                    result = await result
+                after = outcome(item, result)
+            except Fatal:
+                raise
+            except Exception as error:  # whatever one item raises is that item's dead letter
+                failed.append(_letter(batch.flow, name, item, error))
+                continue
+            if after:
+                items += after
+            else:
+                skipped.append(item.locator)
+        return structs.replace(batch, items=items, skipped=skipped, failed=failed)
+
+    return _per_batch(name, each)
+
+
+def _per_batch(name: str, function: BatchFunction[A, B], resource: Resource | None = None) -> Stage[A, B]:
+    """A stage that runs ``function`` on each batch, one after the other, while ``resource`` is open."""
+
+    @pipable_operator
+    async def batches(source: AsyncIterable[Batch[A]]) -> AsyncIterator[Batch[B]]:
+        async with resource or Resource(), streamcontext(source) as stream:
+            async for batch in stream:
+                yield await function(batch)
+
+    return Stage(name, batches)
+
+
+def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]]:
+    """A Sink's ``write`` in the form of a BatchSink's ``write_batch``."""
+    limit = asyncio.Semaphore(sink.task_limit)
+
+    async def one(payload: T) -> Outcome | Exception:
+        async with limit:
+            try:
+                await sink.write(payload)
+            except Exception as error:  # told by position, like a batch sink's
+                return error
+            return Outcome.SENT
+
+    async def write_batch(items: Sequence[Envelope[T]]) -> Sequence[Outcome | Exception]:
+        if sink.task_limit == 1:
+            return [await one(item.payload) for item in items]
+        return await asyncio.gather(*(one(item.payload) for item in items))
+
+    return write_batch
+
+
+async def _written(
+    write: Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]], items: Sequence[Envelope[T]]
+) -> Sequence[Outcome | Exception]:
+    try:
+        return await write(items)
+    except Fatal:
+        raise
+    except Exception as error:  # the sink did not tell items apart, so all of them failed
+        return [error] * len(items)
+
+
+def _with(item: Envelope[Any], payload: T) -> Envelope[T]:
+    return Envelope(payload, item.locator, item.raw, item.stamp)
+
+
+def _unread(flow: str, item: Unreadable) -> DeadLetter:
+    return _dead(flow, "read", item, item.reasons)
+
+
+def _letter(flow: str, stage: str, item: Envelope[Any], error: Exception) -> DeadLetter:
+    if isinstance(error, Rejected):
+        return _dead(flow, stage, item, error.reasons)
+    logger.opt(exception=error).trace("{} failed at {}", item.locator, stage)
+    return _dead(flow, stage, item, (Reason(f"unexpected {type(error).__name__} in the {stage} stage"),))
+
+
+def _dead(flow: str, stage: str, item: Envelope[Any] | Unreadable, reasons: tuple[Reason, ...]) -> DeadLetter:
+    return DeadLetter(
+        flow=flow,
+        stage=stage,
+        locator=item.locator,
+        reasons=reasons,
+        at=datetime.now(UTC),
+        raw=item.raw,
+        stamp=item.stamp,
+    )

@@ -1,0 +1,90 @@
+"""The errors of the pipeline: which stop the run, and which concern one item only.
+
+    PipelineError
+    ├── Fatal             the run stops, nothing of the batch in hand is acked     exit 1
+    │   ├── Outage        a system stayed away after all retries                   exit 1
+    │   ├── WrongSettings the settings cannot work, nothing was started            exit 2
+    │   ├── BudgetExceeded  more of something than a setting allows                exit 5
+    │   └── Unhandled     items failed in a chain that has no dead_letters stage   exit 1
+    ├── Rejected          this item cannot pass: it becomes a dead letter
+    └── Deferred          this item is left as it is, for the next run
+
+Any other ``Exception`` that an item's function raises makes a dead letter of that item too. Messages are one line:
+what, which file or order, why, what to do; they hold neither payload contents nor credentials.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from msgspec import Struct
+
+__all__ = [
+    "BudgetExceeded",
+    "Deferred",
+    "Fatal",
+    "Outage",
+    "PipelineError",
+    "Reason",
+    "Rejected",
+    "Unhandled",
+    "WrongSettings",
+]
+
+
+class Reason(Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong with an item: where in it, and what; never the offending value itself."""
+
+    message: str
+    path: str = "$"
+    """JSON path inside the record, such as ``$.createdAt``."""
+    offset: int | None = None
+    """Byte offset into the original bytes, where one is known."""
+
+    def __str__(self) -> str:
+        return self.message if self.path == "$" else f"{self.path}: {self.message}"
+
+
+class PipelineError(Exception):
+    """The root of all errors that the pipeline raises itself."""
+
+
+class Fatal(PipelineError):
+    """The run stops here; nothing of the batch in hand is acked."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Outage(Fatal):
+    """A system stayed away after all retries."""
+
+
+class WrongSettings(Fatal):
+    """The settings cannot work; ``problems`` are all of them, one line each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class BudgetExceeded(Fatal):
+    """The run would do more of something than a setting allows."""
+
+    exit_code = 5
+
+
+class Unhandled(Fatal):
+    """Items failed, and the chain has no ``dead_letters`` stage to put them aside."""
+
+
+class Rejected(PipelineError):
+    """This item cannot pass, for all of ``reasons``."""
+
+    def __init__(self, *reasons: Reason | str) -> None:
+        self.reasons = tuple(Reason(r) if isinstance(r, str) else r for r in reasons)
+        super().__init__("; ".join(map(str, self.reasons)))
+
+
+class Deferred(PipelineError):
+    """This item is neither delivered nor dead: the next run looks at it again."""

@@ -1,0 +1,340 @@
+"""Decide what one client record means for one TracOS document: pure, no I/O, no clock.
+
+The document remembers, in its ``sync`` part, what the client last showed (``base``) and what was handed to the client
+and has not been seen back (``sent``). With base a merge is three-way, field by field: a side has edited a field when
+its value differs from base. Without a base every value counts as edited, so that the newer side wins whole.
+
+All comparisons are made in the client's layout: ``project`` maps values to what that layout can say of them, None
+where it says nothing. Where two values are equal there, TracOS keeps its own word, so a lossy mapping never looks like
+an edit.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.workorder import MERGED_FIELDS, ExternalId, Record, Status, Values, WorkOrder, later
+
+__all__ = [
+    "Current",
+    "Decision",
+    "Lost",
+    "Project",
+    "Received",
+    "Rule",
+    "Sent",
+    "SyncState",
+    "Taken",
+    "decide",
+    "handed_over",
+    "record_hash",
+]
+
+Project: TypeAlias = Callable[[Values], Values]
+"""What a layout can say of values: a field's own word where it has one, None where it says nothing."""
+
+HASHES_KEPT: Final = 8
+SENT_KEPT: Final = 8
+NOTHING: Final = Values()
+
+
+class Rule(StrEnum):
+    """Which rule made the decision."""
+
+    REPEAT = "repeat"
+    """The same record again: nothing is written."""
+    STALE = "stale"
+    """Older than the newest record taken: nothing is written."""
+    INSERT = "insert"
+    NO_BASE = "no_base"
+    THREE_WAY = "three_way"
+
+
+class Taken(Struct, frozen=True):
+    """The hash of the record last taken from one place."""
+
+    locator: str
+    hash: str
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    """What has been taken from the client."""
+
+    version: datetime | None = None
+    """The effective version of the newest record taken."""
+    hash: str
+    """Of the newest record taken."""
+    taken: tuple[Taken, ...] = ()
+    """By place, oldest first, the newest eight."""
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """Values handed to the client and not yet seen back."""
+
+    values: Values
+    version: datetime | None = None
+    at: datetime
+    state: Literal["sent", "doubted", "resent"] = "sent"
+    """``doubted``: a record came that still showed base, so they are sent once more; ``resent``: they have been."""
+
+
+class SyncState(Struct, frozen=True, kw_only=True):
+    """The ``sync`` part of a TracOS document: what we know of the client's side."""
+
+    client: str
+    id: ExternalId
+    layout: str
+    base: Values | None = None
+    sent: tuple[Sent, ...] = ()
+    """Oldest first: a client that takes files late may show an older one than the last."""
+    received: Received | None = None
+    rev: int = 0
+    """Raised by every write of ours."""
+
+
+class Current(Struct, frozen=True, kw_only=True):
+    """What TracOS holds now."""
+
+    order: WorkOrder
+    sync: SyncState | None = None
+
+
+class Lost(Struct, frozen=True, kw_only=True):
+    """A value that an edit set and that this decision does not keep."""
+
+    field: str
+    value: Any
+    kept: Any
+    side: Literal["client", "tracos"]
+    """Whose value was lost."""
+    because: str
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What is to be done with one record."""
+
+    rule: Rule
+    order: WorkOrder
+    """What TracOS shall say; equal to what it says where nothing changes."""
+    sync: SyncState
+    is_synced: bool = False
+    """The client already holds what TracOS shall say, and nothing unconfirmed says otherwise."""
+    lost: tuple[Lost, ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be written at all."""
+        return self.rule not in (Rule.REPEAT, Rule.STALE)
+
+
+def decide(record: Record, locator: str, current: Current | None, *, client: str, project: Project) -> Decision:
+    """Decide what ``record``, read at ``locator``, does to ``current`` (None: TracOS has no such order)."""
+    digest = record_hash(record)
+    if current is None:
+        return _insert(record, locator, digest, client)
+    sync = current.sync or SyncState(client=client, id=record.external_id, layout=record.layout)
+    if sync.received is not None:
+        taken = {place.locator: place.hash for place in sync.received.taken}
+        if digest in (sync.received.hash, taken.get(locator)):
+            return Decision(rule=Rule.REPEAT, order=current.order, sync=sync)
+        if _newer(sync.received.version, record.order.version) and record.order.version is not None:
+            return Decision(rule=Rule.STALE, order=current.order, sync=sync)
+    return _merge(record, locator, digest, current.order, sync, project)
+
+
+def handed_over(sync: SyncState | None, record: Record, *, client: str, at: datetime) -> SyncState:
+    """The ``sync`` part after ``record`` has been handed to the client at ``at``."""
+    state = sync or SyncState(client=client, id=record.external_id, layout=record.layout)
+    values = record.order.values
+    before, again = state.sent, False
+    if before and before[-1].values == values:
+        again = before[-1].state != "sent"
+        before = before[:-1]
+    sent = Sent(values=values, version=record.order.version, at=at, state="resent" if again else "sent")
+    return replace(
+        state,
+        id=record.external_id,
+        layout=record.layout,
+        base=values if state.base is None else state.base,
+        sent=(*before, sent)[-SENT_KEPT:],
+        rev=state.rev + 1,
+    )
+
+
+def record_hash(record: Record) -> str:
+    """A hash over what a record says, whatever its bytes look like."""
+    said = msgspec.msgpack.encode((record.layout, record.external_id, record.order))
+    return hashlib.blake2b(said, digest_size=12).hexdigest()
+
+
+def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
+    seen = record.order
+    order = replace(
+        seen,
+        status=seen.status or (Status.CANCELLED if seen.deleted else None),
+        updated_at=seen.updated_at or seen.created_at,
+    )
+    sync = SyncState(
+        client=client,
+        id=record.external_id,
+        layout=record.layout,
+        base=seen.values,
+        received=_received(None, seen.version, digest, locator),
+        rev=1,
+    )
+    return Decision(rule=Rule.INSERT, order=order, sync=sync, is_synced=True)
+
+
+def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: SyncState, project: Project) -> Decision:
+    seen = record.order
+    base, sent, untaken = _confirm(seen, sync, project)
+    merged, lost = _three_way(seen, order, project(order.values), base, untaken)
+    if merged != order:
+        merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
+    shown = _overlay(base, seen.values)
+    if sent and _agree(shown, project(sent[-1].values)):
+        sent = ()
+    after = replace(
+        sync,
+        id=record.external_id,
+        layout=record.layout,
+        base=shown,
+        sent=sent,
+        received=_received(sync.received, seen.version, digest, locator),
+        rev=sync.rev + 1,
+    )
+    return Decision(
+        rule=Rule.NO_BASE if sync.base is None else Rule.THREE_WAY,
+        order=merged,
+        sync=after,
+        is_synced=_client_holds(project(merged.values), seen, shown, [project(one.values) for one in sent]),
+        lost=tuple(lost),
+    )
+
+
+def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> tuple[Values, tuple[Sent, ...], frozenset[str]]:
+    """What ``seen`` tells of the values sent: the new base, what is still unconfirmed, the fields not yet taken."""
+    base = project(sync.base or NOTHING)
+    stored = _overlay(sync.base or NOTHING, base)
+    sent = sync.sent
+    handed = [project(one.values) for one in sent]
+    proven = max((_first_showing(field, seen, base, handed) for field in MERGED_FIELDS), default=-1)
+    if proven >= 0:
+        stored = _overlay(stored, handed[proven])
+        sent, handed = sent[proven + 1 :], handed[proven + 1 :]
+    if not handed:
+        return stored, sent, frozenset()
+    untaken = frozenset(
+        field
+        for field in MERGED_FIELDS
+        if _value(handed[-1], field) is not None
+        and _value(seen, field) == _value(stored, field) is not None
+        and _value(handed[-1], field) != _value(stored, field)
+    )
+    if not untaken:
+        return stored, sent, untaken
+    if sent[-1].state == "resent" and sync.received is not None and _newer(seen.version, sync.received.version):
+        return _overlay(stored, handed[-1]), (), frozenset()
+    if sent[-1].state == "sent":
+        sent = (*sent[:-1], replace(sent[-1], state="doubted"))
+    return stored, sent, untaken
+
+
+def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:
+    """The first of ``handed`` that ``seen`` must have taken: its value of ``field`` is there and not in base."""
+    value = _value(seen, field)
+    if value is None or value == _value(base, field):
+        return -1
+    return next((i for i, values in enumerate(handed) if _value(values, field) == value), -1)
+
+
+def _three_way(
+    seen: WorkOrder, order: WorkOrder, ours: Values, base: Values, untaken: frozenset[str]
+) -> tuple[WorkOrder, list[Lost]]:
+    """Merge field by field; ``ours`` is what the client's layout says of ``order``."""
+    if seen.deleted and order.deleted:
+        return order, []
+    client_newer = _newer(seen.version, order.version)
+    takes: dict[str, Any] = {}
+    lost: list[Lost] = []
+    for field in MERGED_FIELDS:
+        theirs, own, was = _value(seen, field), _value(ours, field), _value(base, field)
+        if theirs is None or theirs == own:
+            continue
+        if own is None:
+            takes[field] = theirs
+            continue
+        client_edited, tracos_edited = theirs != was, own != was
+        undelete = field == "deleted" and not theirs
+        if undelete and client_edited and seen.updated_at is None:
+            wins = _newer(seen.created_at, order.deleted_at) and order.deleted_at is not None
+            because = "created after the deletion" if wins else "a record without an update time does not un-delete"
+        elif client_edited and tracos_edited:
+            wins = client_newer
+            because = "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
+        elif client_edited:
+            wins, because = True, ""
+        else:
+            wins, because = False, "not yet taken by the client" if field in untaken else ""
+        if wins:
+            takes[field] = theirs
+        if because:
+            value, kept = (_own(order, field), theirs) if wins else (theirs, _own(order, field))
+            lost.append(Lost(field=field, value=value, kept=kept, side="tracos" if wins else "client", because=because))
+    if "deleted" in takes:
+        takes["deleted_at"] = seen.deleted_at if takes["deleted"] else None
+    return (replace(order, **takes) if takes else order), lost
+
+
+def _client_holds(now: Values, seen: WorkOrder, shown: Values, unconfirmed: Sequence[Values]) -> bool:
+    """Whether the client holds what TracOS says ``now``, and nothing unconfirmed says otherwise."""
+    fields = ("deleted",) if seen.deleted and now.deleted else MERGED_FIELDS
+    for field in fields:
+        value = _value(now, field)
+        last = _value(unconfirmed[-1], field) if unconfirmed else None
+        spoken = _value(seen, field)
+        held = last if spoken is None and last is not None else _value(shown, field)
+        if value is not None and (value != held or (last is not None and value != last)):
+            return False
+    return True
+
+
+def _agree(shown: Values, handed: Values) -> bool:
+    """Whether everything handed over is what the client shows."""
+    return all(_value(handed, field) in (None, _value(shown, field)) for field in MERGED_FIELDS)
+
+
+def _overlay(under: Values, over: Values) -> Values:
+    """``over`` where it says something, else ``under``."""
+    said = {field: _value(over, field) for field in MERGED_FIELDS if _value(over, field) is not None}
+    if "deleted" in said:
+        said["deleted_at"] = over.deleted_at if said["deleted"] else None
+    return replace(under, **said) if said else under
+
+
+def _received(before: Received | None, version: datetime | None, digest: str, locator: str) -> Received:
+    others = [place for place in before.taken if place.locator != locator] if before else []
+    return Received(
+        version=later(before.version if before else None, version),
+        hash=digest,
+        taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
+    )
+
+
+def _newer(one: datetime | None, other: datetime | None) -> bool:
+    """Whether ``one`` is later than ``other``; an absent time counts as oldest."""
+    return one is not None and (other is None or one > other)
+
+
+def _value(values: Values, field: str) -> Any:
+    return getattr(values, field)
+
+
+def _own(order: WorkOrder, field: str) -> Any:
+    return getattr(order, field)

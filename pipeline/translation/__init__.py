@@ -1,0 +1,1 @@
+"""The layouts: pure translations between a client's JSON and the canonical work order."""

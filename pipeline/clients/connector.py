@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.ports import BatchSink, Source
 from pipeline.translation.layout import Layout
+from pipeline.workorder import ExternalId, Record
 
 __all__ = ["ClientSettings", "Connector", "InboundAfter", "Outgoing"]
 

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["MERGED_FIELDS", "ExternalId", "Record", "Status", "Values", "WorkOrder", "id_key", "later"]
+__all__ = ["INT64", "MERGED_FIELDS", "ExternalId", "Record", "Status", "Values", "WorkOrder", "id_key", "later"]
 
 ExternalId: TypeAlias = int | str
 """An order's id: an int64 or a non-empty text."""
@@ -15,8 +15,10 @@ ExternalId: TypeAlias = int | str
 MERGED_FIELDS: Final = ("title", "description", "status", "deleted")
 """What a merge compares, in this order; ``deleted`` carries ``deleted_at`` with it."""
 
+INT64: Final = range(-(2**63), 2**63)
+"""The integers that MongoDB can hold."""
+
 _DECIMAL: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
-_INT64: Final = range(-(2**63), 2**63)
 
 
 class Status(StrEnum):
@@ -30,7 +32,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Values(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """The values of a work order that people edit on both sides; None means: nothing is said of it."""
 
     title: str | None = None
@@ -75,7 +77,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 def id_key(number: ExternalId) -> ExternalId:
     """The form in which two ids are compared: a decimal text and its integer are the same id."""
-    if isinstance(number, str) and _DECIMAL.fullmatch(number) and int(number) in _INT64:
+    if isinstance(number, str) and _DECIMAL.fullmatch(number) and int(number) in INT64:
         return int(number)
     return number
 

@@ -1,0 +1,236 @@
+"""A TracOS document and the canonical work order: reading one, and the writes that turn one into the other.
+
+Documents made by others have fields missing, and dates as ISO strings or as BSON dates. Both are read; a document's own
+kind of date is kept; unknown fields are never touched.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from pipeline.errors import Reason, Rejected
+from pipeline.merge import Current, SyncState
+from pipeline.translation.times import format_time, parse_time
+from pipeline.workorder import ExternalId, Record, Status, WorkOrder, id_key
+
+__all__ = [
+    "FIELDS",
+    "READ",
+    "changes",
+    "guard",
+    "guard_rev",
+    "new_document",
+    "number_key",
+    "original",
+    "read_document",
+    "read_unsynced",
+    "stored",
+    "synced_fields",
+]
+
+Document = Mapping[str, Any]
+
+FIELDS: Final = (
+    "number",
+    "title",
+    "description",
+    "status",
+    "createdAt",
+    "updatedAt",
+    "deleted",
+    "deletedAt",
+    "isSynced",
+)
+"""What a write is guarded by, beside ``sync.rev``."""
+
+READ: Final = (*FIELDS, "syncedAt", "sync")
+"""All that is ever read of a document."""
+
+_TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
+
+
+def read_document(document: Document, client: str) -> Current:
+    """What a document says; raises Rejected, with all reasons, where it cannot be understood.
+
+    Also rejected: one whose ``sync`` part belongs to another client or names another order than its number.
+    """
+    reasons: list[Reason] = []
+    number = _number(document.get("number"), reasons)
+    texts = {key: _text(document, key, reasons) for key in ("title", "description")}
+    times = {key: _time(document, key, reasons) for key in _TIMES}
+    status = _status(document.get("status"), reasons)
+    deleted = document.get("deleted")
+    if deleted is not None and not isinstance(deleted, bool):
+        reasons.append(Reason("not true or false", "$.deleted"))
+    sync = _sync(document.get("sync"), reasons)
+    if sync is not None and sync.client != client:
+        reasons.append(Reason(f"belongs to the client {sync.client!r}, not to {client!r}", "$.sync.client"))
+    if sync is not None and id_key(sync.id) != id_key(number):
+        reasons.append(Reason("names another order than $.number; set right whichever is wrong", "$.sync.id"))
+    if reasons:
+        raise Rejected(*reasons)
+    order = WorkOrder(
+        number=number,
+        title=texts["title"],
+        description=texts["description"],
+        status=status,
+        created_at=times["createdAt"],
+        updated_at=times["updatedAt"],
+        deleted=bool(deleted),
+        deleted_at=times["deletedAt"],
+    )
+    return Current(order=order, sync=sync)
+
+
+def read_unsynced(document: Document, client: str, default_layout: str) -> Record:
+    """An unsynced document as the record to hand over: in the layout it came in, else in ``default_layout``."""
+    current = read_document(document, client)
+    if current.sync is None:
+        return Record(order=current.order, external_id=current.order.number, layout=default_layout)
+    return Record(order=current.order, external_id=current.sync.id, layout=current.sync.layout)
+
+
+def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:
+    """The document of an order that came from the client: dates as ISO strings, absent values left out."""
+    said = {
+        "number": order.number,
+        "title": order.title,
+        "description": order.description,
+        "status": order.status and order.status.value,
+        "createdAt": order.created_at and format_time(order.created_at),
+        "updatedAt": order.updated_at and format_time(order.updated_at),
+        "deleted": bool(order.deleted),
+        "deletedAt": order.deleted_at and format_time(order.deleted_at),
+        "isSynced": is_synced,
+        "syncedAt": format_time(at) if is_synced else None,
+        "sync": stored(sync),
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def changes(document: Document, before: WorkOrder, after: WorkOrder) -> dict[str, Any]:
+    """The mapped fields in which ``after`` differs from ``before``, as values to set."""
+    sets: dict[str, Any] = {}
+    if after.title != before.title:
+        sets["title"] = after.title
+    if after.description != before.description:
+        sets["description"] = after.description
+    if after.status != before.status:
+        sets["status"] = after.status and after.status.value
+    if after.deleted != before.deleted:
+        sets["deleted"] = after.deleted
+    if after.deleted_at != before.deleted_at:
+        sets["deletedAt"] = _date(document, "deletedAt", after.deleted_at)
+    if after.updated_at != before.updated_at:
+        sets["updatedAt"] = _date(document, "updatedAt", after.updated_at)
+    return sets
+
+
+def synced_fields(document: Document, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:
+    """Our bookkeeping as values to set; ``syncedAt`` keeps when it was last true."""
+    sets: dict[str, Any] = {"sync": stored(sync), "isSynced": is_synced}
+    if is_synced:
+        sets["syncedAt"] = _date(document, "syncedAt", at)
+    return sets
+
+
+def stored(sync: SyncState) -> dict[str, Any]:
+    """Our part of a document as MongoDB keeps it, its times as BSON dates."""
+    builtins: dict[str, Any] = msgspec.to_builtins(sync, builtin_types=(datetime,))
+    return builtins
+
+
+def guard(document: Document) -> dict[str, Any]:
+    """The filter that matches the document only as long as it is what was read."""
+    return {**{field: _same(document, field) for field in FIELDS}, **guard_rev(document)}
+
+
+def guard_rev(document: Document) -> dict[str, Any]:
+    """The filter that matches the document only as long as our own part of it is what was read."""
+    sync = document.get("sync")
+    rev = _same(sync, "rev") if isinstance(sync, Mapping) else {"$exists": False}
+    return {"_id": document["_id"], "sync.rev": rev}
+
+
+def number_key(document: Document) -> ExternalId:
+    """The number in the form in which ids are compared."""
+    number = document["number"]
+    return id_key(int(number) if isinstance(number, float) else number)
+
+
+def original(document: Document) -> bytes:
+    """The mapped fields as JSON bytes, for a dead letter; the same bytes as long as the document says the same."""
+    said = {field: document[field] for field in ("_id", *FIELDS) if field in document}
+    return msgspec.json.encode(said, enc_hook=str)
+
+
+def _same(document: Document, field: str) -> dict[str, Any]:
+    if field not in document:
+        return {"$exists": False}
+    value = document[field]
+    return {"$eq": None, "$exists": True} if value is None else {"$eq": value}
+
+
+def _number(value: Any, reasons: list[Reason]) -> ExternalId:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)  # MongoDB shells write whole numbers as doubles
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value:
+        return value
+    reasons.append(Reason("missing" if value is None else "not an integer or a non-empty text", "$.number"))
+    return ""
+
+
+def _text(document: Document, key: str, reasons: list[Reason]) -> str | None:
+    value = document.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    reasons.append(Reason("not a text", f"$.{key}"))
+    return None
+
+
+def _time(document: Document, key: str, reasons: list[Reason]) -> datetime | None:
+    value = document.get(key)
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, str):
+        try:
+            return parse_time(value, UTC)
+        except ValueError as error:
+            reasons.append(Reason(str(error), f"$.{key}"))
+            return None
+    reasons.append(Reason("not a date between the years 1 and 9999, nor a text", f"$.{key}"))
+    return None
+
+
+def _status(value: Any, reasons: list[Reason]) -> Status | None:
+    if value is None:
+        return None
+    try:
+        return Status(value)
+    except ValueError:
+        reasons.append(Reason(f"unknown status; known: {', '.join(Status)}", "$.status"))
+        return None
+
+
+def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(value, SyncState)
+    except msgspec.ValidationError as error:
+        reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
+        return None
+
+
+def _date(document: Document, field: str, moment: datetime | None) -> datetime | str | None:
+    """``moment`` in the kind of date that the document uses: in this field, else in any, else an ISO string."""
+    if moment is None:
+        return None
+    own = next((document[key] for key in (field, *_TIMES) if isinstance(document.get(key), str | datetime)), "")
+    return moment if isinstance(own, datetime) else format_time(moment)

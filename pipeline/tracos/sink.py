@@ -1,0 +1,226 @@
+"""The inbound end: client records into TracOS, a batch at a time: looked up, decided, written under a guard."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from loguru import logger
+from msgspec import Struct
+from pymongo import InsertOne, UpdateOne
+
+from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.ports import BatchSink
+from pipeline.decisions import DecisionLog, Entry
+from pipeline.errors import Deferred, Reason, Rejected
+from pipeline.merge import Current, Decision, Project, Rule, decide
+from pipeline.tracos.clock import now
+from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.document import READ, changes, guard, new_document, number_key, read_document, synced_fields
+from pipeline.workorder import INT64, ExternalId, Record, id_key
+
+__all__ = ["TracosSink"]
+
+FAR_AHEAD: Final = timedelta(days=1)
+DUPLICATE: Final = 11000
+
+
+class _Plan(Struct):
+    """The one write that a batch's records of one order come to."""
+
+    key: ExternalId
+    operation: Operation
+    outcomes: dict[int, Outcome]
+    """By the record's position in the batch."""
+    deletes: bool
+
+
+class TracosSink(BatchSink[Record]):
+    """Merges records into the collection: one look-up and one bulk write a batch, whatever the batch holds.
+
+    All of it is idempotent: where a reply was lost, or somebody edited an order between the look-up and the write, the
+    orders in question are looked up and decided again, and what was written already shows as a repeat.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        client: str,
+        projections: Mapping[str, Project],
+        decisions: DecisionLog,
+        deletes: DeleteBudget,
+    ) -> None:
+        self._connection = connection
+        self._client = client
+        self._projections = projections
+        self._decisions = decisions
+        self._deletes = deletes
+
+    async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome | Exception]:
+        """Merge a batch; several records of one order are merged one after the other, and written once."""
+        merge = _BatchMerge(items, self._client, self._projections)
+        for _ in range(ATTEMPTS):
+            if merge.open:
+                await self._connection.ride_out(lambda: self._attempt(merge))
+        return merge.results()
+
+    async def _attempt(self, merge: "_BatchMerge") -> None:
+        plans = merge.plan(await self._look_up(merge.open), now())
+        self._deletes.spend(plan.key for plan in plans if plan.deletes)
+        await self._decisions.record(merge.take_entries())
+        await self._write(merge, plans)
+
+    async def _look_up(self, keys: Mapping[ExternalId, object]) -> dict[ExternalId, list[dict[str, Any]]]:
+        """The documents of these orders; more than one for an order means twins."""
+        twins = [str(key) for key in keys if isinstance(key, int)]
+        numbers = [*keys, *twins]
+        found: dict[ExternalId, list[dict[str, Any]]] = {}
+        cursor = self._connection.collection.find({"number": {"$in": numbers}}, READ, batch_size=len(numbers))
+        for document in await cursor.to_list(None):
+            found.setdefault(number_key(document), []).append(document)
+        return found
+
+    async def _write(self, merge: "_BatchMerge", plans: Sequence[_Plan]) -> None:
+        if not plans:
+            return
+        written = await self._connection.bulk_write([plan.operation for plan in plans])
+        done = [plan for position, plan in enumerate(plans) if position not in written.codes]
+        updates = sum(isinstance(plan.operation, UpdateOne) for plan in done)
+        for plan in done:
+            # The server does not say which guard missed: then all updates are looked up again.
+            if written.matched == updates or isinstance(plan.operation, InsertOne):
+                merge.settle(plan)
+        for position, code in written.codes.items():
+            if code != DUPLICATE:  # a duplicate: somebody was here first, so the order is merged again
+                merge.refuse(plans[position].key, Reason(f"MongoDB refuses the document (code {code})"))
+
+
+class _BatchMerge:
+    """What is decided, written and still open of one batch; pure but for its own state."""
+
+    def __init__(self, items: Sequence[Envelope[Record]], client: str, projections: Mapping[str, Project]) -> None:
+        self.open: dict[ExternalId, list[int]] = {}
+        self._items = items
+        self._client = client
+        self._projections = projections
+        self._intended: dict[int, Outcome] = {}
+        self._results: dict[int, Outcome | Exception] = {}
+        for position, item in enumerate(items):
+            if _storable(item.payload.external_id):
+                self.open.setdefault(id_key(item.payload.external_id), []).append(position)
+            else:
+                self._results[position] = Rejected(Reason("the order's id is no int64 and no UTF-8 text"))
+        self._entries: list[Entry] = []
+
+    def plan(self, documents: Mapping[ExternalId, Sequence[Mapping[str, Any]]], at: datetime) -> list[_Plan]:
+        """Decide every open order; what needs no write is settled, for the rest there is a plan each."""
+        return [plan for key in list(self.open) if (plan := self._plan_one(key, documents.get(key, ()), at))]
+
+    def take_entries(self) -> list[Entry]:
+        """The entries for the decision log since this was last called."""
+        entries, self._entries = self._entries, []
+        return entries
+
+    def settle(self, plan: _Plan) -> None:
+        """The plan's write is done."""
+        self._close(plan.key, plan.outcomes)
+
+    def refuse(self, key: ExternalId, *reasons: Reason) -> None:
+        """The order's records cannot pass."""
+        self._close(key, dict.fromkeys(self.open[key], Rejected(*reasons)))
+
+    def results(self) -> list[Outcome | Exception]:
+        """By position; Deferred for what is still open."""
+        late = Deferred("it is being edited in TracOS time and again")
+        return [self._results.get(position, late) for position in range(len(self._items))]
+
+    def _plan_one(self, key: ExternalId, documents: Sequence[Mapping[str, Any]], at: datetime) -> _Plan | None:
+        if len(documents) > 1:
+            self.refuse(key, Reason("several documents in TracOS have this number; merge or remove the twins"))
+            return None
+        document = documents[0] if documents else None
+        try:
+            current = None if document is None else read_document(document, self._client)
+        except Rejected as error:
+            self.refuse(key, *(Reason(f"the document in TracOS: {reason}") for reason in error.reasons))
+            return None
+        before = current
+        last: Decision | None = None
+        outcomes: dict[int, Outcome] = {}
+        for position in self.open[key]:
+            try:
+                decision = self._decide(position, current, at)
+            except UnicodeEncodeError:
+                self.refuse(key, Reason("a text of it is no UTF-8"))
+                return None
+            outcomes[position] = _outcome(decision, current)
+            if decision.writes:
+                last = decision
+                current = Current(order=decision.order, sync=decision.sync)
+        if last is None:
+            self._close(key, outcomes)
+            return None
+        # A repeat now may be what an attempt whose reply was lost has written: then it counts as that.
+        self._intended.update(
+            {position: outcome for position, outcome in outcomes.items() if outcome is not Outcome.REPEAT}
+        )
+        deletes = before is not None and bool(last.order.deleted) and not before.order.deleted
+        return _Plan(key, _operation(document, before, last, at), outcomes, deletes)
+
+    def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
+        item = self._items[position]
+        record, version = item.payload, item.payload.order.version
+        project = self._projections[record.layout]
+        decision = decide(record, item.locator, current, client=self._client, project=project)
+        if decision.writes and version is not None and version > at + FAR_AHEAD:
+            logger.warning(
+                "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
+                record.external_id,
+                item.locator,
+            )
+        for lost in decision.lost:
+            logger.info("order {}: {} of {} gave way: {}", record.external_id, lost.field, lost.side, lost.because)
+        if decision.lost or decision.rule is Rule.STALE:
+            entry = Entry(
+                at=at,
+                client=self._client,
+                number=record.external_id,
+                locator=item.locator,
+                rule=decision.rule,
+                version=version,
+                lost=decision.lost,
+            )
+            self._entries.append(entry)
+        return decision
+
+    def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
+        del self.open[key]
+        for position, result in results.items():
+            self._results[position] = self._intended.get(position, result) if result is Outcome.REPEAT else result
+
+
+def _storable(number: ExternalId) -> bool:
+    if isinstance(number, int):
+        return number in INT64
+    return number.isprintable() or number.encode(errors="ignore").decode() == number
+
+
+def _outcome(decision: Decision, current: Current | None) -> Outcome:
+    match decision.rule:
+        case Rule.REPEAT:
+            return Outcome.REPEAT
+        case Rule.STALE:
+            return Outcome.STALE
+        case Rule.INSERT:
+            return Outcome.CREATED
+        case _:
+            changed = current is None or decision.order != current.order
+            return Outcome.UPDATED if changed else Outcome.UNCHANGED
+
+
+def _operation(document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime) -> Operation:
+    if document is None or before is None:
+        return InsertOne(new_document(last.order, last.sync, at, is_synced=last.is_synced))
+    sets = changes(document, before.order, last.order)
+    sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
+    return UpdateOne(guard(document), {"$set": sets})

@@ -1,0 +1,163 @@
+"""The outbound end: orders that the client has not been told of, and their marks once it has."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from loguru import logger
+from motor.motor_asyncio import AsyncIOMotorCursor
+from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
+
+from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.dataflow.ports import Source
+from pipeline.errors import Rejected
+from pipeline.merge import SyncState, handed_over
+from pipeline.tracos.clock import now
+from pipeline.tracos.connection import ATTEMPTS, Connection
+from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.document import (
+    READ,
+    guard,
+    guard_rev,
+    original,
+    read_document,
+    read_unsynced,
+    stored,
+    synced_fields,
+)
+from pipeline.tracos.indexes import UNSYNCED
+from pipeline.workorder import Record
+
+__all__ = ["TracosSource"]
+
+Document = Mapping[str, Any]
+
+GROUP: Final = 500
+
+
+class TracosSource(Source[Document]):
+    """Yields the unsynced documents; an acked one is marked synced if it still says what was read.
+
+    Whoever edits an order while it is being sent keeps the edit, which stays unsynced; that the older values were sent
+    is recorded all the same, so that the client's echo of them is recognised.
+    """
+
+    def __init__(self, connection: Connection, client: str, default_layout: str, deletes: DeleteBudget) -> None:
+        self._connection = connection
+        self._client = client
+        self._layout = default_layout
+        self._deletes = deletes
+        self._unsettled: dict[str, Document] = {}
+
+    def to_record(self, document: Document) -> Record:
+        """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
+        return read_unsynced(document, self._client, self._layout)
+
+    async def read(self) -> AsyncIterator[Sequence[Envelope[Document]]]:
+        """Yield what is unsynced in groups of 500, along an index that marked documents leave.
+
+        After an outage it starts over: what was marked has left the query, and what is in hand is known.
+        """
+        cursor: AsyncIOMotorCursor[Any] | None = None
+
+        async def following() -> Sequence[Document]:
+            nonlocal cursor
+            if cursor is None:
+                cursor = self._connection.collection.find(
+                    {"isSynced": {"$ne": True}}, READ, batch_size=GROUP, hint=UNSYNCED
+                )
+            try:
+                documents: Sequence[Document] = await cursor.to_list(GROUP)
+            except PyMongoError:
+                cursor = None
+                raise
+            return documents
+
+        try:
+            while documents := await self._connection.ride_out(following):
+                fresh = {_locator(document): document for document in documents}
+                fresh = {locator: document for locator, document in fresh.items() if locator not in self._unsettled}
+                self._deletes.spend(document["number"] for document in fresh.values() if self._tells_deletion(document))
+                self._unsettled |= fresh
+                if fresh:
+                    yield [Envelope(document, locator, original(document)) for locator, document in fresh.items()]
+        finally:
+            if cursor is not None:
+                await cursor.close()
+
+    async def ack(self, locators: Sequence[str]) -> None:
+        """Mark these as synced, as far as they still say what was sent."""
+        at = now()
+        documents = {locator: self._unsettled.pop(locator) for locator in locators}
+        await self._connection.ride_out(lambda: self._mark(documents, at))
+
+    async def nack(self, letters: Sequence[DeadLetter]) -> None:
+        """These stay unsynced."""
+        for letter in letters:
+            self._unsettled.pop(letter.locator)
+
+    async def _mark(self, documents: Mapping[str, Document], at: datetime) -> None:
+        marks = [
+            UpdateOne(
+                guard(document),
+                {"$set": synced_fields(document, self._handed_over(document, document, at), at, is_synced=True)},
+            )
+            for document in documents.values()
+        ]
+        written = await self._connection.bulk_write(marks)
+        for position, code in written.codes.items():
+            logger.warning(
+                "{} was sent but MongoDB refuses its mark (code {}): every run sends it again",
+                list(documents)[position],
+                code,
+            )
+        if written.matched < len(marks):
+            await self._record_sent(documents, at)
+
+    async def _record_sent(self, documents: Mapping[str, Document], at: datetime) -> None:
+        """Record the hand-over alone where somebody edited the order meanwhile; marked ones show it already."""
+        for _ in range(ATTEMPTS):
+            ids = [document["_id"] for document in documents.values()]
+            fresh = await self._connection.collection.find({"_id": {"$in": ids}}, READ).to_list(None)
+            late = [document for document in fresh if not self._shows(document, at)]
+            if not late:
+                return
+            await self._connection.bulk_write(
+                [
+                    UpdateOne(
+                        guard_rev(document),
+                        {"$set": {"sync": stored(self._handed_over(document, documents[_locator(document)], at))}},
+                    )
+                    for document in late
+                ]
+            )
+        logger.warning("orders are being edited in TracOS time and again; the next run sends them once more")
+
+    def _handed_over(self, document: Document, sent: Document, at: datetime) -> SyncState:
+        """Our part of ``document`` after what ``sent`` says was handed over."""
+        before = read_document(document, self._client).sync
+        return handed_over(before, self.to_record(sent), client=self._client, at=at)
+
+    def _shows(self, document: Document, at: datetime) -> bool:
+        """Whether the hand-over at ``at`` needs no record any more, because it has one or cannot have one."""
+        try:
+            sync = read_document(document, self._client).sync
+        except Rejected:
+            return True
+        return sync is not None and any(sent.at == at for sent in sync.sent)
+
+    def _tells_deletion(self, document: Document) -> bool:
+        """Whether handing it over turns an order that the client knows as live into a deleted one."""
+        if not document.get("deleted"):
+            return False
+        try:
+            sync = read_document(document, self._client).sync
+        except Rejected:
+            return False
+        known = () if sync is None else (sync.base, *(sent.values for sent in sync.sent))
+        return bool(known) and not any(values is not None and values.deleted for values in known)
+
+
+def _locator(document: Document) -> str:
+    return f"{document.get('number', '')}@{document['_id']}"

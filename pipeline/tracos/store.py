@@ -1,0 +1,59 @@
+"""TracOS's work orders in MongoDB: the connection and the two ends of the chains."""
+
+from collections.abc import Mapping
+
+from pipeline.dataflow.ports import Resource
+from pipeline.decisions import DecisionLog
+from pipeline.merge import Project
+from pipeline.tracos.connection import Connection
+from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.indexes import prepare
+from pipeline.tracos.sink import TracosSink
+from pipeline.tracos.source import TracosSource
+
+__all__ = ["Tracos"]
+
+
+class Tracos(Resource):
+    """The TracOS side of one run. Opening it connects and sees that numbers are unique.
+
+    ``retry_seconds`` is how long an outage is ridden out, ``max_deletes`` how many live orders may become deleted in
+    the run. Opening raises Outage, WrongSettings, or Fatal where twins exist already.
+    """
+
+    def __init__(
+        self,
+        *,
+        uri: str,
+        database: str,
+        collection: str,
+        decisions: DecisionLog,
+        retry_seconds: float = 60,
+        max_deletes: int = 1000,
+    ) -> None:
+        self._connection = Connection(uri, database, collection, retry_seconds)
+        self._decisions = decisions
+        self._deletes = DeleteBudget(max_deletes)
+
+    def sink(self, client: str, projections: Mapping[str, Project]) -> TracosSink:
+        """Where ``client``'s records go; ``projections`` are its layouts', by name."""
+        return TracosSink(self._connection, client, projections, self._decisions, self._deletes)
+
+    def source(self, client: str, default_layout: str) -> TracosSource:
+        """The orders that ``client`` has not been told of; those born in TracOS go out in ``default_layout``."""
+        return TracosSource(self._connection, client, default_layout, self._deletes)
+
+    async def open(self) -> None:
+        """Connect, refuse twins, make the indexes where they are missing."""
+        await self._connection.__aenter__()
+        try:
+            await self._connection.ride_out(lambda: prepare(self._connection.collection))
+            await self._decisions.__aenter__()
+        except BaseException:
+            await self._connection.__aexit__(None, None, None)
+            raise
+
+    async def close(self) -> None:
+        """Give back what opening took."""
+        await self._decisions.__aexit__(None, None, None)
+        await self._connection.__aexit__(None, None, None)

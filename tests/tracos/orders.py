@@ -1,0 +1,25 @@
+"""Short ways to write down work orders."""
+
+from datetime import UTC, datetime
+
+from pipeline.dataflow.messages import Envelope
+from pipeline.workorder import Record, Status, WorkOrder
+
+
+def at(day, hour=8):
+    """A moment in October 2026."""
+    return datetime(2026, 10, day, hour, tzinfo=UTC)
+
+
+def order(number, *, updated=None, layout="plain", **values):
+    """A client's record of an order created on October 1."""
+    values = {"title": "Pump", "status": Status.CREATED, "deleted": False} | values
+    return Record(
+        order=WorkOrder(number=number, created_at=at(1), updated_at=updated, **values),
+        external_id=number,
+        layout=layout,
+    )
+
+
+def envelope(record, locator="a.json"):
+    return Envelope(record, locator)

@@ -8,7 +8,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from aiostream import pipable_operator, streamcontext
 from aiostream.core import Stream, operator
@@ -20,6 +20,7 @@ from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Sour
 from pipeline.errors import Deferred, Fatal, Reason, Rejected, Unhandled
 
 __all__ = [
+    "Passage",
     "Stage",
     "dead_letters",
     "deliver",
@@ -45,22 +46,52 @@ ItemFunction: TypeAlias = Callable[[A], B] | Callable[[A], Awaitable[B]]
 BatchFunction: TypeAlias = Callable[[Batch[A]], Awaitable[Batch[B]]]
 
 
-class Stage(Generic[A_contra, B_co]):
-    """A typed step of a chain: ``stream | stage`` runs it, ``stage | stage`` makes a bigger stage."""
+Apply: TypeAlias = Callable[[AsyncIterable[Batch[Any]]], Stream[Batch[Any]]]
 
-    def __init__(self, name: str, apply: Callable[[AsyncIterable[Batch[Any]]], Stream[Batch[Any]]]) -> None:
+
+class _Step:
+    """What Stage and Passage share: a name, and the operator that makes one stream of another."""
+
+    def __init__(self, name: str, apply: Apply) -> None:
         self.name = name
         self._apply = apply
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def _then(self, after: "_Step") -> tuple[str, Apply]:
+        return f"{self.name} | {after.name}", lambda source: after._apply(self._apply(source))
+
+
+class Stage(_Step, Generic[A_contra, B_co]):
+    """A typed step of a chain: ``stream | stage`` runs it, ``stage | stage`` makes a bigger stage."""
 
     def __call__(self, source: AsyncIterable[Batch[A_contra]]) -> Stream[Batch[B_co]]:
         """The stream of this stage's batches, made from the stream of the batches before it."""
         return self._apply(source)
 
-    def __or__(self, after: "Stage[B_co, C]") -> "Stage[A_contra, C]":
-        return Stage(f"{self.name} | {after.name}", lambda source: after(self(source)))
+    @overload
+    def __or__(self, after: "Stage[B_co, C]") -> "Stage[A_contra, C]": ...
+    @overload
+    def __or__(self, after: "Passage") -> "Stage[A_contra, B_co]": ...
+    def __or__(self, after: "Stage[B_co, C] | Passage") -> "Stage[A_contra, Any]":
+        return Stage(*self._then(after))
 
-    def __repr__(self) -> str:
-        return f"<Stage {self.name}>"
+
+class Passage(_Step):
+    """A stage that changes no payload, of whatever type: it may stand anywhere in a chain."""
+
+    def __call__(self, source: AsyncIterable[Batch[T]]) -> Stream[Batch[T]]:
+        """The stream of this stage's batches, made from the stream of the batches before it."""
+        return self._apply(source)
+
+    @overload
+    def __or__(self, after: Stage[A, B]) -> Stage[A, B]: ...
+    @overload
+    def __or__(self, after: "Passage") -> "Passage": ...
+    def __or__(self, after: "Stage[A, B] | Passage") -> "Stage[A, B] | Passage":
+        made = self._then(after)
+        return Passage(*made) if isinstance(after, Passage) else Stage(*made)
 
 
 def read(source: Source[T], *, flow: str) -> Stream[Batch[T]]:
@@ -131,16 +162,16 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
                 failed.append(_letter(batch.flow, "deliver", item, result))
         return structs.replace(cast(Batch[Any], batch), items=done, deferred=deferred, failed=failed)
 
-    return _per_batch("deliver", delivered, sink)
+    return Stage("deliver", _per_batch(delivered, sink))
 
 
-def hold_known(dead: DeadLetters) -> Stage[T, T]:
+def hold_known(dead: DeadLetters) -> Passage:
     """Leave out what is dead already and has not changed since; it stays where it is, in ``held``.
 
     Needs ``dead_letters(dead)`` further down the chain, which opens the folder.
     """
 
-    async def held_back(batch: Batch[T]) -> Batch[T]:
+    async def held_back(batch: Batch[Any]) -> Batch[Any]:
         unread = [Envelope(None, letter.locator, letter.raw, letter.stamp) for letter in batch.failed]
         known = await dead.held([*batch.items, *unread])
         if not known:
@@ -152,13 +183,13 @@ def hold_known(dead: DeadLetters) -> Stage[T, T]:
             held=[*batch.held, *known],
         )
 
-    return _per_batch("hold_known", held_back)
+    return Passage("hold_known", _per_batch(held_back))
 
 
-def dead_letters(dead: DeadLetters) -> Stage[T, T]:
+def dead_letters(dead: DeadLetters) -> Passage:
     """Put the failed items aside in ``dead``, durably, and close the letters of those that were now delivered."""
 
-    async def put_aside(batch: Batch[T]) -> Batch[T]:
+    async def put_aside(batch: Batch[Any]) -> Batch[Any]:
         if batch.items:
             await dead.resolve(batch.items)
         if not batch.failed:
@@ -169,16 +200,16 @@ def dead_letters(dead: DeadLetters) -> Stage[T, T]:
             logger.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, reasons)
         return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
 
-    return _per_batch("dead_letters", put_aside, dead)
+    return Passage("dead_letters", _per_batch(put_aside, dead))
 
 
-def settle(source: Source[Any]) -> Stage[T, T]:
+def settle(source: Source[Any]) -> Passage:
     """Tell ``source`` what became of its items: ack what is delivered or skipped, nack what is dead.
 
     Raises Unhandled when items failed and no ``dead_letters`` stage put them aside: nothing is dropped silently.
     """
 
-    async def settled(batch: Batch[T]) -> Batch[T]:
+    async def settled(batch: Batch[Any]) -> Batch[Any]:
         if batch.failed:
             raise unhandled(batch)
         left = {letter.locator for letter in batch.dead_lettered}.union(batch.deferred, batch.held)
@@ -190,7 +221,7 @@ def settle(source: Source[Any]) -> Stage[T, T]:
             await source.nack(batch.dead_lettered)
         return batch
 
-    return _per_batch("settle", settled, source)
+    return Passage("settle", _per_batch(settled, source))
 
 
 def unhandled(batch: Batch[Any]) -> Unhandled:
@@ -228,11 +259,11 @@ def _per_item(
                 skipped.append(item.locator)
         return structs.replace(batch, items=items, skipped=skipped, failed=failed)
 
-    return _per_batch(name, each)
+    return Stage(name, _per_batch(each))
 
 
-def _per_batch(name: str, function: BatchFunction[A, B], resource: Resource | None = None) -> Stage[A, B]:
-    """A stage that runs ``function`` on each batch, one after the other, while ``resource`` is open."""
+def _per_batch(function: BatchFunction[A, B], resource: Resource | None = None) -> Apply:
+    """The operator that runs ``function`` on each batch, one after the other, while ``resource`` is open."""
 
     @pipable_operator
     async def batches(source: AsyncIterable[Batch[A]]) -> AsyncIterator[Batch[B]]:
@@ -240,7 +271,7 @@ def _per_batch(name: str, function: BatchFunction[A, B], resource: Resource | No
             async for batch in stream:
                 yield await function(batch)
 
-    return Stage(name, batches)
+    return batches
 
 
 def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]]:

@@ -32,8 +32,8 @@ async def prepare(collection: Collection) -> None:
             if error.code not in IN_THE_WAY:
                 raise
             raise Fatal(
-                "TracOS's collection has an index on `number` that is not unique: nothing was changed; drop it, the next "
-                "run makes a unique one"
+                "TracOS's collection has an index on `number` that is not unique: nothing was changed; drop it, the "
+                "next run makes a unique one"
             ) from error
     mixed = await _text_and_integer(collection)
     if mixed:

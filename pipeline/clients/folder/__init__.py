@@ -1,0 +1,7 @@
+"""The transport of JSON files: a folder that orders are read from, a folder that they are written to."""
+
+from pipeline.clients.folder.names import id_of, name_of
+from pipeline.clients.folder.sink import FolderSink
+from pipeline.clients.folder.source import FolderSource
+
+__all__ = ["FolderSink", "FolderSource", "id_of", "name_of"]

@@ -1,0 +1,128 @@
+"""The files of an inbound folder: listed in order, opened with care, read record by record."""
+
+import gzip
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+from loguru import logger
+
+from pipeline.clients.folder.records import (
+    BLOCK,
+    MAX_FILE,
+    UNREADABLE,
+    Broken,
+    Part,
+    Readable,
+    is_lines,
+    lines,
+    unreadable,
+    whole,
+)
+from pipeline.errors import Reason
+
+__all__ = ["Found", "list_files", "read_file", "stamp_of"]
+
+_NAMES: Final = re.compile(r"(?s).+\.(?:json|(ndjson|jsonl))(\.gz)?")
+
+
+class Found(NamedTuple):
+    """A file as the folder's listing shows it; sorts in the order of reading."""
+
+    mtime_ns: int
+    name: str
+    stamp: str
+    is_link: bool
+
+
+def stamp_of(state: os.stat_result) -> str:
+    """Changes when somebody writes, touches or replaces the file, or changes its permissions."""
+    return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
+
+
+def list_files(directory: Path) -> list[Found]:
+    """What lies in ``directory`` under the names of JSON files, in the order of (modification time, name)."""
+    with os.scandir(directory) as entries:
+        found = [_found(entry) for entry in entries if _NAMES.fullmatch(entry.name)]
+    return sorted(file for file in found if file is not None)
+
+
+def read_file(directory: Path, file: Found) -> Iterator[Part | Broken]:
+    """The records of one file; whatever is wrong with it comes as Broken, nothing is raised."""
+    try:
+        opened = _open(directory, file)
+    except OSError as error:
+        yield Broken("", unreadable(error))
+        return
+    try:
+        state = os.fstat(opened)
+        refused = _refused(directory, file, state)
+        if refused:
+            yield Broken("", Reason(refused))
+        elif stamp_of(state) != file.stamp:
+            logger.info("{} is being written again: left for the next run", file.name)
+        else:
+            yield from _records(file.name, opened)
+    finally:
+        os.close(opened)
+
+
+def _found(entry: "os.DirEntry[str]") -> Found | None:
+    is_link = entry.is_symlink()
+    try:
+        state = entry.stat()
+    except OSError:
+        if not is_link:
+            return None  # removed since the folder was listed: nobody's order any more
+        state = entry.stat(follow_symlinks=False)
+    return Found(state.st_mtime_ns, entry.name, stamp_of(state), is_link)
+
+
+def _open(directory: Path, file: Found) -> int:
+    # Without O_NONBLOCK a FIFO would be waited for.
+    return os.open(directory / file.name, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def _refused(directory: Path, file: Found, state: os.stat_result) -> str | None:
+    if not stat.S_ISREG(state.st_mode):
+        return "not a file: move the folder, pipe or device of this name away"
+    if file.is_link and not (directory / file.name).resolve().is_relative_to(directory.resolve()):
+        return "a link out of the folder: copy the file itself into the folder"
+    return None
+
+
+def _records(name: str, opened: int) -> Iterator[Part | Broken]:
+    match = _NAMES.fullmatch(name)
+    by_line, zipped = match.groups() if match else (None, None)
+    stream: Readable = _Plain(opened)
+    if zipped:
+        stream = cast("Readable", gzip.GzipFile(fileobj=os.fdopen(opened, "rb", closefd=False)))
+    try:
+        head = b"" if by_line else stream.read(BLOCK)
+        if by_line or is_lines(head):
+            yield from lines(head, stream)
+            return
+        data = head
+        while len(data) <= MAX_FILE and (more := stream.read(BLOCK * 16)):
+            data += more
+    except UNREADABLE as error:
+        yield Broken("", unreadable(error))
+        return
+    if len(data) > MAX_FILE:
+        message = f"more than {MAX_FILE // 2**20} MB in one JSON value: write one order a line (.ndjson)"
+        yield Broken("", Reason(message))
+    else:
+        yield from whole(data)
+
+
+class _Plain:
+    """A descriptor as a Readable."""
+
+    def __init__(self, opened: int) -> None:
+        self._opened = opened
+
+    def read(self, size: int, /) -> bytes:
+        return os.read(self._opened, size)

@@ -1,0 +1,124 @@
+"""The folder that orders are read from: files in order, records in groups, a thread hop a group."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from loguru import logger
+
+from pipeline.clients.connector import InboundAfter
+from pipeline.clients.folder.files import Found, list_files, read_file
+from pipeline.clients.folder.records import Part
+from pipeline.clients.folder.settled import Settled
+from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
+from pipeline.dataflow.ports import Source
+from pipeline.disk import in_thread
+from pipeline.errors import Fatal
+
+__all__ = ["FolderSource"]
+
+GROUP: Final = 500
+GROUP_BYTES: Final = 8 * 1024 * 1024
+QUIET_SECONDS: Final = 1.0
+
+Item: TypeAlias = Envelope[bytes] | Unreadable
+
+
+class FolderSource(Source[bytes]):
+    """Yields the records of the JSON files in a folder, in the order of (modification time, name).
+
+    A file holds one object, an array, or an object a line (``.ndjson``, ``.jsonl``), plain or gzipped. A file that was
+    written less than a second ago is looked at again a second later: it is read if it has not changed, else left for
+    the next run. ``after`` says what becomes of a file whose records are all settled. ``clock`` gives seconds since
+    1970.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        after: InboundAfter = "keep",
+        quiet_seconds: float = QUIET_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._directory = directory
+        self._quiet_seconds = quiet_seconds
+        self._clock = clock
+        self._settled = Settled(directory, after)
+
+    async def open(self) -> None:
+        """Make the folder where it is missing; raises Fatal when it cannot be read."""
+        try:
+            await in_thread(self._directory.mkdir, parents=True, exist_ok=True)
+            await in_thread(os.listdir, self._directory)
+        except OSError as error:
+            raise Fatal(
+                f"cannot read the folder {self._directory} (DATA_INBOUND_DIR): {error.strerror}; set it right, then "
+                "run again"
+            ) from error
+
+    async def read(self) -> AsyncIterator[Sequence[Item]]:
+        """Yield the records in groups of at most 500, or about 8 MB."""
+        found = await in_thread(list_files, self._directory)
+        newest = (self._clock() - self._quiet_seconds) * 1e9
+        quiet = [file for file in found if file.mtime_ns <= newest]
+        fresh = found[len(quiet) :]
+        async for group in self._groups(quiet):
+            yield group
+        if fresh:
+            await asyncio.sleep(self._quiet_seconds)
+            async for group in self._groups(await in_thread(self._unchanged, fresh)):
+                yield group
+
+    async def ack(self, locators: Sequence[str]) -> None:
+        """These records are delivered."""
+        await self._settled.ack(locators)
+
+    async def nack(self, letters: Sequence[DeadLetter]) -> None:
+        """These records are dead; a file whose bytes a letter could not take stays where it is."""
+        await self._settled.nack(letters)
+
+    def _unchanged(self, fresh: Sequence[Found]) -> list[Found]:
+        now = {file.name: file for file in list_files(self._directory)}
+        for file in fresh:
+            if file.name in now and now[file.name] != file:
+                logger.info("{} is still being written: left for the next run", file.name)
+        return [file for file in fresh if now.get(file.name) == file]
+
+    async def _groups(self, files: Iterable[Found]) -> AsyncIterator[list[Item]]:
+        items = self._items(files)
+        groups = _grouped(items)
+        try:
+            while group := await in_thread(next, groups, None):
+                yield group
+        finally:
+            groups.close()
+            items.close()
+
+    def _items(self, files: Iterable[Found]) -> Generator[Item, None, None]:
+        for file in files:
+            self._settled.begin(file.name, file.stamp)
+            for part in read_file(self._directory, file):
+                self._settled.count(file.name)
+                locator = file.name + part.suffix
+                if isinstance(part, Part):
+                    yield Envelope(part.raw, locator, part.raw, file.stamp)
+                else:
+                    yield Unreadable(locator, (part.reason,), part.raw, file.stamp)
+            self._settled.end(file.name)
+
+
+def _grouped(items: Iterable[Item]) -> Generator[list[Item], None, None]:
+    group: list[Item] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += len(item.raw)
+        if len(group) >= GROUP or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

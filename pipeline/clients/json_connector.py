@@ -1,0 +1,84 @@
+"""A client whose records are JSON objects: which of its layouts a record is in is recognised by its keys."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.clients.connector import Connector, Outgoing
+from pipeline.errors import Rejected, WrongSettings
+from pipeline.translation.json import load
+from pipeline.translation.layout import Layout
+from pipeline.workorder import ExternalId, Record
+
+__all__ = ["Checked", "JsonConnector"]
+
+_DECODER: Final = msgspec.json.Decoder()
+
+
+class Checked(Struct, frozen=True):
+    """A record that a layout has checked."""
+
+    layout: Layout[Any]
+    record: Any
+
+
+class JsonConnector(Connector):
+    """The functions between JSON objects and Record; a client adds ``source`` and ``sink``."""
+
+    def __init__(self, name: str, layouts: tuple[Layout[Any], ...], default_layout: str, timezone: ZoneInfo) -> None:
+        self.name = name
+        self.layouts: Mapping[str, Layout[Any]] = {layout.name: layout for layout in layouts}
+        self.default_layout = default_layout
+        self.timezone = timezone
+        if default_layout not in self.layouts:
+            known = ", ".join(self.layouts)
+            raise WrongSettings([f"CLIENT_LAYOUT: the client {name} has no such layout; it has: {known}"])
+
+    def parse(self, raw: bytes) -> Mapping[str, Any]:
+        """The JSON object in ``raw``."""
+        data = load(raw, _DECODER)
+        if not isinstance(data, dict):
+            raise Rejected("not a JSON object: expected {...}")
+        return data
+
+    def validate(self, data: Mapping[str, Any]) -> Checked:
+        """The record, checked by the layout that its keys belong to."""
+        layout = self._recognise(data)
+        return Checked(layout, layout.validate(data, self.timezone))
+
+    def to_record(self, checked: Checked) -> Record:
+        """The record in canonical words."""
+        return checked.layout.to_record(checked.record)
+
+    def from_record(self, record: Record) -> Outgoing:
+        """The record in the client's JSON."""
+        layout = self.layouts.get(record.layout)
+        if layout is None:
+            raise Rejected(f"the client has no layout of the name in $.sync.layout; it has: {', '.join(self.layouts)}")
+        return Outgoing(str(record.external_id), layout.to_json(record))
+
+    def identify(self, raw: bytes) -> ExternalId | None:
+        """The order's id, where ``raw`` is an object that has one."""
+        try:
+            data = self.parse(raw)
+        except Rejected:
+            return None
+        ids = [data.get(layout.id_key) for layout in self.layouts.values()]
+        return next((found for found in ids if isinstance(found, int | str) and not isinstance(found, bool)), None)
+
+    def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
+        """The one layout whose id key is there; without any, the one that most keys belong to."""
+        named = [layout for layout in self.layouts.values() if layout.id_key in data]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            keys = " and ".join(layout.id_key for layout in named)
+            raise Rejected(f"no single layout: it has {keys}; expected one of them")
+        likely = max(self.layouts.values(), key=lambda layout: len(layout.keys & data.keys()))
+        if not likely.keys & data.keys():
+            keys = " or ".join(layout.id_key for layout in self.layouts.values())
+            raise Rejected(f"no layout known by these keys: expected a work order with {keys}")
+        return likely

@@ -1,0 +1,131 @@
+"""One dead letter as a file: its name, its JSON, and back."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from loguru import logger
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.dataflow.locators import place
+from pipeline.dataflow.messages import DeadLetter
+from pipeline.errors import Reason
+from pipeline.translation.times import format_time
+from pipeline.workorder import ExternalId
+
+__all__ = ["Letter", "again", "as_json", "first", "key_of", "key_of_name", "name_of", "read_letter", "read_letters"]
+
+READABLE: Final = 80
+_NAME: Final = re.compile(r".+~([0-9a-f]{12})~[0-9a-f]{12}\.json")
+
+
+class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What a dead-letter file says; ``text`` or ``base64`` holds the original bytes, where they could be read."""
+
+    flow: str
+    client: str
+    stage: str
+    locator: str
+    file: str
+    element: int | None = None
+    """Position in the file's array, from 0."""
+    line: int | None = None
+    """Line of the file, from 1."""
+    id: ExternalId | None = None
+    """The order's id, where one could be read."""
+    reasons: tuple[Reason, ...]
+    first_seen: datetime
+    last_seen: datetime
+    attempts: int = 1
+    stamp: str = ""
+    text: str | None = None
+    base64: str | None = None
+    resolved_at: datetime | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """The original bytes."""
+        return base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode()
+
+
+def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Letter:
+    """The letter of a failure met for the first time."""
+    where = place(letter.locator)
+    text, encoded = None, None
+    if letter.raw:
+        try:
+            text = letter.raw.decode()
+        except UnicodeDecodeError:
+            encoded = base64.b64encode(letter.raw).decode()
+    return Letter(
+        flow=letter.flow,
+        client=client,
+        stage=letter.stage,
+        locator=letter.locator,
+        file=where.file,
+        element=where.element,
+        line=where.line,
+        id=order_id,
+        reasons=letter.reasons,
+        first_seen=letter.at,
+        last_seen=letter.at,
+        stamp=letter.stamp,
+        text=text,
+        base64=encoded,
+    )
+
+
+def again(before: Letter, now: Letter) -> Letter:
+    """The letter of a failure met again."""
+    return replace(now, first_seen=before.first_seen, attempts=before.attempts + 1)
+
+
+def as_json(letter: Letter, *, indent: int = 2) -> bytes:
+    """The letter's JSON; on one line with ``indent`` 0."""
+    said = msgspec.to_builtins(letter, builtin_types=(datetime,))
+    times = {key: format_time(value) for key, value in said.items() if isinstance(value, datetime)}
+    compact = msgspec.json.encode(said | times)
+    return (msgspec.json.format(compact, indent=indent) if indent else compact) + b"\n"
+
+
+def key_of(locator: str) -> str:
+    """The source's part of a letter's name, for look-ups."""
+    return hashlib.blake2b(locator.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+
+
+def name_of(locator: str, raw: bytes) -> str:
+    """A letter's file name: the source's key, then the content's; the same failure has the same name."""
+    readable = quote(place(locator).file.encode(errors="surrogatepass"), safe="@")[:READABLE].lstrip(".") or "letter"
+    return f"{readable}~{key_of(locator)}~{hashlib.blake2b(raw, digest_size=6).hexdigest()}.json"
+
+
+def key_of_name(name: str) -> str | None:
+    """The source's key in a letter's name; None for a file that is no letter."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else None
+
+
+def read_letter(path: Path) -> Letter | None:
+    """The letter in ``path``; None, and a warning, where it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Letter)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        logger.warning("the dead letter {} cannot be read and is passed over ({})", path, type(error).__name__)
+        return None
+
+
+def read_letters(root: Path) -> Iterator[tuple[Path, Letter]]:
+    """All open letters below ``root``, by flow and name."""
+    for path in sorted(root.glob("*/*.json")):
+        letter = read_letter(path) if key_of_name(path.name) else None
+        if letter is not None:
+            yield path, letter

@@ -1,0 +1,119 @@
+"""Settings from the environment and ``.env``; what is wrong with them is told all at once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+
+from pipeline.errors import WrongSettings
+
+__all__ = ["Settings", "load"]
+
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Words = tuple[str, ...]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings; each is the environment variable of its name in capitals. Relative paths: the current folder's."""
+
+    mongo_uri: str | None = None
+    """None: an embedded MongoDB."""
+    mongo_database: str | None = None
+    mongo_collection: str = "workorders"
+    mongo_retry_seconds: Seconds = 60
+    """How long an outage is ridden out."""
+    mongod_bin: str | None = None
+    """The mongod to embed."""
+    data_inbound_dir: Path = Path("data/inbound")
+    data_outbound_dir: Path = Path("data/outbound")
+    data_dead_letter_dir: Path = Path("data/dead-letter")
+    data_decision_log: Path = Path("data/decisions.jsonl")
+    data_mongo_dir: Path = Path("data/mongo")
+    """The embedded MongoDB's data."""
+    clients: Words = ("erp_json",)
+    client_timezone: ZoneInfo = ZoneInfo("UTC")
+    """Of a client's dates that name no zone."""
+    client_layout: str = "status_order"
+    """Of orders born in TracOS."""
+    inbound_after: Literal["keep", "archive", "delete"] = "keep"
+    """What becomes of an inbound file whose records are all settled."""
+    sync_max_deletes: Count = 1000
+    """A run that would delete more stops."""
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def database(self) -> str:
+        """MONGO_DATABASE, else the one that the URI names, else ``tractian``."""
+        named = unquote(urlsplit(self.mongo_uri).path.lstrip("/")) if self.mongo_uri else ""
+        return self.mongo_database or named or "tractian"
+
+
+EXPECTED: Final[Mapping[str, str]] = {
+    "mongo_retry_seconds": "a number of seconds, from 0 to 86400",
+    "client_timezone": "the name of a time zone, such as UTC or America/Sao_Paulo",
+    "inbound_after": "keep, archive or delete",
+    "sync_max_deletes": "a whole number, 0 or more",
+    "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
+    "log_format": "text or json",
+}
+"""What to tell where a value does not fit; the other settings take any text."""
+
+_FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
+    "clients": lambda text: [name.strip() for name in text.split(",") if name.strip()],
+    "inbound_after": str.lower,
+    "log_level": str.upper,
+    "log_format": str.lower,
+}
+
+
+def load(environ: Mapping[str, str], dotenv: Path) -> Settings:
+    """The settings in ``environ`` and, where it does not have them, in the file ``dotenv``; empty counts as not set.
+
+    Raises WrongSettings with every problem, a line each, that names the variable and never repeats its value.
+    """
+    said = {**dotenv_values(dotenv, interpolate=False), **environ}
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for field in msgspec.structs.fields(Settings):
+        text = said.get(field.name.upper())
+        if not text:
+            continue
+        try:
+            folded = _FOLD.get(field.name, str)(text)
+            values[field.name] = msgspec.convert(folded, field.type, strict=False, dec_hook=_decode)
+        except (msgspec.ValidationError, ValueError, OSError, KeyError):
+            problems.append(f"{field.name.upper()}: expected {EXPECTED.get(field.name, 'a text')}")
+    settings = Settings(**values)
+    problems += _contradictions(settings)
+    if problems:
+        raise WrongSettings(problems)
+    return settings
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    problems = []
+    if len(settings.clients) != 1:
+        problems.append("CLIENTS: expected one client: two on one collection would take each other's orders")
+    folders = {
+        "DATA_INBOUND_DIR": settings.data_inbound_dir,
+        "DATA_OUTBOUND_DIR": settings.data_outbound_dir,
+        "DATA_DEAD_LETTER_DIR": settings.data_dead_letter_dir,
+        "DATA_MONGO_DIR": settings.data_mongo_dir,
+    }
+    seen: dict[Path, str] = {}
+    for name, folder in folders.items():
+        other = seen.setdefault(folder.resolve(), name)
+        if other != name:
+            problems.append(f"{name}: expected another folder than {other}")
+    return problems
+
+
+def _decode(kind: type, value: Any) -> Any:
+    return kind(value)

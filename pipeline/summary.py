@@ -1,0 +1,56 @@
+"""What a run did, in a few aligned lines for a person."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pipeline.dataflow.run import Report
+
+__all__ = ["summary"]
+
+ARROWS: Final = {"inbound": "client → TracOS", "outbound": "TracOS → client"}
+
+WORDS: Final = {"repeat": "unchanged"}
+"""Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
+
+
+def summary(reports: Sequence[Report], *, client: str, dead_letters: Path, seconds: float, ending: str) -> str:
+    """The text of the summary; ``ending`` says how the run ended (finished, stopped, interrupted)."""
+    width = max((len(f"{report.received:,}") for report in reports), default=1)
+    lines = [f"work orders, {client} ⇄ TracOS: {ending} in {seconds:.1f} s"]
+    lines += ["", *(_flow(report, width) for report in reports)] if reports else []
+    lines += _dead(reports, dead_letters)
+    return "\n".join(lines) + "\n"
+
+
+def _flow(report: Report, width: int) -> str:
+    name = report.flow.rpartition(".")[2]
+    counts: dict[str, int] = {}
+    for outcome, count in report.outcomes.items():
+        word = WORDS.get(outcome, outcome)
+        counts[word] = counts.get(word, 0) + count
+    order = ("created", "updated", "unchanged", "stale", "sent")
+    said = [(word, counts[word]) for word in (*order, *sorted(set(counts) - set(order))) if word in counts]
+    said += [
+        ("skipped", report.skipped),
+        ("left for the next run", report.deferred),
+        ("dead-lettered", report.dead.total()),
+        ("still dead", report.held),
+    ]
+    what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
+    return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
+
+
+def _dead(reports: Sequence[Report], folder: Path) -> list[str]:
+    lines = []
+    for report in reports:
+        where = folder / report.flow
+        if report.dead:
+            stages = ", ".join(f"{count:,} at {stage}" for stage, count in report.dead.items())
+            lines.append(f"  dead letters: {stages}; look into {where}")
+        if report.held:
+            lines.append(
+                f"  still dead: {report.held:,} unchanged since; mend them where they came from, or remove their letters "
+                f"from {where} to have them tried again"
+            )
+    return ["", *lines] if lines else []

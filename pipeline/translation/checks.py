@@ -1,0 +1,104 @@
+"""Checks of one JSON object that every layout makes: each looks at one key and notes what is wrong with it."""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from pipeline.errors import Reason, Rejected
+from pipeline.translation.times import parse_time
+from pipeline.workorder import INT64, ExternalId
+
+__all__ = ["Checks"]
+
+
+class Checks:
+    """Reads the values of one record; ``done`` raises Rejected with all that was wrong.
+
+    A value that is null counts as absent. What a failed check returns is of the right type and means nothing.
+    """
+
+    def __init__(self, data: Mapping[str, Any], zone: tzinfo) -> None:
+        self._data = data
+        self._zone = zone
+        self._reasons: list[Reason] = []
+
+    def wrong(self, message: str, key: str = "") -> None:
+        """Note one thing that is wrong, with a key or with the whole record."""
+        self._reasons.append(Reason(message, f"$.{key}" if key else "$"))
+
+    def done(self) -> None:
+        """Raise Rejected with all reasons, if there are any."""
+        if self._reasons:
+            raise Rejected(*self._reasons)
+
+    def required_id(self, key: str) -> ExternalId:
+        """An int64 or a non-empty text."""
+        value = self._required(key)
+        if type(value) is int and value in INT64:
+            return value
+        if isinstance(value, str) and value and _encodable(value):
+            return value
+        if value is not None:
+            self.wrong("not an id: expected a whole number of 64 bits or a non-empty text", key)
+        return ""
+
+    def required_word(self, key: str, words: Mapping[str, Any]) -> str:
+        """One of ``words``."""
+        value = self._required(key)
+        if isinstance(value, str) and value in words:
+            return value
+        if value is not None:
+            self.wrong(f"unknown status; known: {', '.join(words)}", key)
+        return ""
+
+    def required_time(self, key: str) -> datetime:
+        """A date that must be there."""
+        return (self._time(key) if self._required(key) is not None else None) or datetime.min
+
+    def time(self, key: str) -> datetime | None:
+        """A date, or None where there is none."""
+        return None if self._data.get(key) is None else self._time(key)
+
+    def text(self, key: str) -> str | None:
+        """A text, or None where there is none."""
+        value = self._data.get(key)
+        if value is None or (isinstance(value, str) and _encodable(value)):
+            return value
+        self.wrong("not a text" if not isinstance(value, str) else "not a text that UTF-8 can hold", key)
+        return None
+
+    def flag(self, key: str) -> bool:
+        """True or false; absent counts as false."""
+        value = self._data.get(key)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self.wrong("not true or false", key)
+        return False
+
+    def _required(self, key: str) -> Any:
+        value = self._data.get(key)
+        if value is None:
+            self.wrong("required, but null" if key in self._data else "required, but missing", key)
+        return value
+
+    def _time(self, key: str) -> datetime | None:
+        value = self._data[key]
+        if not isinstance(value, str):
+            self.wrong("not a date: expected a text", key)
+            return None
+        try:
+            return parse_time(value, self._zone)
+        except ValueError as error:
+            self.wrong(str(error), key)
+            return None
+
+
+def _encodable(text: str) -> bool:
+    """Whether UTF-8, and so MongoDB, can hold it: JSON can spell lone surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,47 @@
+"""JSON as the layouts meet it: read with the position of what is malformed, written for people and programs."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from pipeline.errors import Reason, Rejected
+
+__all__ = ["dump", "load"]
+
+T = TypeVar("T")
+
+_POSITION: Final = re.compile(r"\s*\(byte ([0-9]+)\)")
+
+
+def load(raw: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """What ``raw`` says; raises Rejected with the byte offset of what is malformed."""
+    try:
+        return decoder.decode(raw)
+    except UnicodeDecodeError as error:
+        raise Rejected(Reason("not UTF-8", offset=error.start)) from None
+    except RecursionError:
+        raise Rejected("not usable JSON: nested too deep") from None
+    except msgspec.ValidationError as error:
+        raise Rejected(Reason(str(error))) from None
+    except msgspec.DecodeError as error:
+        raise Rejected(_malformed(raw, str(error))) from None
+
+
+def dump(data: Mapping[str, Any]) -> bytes:
+    """``data`` as JSON bytes: its keys in their order, those of None left out, two spaces, a newline at the end."""
+    said = {key: value for key, value in data.items() if value is not None}
+    return msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
+
+
+def _malformed(raw: bytes, message: str) -> Reason:
+    if not raw.strip():
+        return Reason("empty: expected a JSON object")
+    if raw.startswith(b"\xef\xbb\xbf"):
+        return Reason("begins with a byte-order mark: save it as UTF-8 without one", offset=0)
+    position = _POSITION.search(message)
+    what = _POSITION.sub("", message).removeprefix("JSON is malformed: ")
+    if position is None:
+        return Reason(f"not JSON: {what[:1].lower()}{what[1:]}", offset=len(raw))
+    return Reason(f"not JSON: {what} at byte {position[1]}", offset=int(position[1]))

@@ -2,25 +2,36 @@
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+import stamina.instrumentation
 from loguru import logger
 
 from pipeline import logs
+from pipeline.clients.connector import ClientSettings, Connector
+from pipeline.dataflow.run import Report, run
+from pipeline.deadletters import DeadLetterFolder
+from pipeline.decisions import DecisionLog
 from pipeline.errors import Fatal, WrongSettings
+from pipeline.flows import inbound, outbound
+from pipeline.registry import find_client
 from pipeline.settings import Settings, load
+from pipeline.summary import summary
+from pipeline.tracos.embedded import embedded_mongod
+from pipeline.tracos.store import Tracos
 
 __all__ = ["main"]
 
 INTERRUPTED: Final = 130
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_SECONDS: Final = 5
 """How long the batch in hand may take after a Ctrl-C."""
 
@@ -41,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=_version())
     parser.parse_args(argv)
     logs.configure("INFO", "text")
+    stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words
     try:
         settings = load(os.environ, Path(".env"))
         logs.configure(settings.log_level, settings.log_format)
@@ -63,18 +75,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Run:
-    """One full run."""
+    """One full run: both flows of the client, and the summary of what became of them."""
 
     def __init__(self, settings: Settings) -> None:
-        # Imported here so that --help and wrong settings need not wait for the drivers.
-        from pipeline.clients.connector import ClientSettings
-        from pipeline.registry import find_client
-
-        (name,) = settings.clients
         self._settings = settings
-        self._client = find_client(name)(
+        self._reports: list[Report] = []
+        self._stop = asyncio.Event()
+        self._interrupted = False
+
+    def to_the_end(self) -> int:
+        """Run; prints the summary however the run ends, and returns the exit code of a run that was not stopped."""
+        settings = self._settings
+        client = find_client(settings.clients[0])(
             ClientSettings(
-                name=name,
+                name=settings.clients[0],
                 inbound_dir=settings.data_inbound_dir,
                 outbound_dir=settings.data_outbound_dir,
                 timezone=settings.client_timezone,
@@ -82,5 +96,77 @@ class _Run:
                 after=settings.inbound_after,
             )
         )
-        self._reports: list[Report] = []
-"""
+        began, ending = time.monotonic(), "stopped"
+        try:
+            with self._mongo() as uri:
+                asyncio.run(self._flows(client, uri))
+            ending = "interrupted" if self._interrupted else "finished"
+        finally:
+            if self._reports:
+                seconds = time.monotonic() - began
+                folder = settings.data_dead_letter_dir
+                sys.stdout.write(
+                    summary(self._reports, client=client.name, dead_letters=folder, seconds=seconds, ending=ending)
+                )
+        return INTERRUPTED if self._interrupted else 0
+
+    def _mongo(self) -> AbstractContextManager[str]:
+        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs."""
+        settings = self._settings
+        if settings.mongo_uri:
+            return nullcontext(settings.mongo_uri)
+        return embedded_mongod(settings.data_mongo_dir, binary=settings.mongod_bin)
+
+    async def _flows(self, client: Connector, uri: str) -> None:
+        settings = self._settings
+        tracos = Tracos(
+            uri=uri,
+            database=settings.database,
+            collection=settings.mongo_collection,
+            decisions=DecisionLog(settings.data_decision_log),
+            retry_seconds=settings.mongo_retry_seconds,
+            max_deletes=settings.sync_max_deletes,
+        )
+        with self._signals(), suppress(asyncio.CancelledError):
+            async with tracos:
+                for flow, identify in ((inbound, client.identify), (outbound, tracos.identify)):
+                    name = f"{client.name}.{flow.__name__}"
+                    dead = DeadLetterFolder(
+                        settings.data_dead_letter_dir, flow=name, client=client.name, identify=identify
+                    )
+                    report = Report(flow=name)
+                    self._reports.append(report)
+                    await run(flow(client, tracos, dead), stop=self._stop, report=report)
+                    if self._interrupted:
+                        break
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """A first Ctrl-C or SIGTERM stops after the batch in hand; a second one, or 5 seconds, stops at once."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+
+        def interrupt() -> None:
+            if task is None or self._interrupted:
+                if task is not None:
+                    task.cancel()
+                return
+            self._interrupted = True
+            self._stop.set()
+            logger.warning("stopping after the batch in hand; once more to stop at once")
+            loop.call_later(PATIENCE_SECONDS, task.cancel)
+
+        for number in SIGNALS:
+            loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+def _version() -> str:
+    try:
+        return version("workorder-sync")
+    except PackageNotFoundError:
+        return "not installed"

@@ -50,7 +50,7 @@ def _dead(reports: Sequence[Report], folder: Path) -> list[str]:
             lines.append(f"  dead letters: {stages}; look into {where}")
         if report.held:
             lines.append(
-                f"  still dead: {report.held:,} unchanged since; mend them where they came from, or remove their letters "
-                f"from {where} to have them tried again"
+                f"  still dead: {report.held:,} unchanged since; mend them where they came from, or remove their "
+                f"letters from {where} to have them tried again"
             )
     return ["", *lines] if lines else []

@@ -46,9 +46,7 @@ class DeadLetterFolder(DeadLetters):
         """Those that are dead already and have not been touched since."""
         if not self._open:
             return set()
-        suspects = [
-            item for item in items if name_of(item.locator, item.raw) in self._open.get(key_of(item.locator), ())
-        ]
+        suspects = [item for item in items if self._is_open(item.locator, item.raw)]
         return await in_thread(self._unchanged, suspects) if suspects else set()
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:

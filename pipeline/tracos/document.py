@@ -21,6 +21,7 @@ __all__ = [
     "changes",
     "guard",
     "guard_rev",
+    "identify",
     "new_document",
     "number_key",
     "original",
@@ -164,6 +165,12 @@ def original(document: Document) -> bytes:
     """The mapped fields as JSON bytes, for a dead letter; the same bytes as long as the document says the same."""
     said = {field: document[field] for field in ("_id", *FIELDS) if field in document}
     return msgspec.json.encode(said, enc_hook=str)
+
+
+def identify(raw: bytes) -> ExternalId | None:
+    """The number in the bytes that ``original`` made."""
+    number = msgspec.json.decode(raw).get("number")
+    return number if isinstance(number, int | str) and not isinstance(number, bool) else None
 
 
 def _same(document: Document, field: str) -> dict[str, Any]:

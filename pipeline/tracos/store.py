@@ -7,9 +7,11 @@ from pipeline.decisions import DecisionLog
 from pipeline.merge import Project
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.document import identify
 from pipeline.tracos.indexes import prepare
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
+from pipeline.workorder import ExternalId
 
 __all__ = ["Tracos"]
 
@@ -42,6 +44,11 @@ class Tracos(Resource):
     def source(self, client: str, default_layout: str) -> TracosSource:
         """The orders that ``client`` has not been told of; those born in TracOS go out in ``default_layout``."""
         return TracosSource(self._connection, client, default_layout, self._deletes)
+
+    @staticmethod
+    def identify(raw: bytes) -> ExternalId | None:
+        """The number of the order whose original bytes these are."""
+        return identify(raw)
 
     async def open(self) -> None:
         """Connect, refuse twins, make the indexes where they are missing."""

@@ -1,7 +1,7 @@
-"""The floor: what a single hand-written loop does with the same libraries, server and durability, and no error handling.
+"""The floor: what a single hand-written loop does with the same libraries, server and durability; no error handling.
 
-Inbound it looks up, inserts the new and waits (w=majority, j=true), a batch of 500 at a time. Outbound it writes a batch
-of files, makes them durable with one syncfs, renames them, fsyncs the folder, and marks the batch in one update.
+Inbound it looks up, inserts the new and waits (w=majority, j=true), a batch of 500 at a time. Outbound it writes a
+batch of files, makes them durable with one syncfs, renames them, fsyncs the folder, and marks the batch in one update.
 """
 
 import ctypes

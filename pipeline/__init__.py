@@ -1,1 +1,84 @@
-"""Two-way work-order sync as a dataflow of composable async streams."""
+"""Two-way work-order sync as a dataflow of composable async streams.
+
+The rooms, in the order in which they may know each other:
+
+- ``errors``, ``workorder``: the words of the house
+- ``dataflow``: the machinery: batches through typed stages; ``disk``: files that appear whole and durable
+- ``translation``, ``merge``: pure: a client's layouts <-> canonical work orders; what a record means for a document
+- ``tracos``, ``clients``, ``deadletters``: the wings, which do not know each other: our system, the customers' systems,
+  and what could not pass
+- ``flows``: the two chains; ``registry``: finds clients
+- ``settings``, ``logs``, ``summary``, ``cli``: the program
+
+A chain is read from top to bottom, and every step of it is visible::
+
+    report = await run(
+        read(source, flow="mine")
+        | parse(json.loads)
+        | filter_items(lambda order: order["status"] != "DONE")
+        | deliver(sink)
+        | dead_letters(folder)
+        | settle(source)
+    )
+"""
+
+from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
+from pipeline.dataflow.run import Report, run
+from pipeline.dataflow.stages import (
+    Passage,
+    Stage,
+    dead_letters,
+    deliver,
+    filter_items,
+    flat_map_items,
+    hold_known,
+    map_items,
+    parse,
+    read,
+    settle,
+    translate,
+    validate,
+)
+from pipeline.errors import BudgetExceeded, Deferred, Fatal, Outage, PipelineError, Reason, Rejected, WrongSettings
+from pipeline.workorder import Record, Status, Values, WorkOrder
+
+__all__ = [
+    "Batch",
+    "BatchSink",
+    "BudgetExceeded",
+    "DeadLetter",
+    "DeadLetters",
+    "Deferred",
+    "Envelope",
+    "Fatal",
+    "Outage",
+    "Outcome",
+    "Passage",
+    "PipelineError",
+    "Reason",
+    "Record",
+    "Rejected",
+    "Report",
+    "Resource",
+    "Sink",
+    "Source",
+    "Stage",
+    "Status",
+    "Unreadable",
+    "Values",
+    "WorkOrder",
+    "WrongSettings",
+    "dead_letters",
+    "deliver",
+    "filter_items",
+    "flat_map_items",
+    "hold_known",
+    "map_items",
+    "parse",
+    "read",
+    "run",
+    "settle",
+    "translate",
+    "validate",
+]

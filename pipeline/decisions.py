@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.ports import Resource
 from pipeline.errors import Fatal
 from pipeline.merge import Lost, Rule
+from pipeline.translation.json import encode
 from pipeline.workorder import ExternalId
 
 __all__ = ["DecisionLog", "Entry", "read_decisions"]
@@ -37,7 +38,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
-_NO_TIME: Final = datetime.min
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class DecisionLog(Resource):
@@ -67,7 +68,7 @@ class DecisionLog(Resource):
             file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 torn = os.fstat(file).st_size and os.pread(file, 1, os.fstat(file).st_size - 1) != b"\n"
-                lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in fresh.values())
+                lines = b"".join(encode(entry) + b"\n" for entry in fresh.values())
                 with os.fdopen(os.dup(file), "ab") as stream:
                     stream.write(b"\n" + lines if torn else lines)
                 os.fsync(file)
@@ -104,4 +105,4 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
 
 def _body(entry: Entry) -> bytes:
     """What an entry says, but for when."""
-    return msgspec.json.encode(replace(entry, at=_NO_TIME))
+    return encode(replace(entry, at=_NO_TIME))

@@ -48,7 +48,11 @@ class Rule(StrEnum):
     """Which rule made the decision."""
 
     REPEAT = "repeat"
-    """The same record again: nothing is written."""
+    """The same record again: nothing is written, but for the place where a copy of the newest was met.
+
+    Without that note a copy that is kept would look like an edit back to it, once a later record without a later time
+    has been taken.
+    """
     STALE = "stale"
     """Older than the newest record taken: nothing is written."""
     INSERT = "insert"
@@ -123,14 +127,11 @@ class Decision(Struct, frozen=True, kw_only=True):
     order: WorkOrder
     """What TracOS shall say; equal to what it says where nothing changes."""
     sync: SyncState
-    is_synced: bool = False
-    """The client already holds what TracOS shall say, and nothing unconfirmed says otherwise."""
+    writes: bool = True
+    """Whether anything is to be written at all."""
+    is_synced: bool | None = None
+    """The client already holds what TracOS shall say, and nothing unconfirmed says otherwise; None: as it was."""
     lost: tuple[Lost, ...] = ()
-
-    @property
-    def writes(self) -> bool:
-        """Whether anything is to be written at all."""
-        return self.rule not in (Rule.REPEAT, Rule.STALE)
 
 
 def decide(record: Record, locator: str, current: Current | None, *, client: str, project: Project) -> Decision:
@@ -139,12 +140,15 @@ def decide(record: Record, locator: str, current: Current | None, *, client: str
     if current is None:
         return _insert(record, locator, digest, client)
     sync = current.sync or SyncState(client=client, id=record.external_id, layout=record.layout)
-    if sync.received is not None:
-        taken = {place.locator: place.hash for place in sync.received.taken}
-        if digest in (sync.received.hash, taken.get(locator)):
-            return Decision(rule=Rule.REPEAT, order=current.order, sync=sync)
-        if _newer(sync.received.version, record.order.version) and record.order.version is not None:
-            return Decision(rule=Rule.STALE, order=current.order, sync=sync)
+    known = sync.received
+    if known is not None:
+        if Taken(locator, digest) in known.taken:
+            return Decision(rule=Rule.REPEAT, order=current.order, sync=sync, writes=False)
+        if digest == known.hash:
+            noted = replace(sync, received=_received(known, None, digest, locator), rev=sync.rev + 1)
+            return Decision(rule=Rule.REPEAT, order=current.order, sync=noted)
+        if record.order.version is not None and _newer(known.version, record.order.version):
+            return Decision(rule=Rule.STALE, order=current.order, sync=sync, writes=False)
     return _merge(record, locator, digest, current.order, sync, project)
 
 
@@ -273,8 +277,9 @@ def _three_way(
         client_edited, tracos_edited = theirs != was, own != was
         undelete = field == "deleted" and not theirs
         if undelete and client_edited and seen.updated_at is None:
-            wins = _newer(seen.created_at, order.deleted_at) and order.deleted_at is not None
-            because = "created after the deletion" if wins else "a record without an update time does not un-delete"
+            wins = order.deleted_at is not None and _newer(seen.created_at, order.deleted_at)
+            kept_out = "a record without an update time, not created after the deletion, does not un-delete"
+            because = ("created after the deletion" if tracos_edited else "") if wins else kept_out
         elif client_edited and tracos_edited:
             wins = client_newer
             because = "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.locators import place
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.errors import Reason
-from pipeline.translation.times import format_time
+from pipeline.translation.json import encode
 from pipeline.workorder import ExternalId
 
 __all__ = ["Letter", "again", "as_json", "first", "key_of", "key_of_name", "name_of", "read_letter", "read_letters"]
@@ -43,7 +43,7 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     reasons: tuple[Reason, ...]
     first_seen: datetime
     last_seen: datetime
-    attempts: int = 1
+    attempts: int
     stamp: str = ""
     text: str | None = None
     base64: str | None = None
@@ -76,6 +76,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         reasons=letter.reasons,
         first_seen=letter.at,
         last_seen=letter.at,
+        attempts=1,
         stamp=letter.stamp,
         text=text,
         base64=encoded,
@@ -89,9 +90,7 @@ def again(before: Letter, now: Letter) -> Letter:
 
 def as_json(letter: Letter, *, indent: int = 2) -> bytes:
     """The letter's JSON; on one line with ``indent`` 0."""
-    said = msgspec.to_builtins(letter, builtin_types=(datetime,))
-    times = {key: format_time(value) for key, value in said.items() if isinstance(value, datetime)}
-    compact = msgspec.json.encode(said | times)
+    compact = encode(letter)
     return (msgspec.json.format(compact, indent=indent) if indent else compact) + b"\n"
 
 

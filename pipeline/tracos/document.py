@@ -129,9 +129,11 @@ def changes(document: Document, before: WorkOrder, after: WorkOrder) -> dict[str
     return sets
 
 
-def synced_fields(document: Document, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:
-    """Our bookkeeping as values to set; ``syncedAt`` keeps when it was last true."""
-    sets: dict[str, Any] = {"sync": stored(sync), "isSynced": is_synced}
+def synced_fields(document: Document, sync: SyncState, at: datetime, *, is_synced: bool | None) -> dict[str, Any]:
+    """Our bookkeeping as values to set; ``syncedAt`` keeps when ``isSynced`` was last set to true."""
+    sets: dict[str, Any] = {"sync": stored(sync)}
+    if is_synced is not None:
+        sets["isSynced"] = is_synced
     if is_synced:
         sets["syncedAt"] = _date(document, "syncedAt", at)
     return sets

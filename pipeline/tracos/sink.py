@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from loguru import logger
 from msgspec import Struct
+from msgspec.structs import replace
 from pymongo import InsertOne, UpdateOne
 
 from pipeline.dataflow.messages import Envelope, Outcome
@@ -155,6 +156,8 @@ class _BatchMerge:
                 return None
             outcomes[position] = _outcome(decision, current)
             if decision.writes:
+                if decision.is_synced is None and last is not None:
+                    decision = replace(decision, is_synced=last.is_synced)
                 last = decision
                 current = Current(order=decision.order, sync=decision.sync)
         if last is None:
@@ -220,7 +223,7 @@ def _outcome(decision: Decision, current: Current | None) -> Outcome:
 
 def _operation(document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime) -> Operation:
     if document is None or before is None:
-        return InsertOne(new_document(last.order, last.sync, at, is_synced=last.is_synced))
+        return InsertOne(new_document(last.order, last.sync, at, is_synced=bool(last.is_synced)))
     sets = changes(document, before.order, last.order)
     sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
     return UpdateOne(guard(document), {"$set": sets})

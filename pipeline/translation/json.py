@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from pipeline.errors import Reason, Rejected
+from pipeline.translation.times import format_time
 
-__all__ = ["dump", "load"]
+__all__ = ["dump", "encode", "load"]
 
 T = TypeVar("T")
 
@@ -33,6 +36,13 @@ def dump(data: Mapping[str, Any]) -> bytes:
     """``data`` as JSON bytes: its keys in their order, those of None left out, two spaces, a newline at the end."""
     said = {key: value for key, value in data.items() if value is not None}
     return msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
+
+
+def encode(struct: Struct) -> bytes:
+    """A Struct as compact JSON, its own times in the house's form."""
+    said = msgspec.to_builtins(struct, builtin_types=(datetime,))
+    times = {key: format_time(value) for key, value in said.items() if isinstance(value, datetime)}
+    return msgspec.json.encode(said | times)
 
 
 def _malformed(raw: bytes, message: str) -> Reason:

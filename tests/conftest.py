@@ -1,0 +1,41 @@
+"""What all tests share: a real MongoDB, and a database of its own for each test that wants one."""
+
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pymongo import MongoClient
+
+from tests.mongo import Mongod
+
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def mongo_uri():
+    """The URI of a standalone mongod that lives as long as the tests."""
+    with tempfile.TemporaryDirectory(prefix="m-") as folder:
+        server = Mongod(Path(folder)).start()
+        yield server.uri
+        server.stop()
+
+
+@pytest.fixture
+def database_name(mongo_uri):
+    """A database that no other test uses; dropped afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    with MongoClient(mongo_uri) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+def mongod():
+    """A mongod of the test's own, to kill and start again."""
+    with tempfile.TemporaryDirectory(prefix="m-") as folder:
+        server = Mongod(Path(folder)).start()
+        yield server
+        server.kill()

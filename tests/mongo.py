@@ -1,0 +1,68 @@
+"""A real mongod for the tests, that can be killed and started again on the same data and socket."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+
+from pipeline.errors import Fatal
+from pipeline.tracos.embedded import find_mongod
+
+
+def require_mongod() -> Path:
+    """The mongod's path; without one the test is skipped, or fails where REQUIRE_MONGOD=1."""
+    try:
+        return find_mongod()
+    except Fatal as error:
+        if os.environ.get("REQUIRE_MONGOD") == "1":
+            pytest.fail(f"REQUIRE_MONGOD=1, but {error}")
+        pytest.skip("no mongod here")
+
+
+class Mongod:
+    """A standalone server, or with ``replica_set`` a set of one, on a Unix socket in ``folder`` (a short path)."""
+
+    def __init__(self, folder: Path, *, replica_set: bool = False, extra: tuple[str, ...] = ()) -> None:
+        self.socket = folder / "m.sock"
+        self.uri = f"mongodb://{quote_plus(str(self.socket))}/?directConnection=true&heartbeatFrequencyMS=500"
+        self._data = folder / "db"
+        self._data.mkdir()
+        self._extra = (*extra, *(("--replSet", "rs") if replica_set else ()))
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> "Mongod":
+        command = [
+            str(require_mongod()),
+            *("--dbpath", str(self._data), "--bind_ip", str(self.socket), "--nounixsocket"),
+            *("--wiredTigerCacheSizeGB", "0.25", "--quiet", *self._extra),
+        ]
+        with (self._data.parent / "mongod.log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while True:
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(str(self.socket))
+                except OSError:
+                    if time.monotonic() > deadline or self._process.poll() is not None:
+                        raise
+                    time.sleep(0.02)
+                else:
+                    return self
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(60)
+            self._process = None

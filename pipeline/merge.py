@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -197,11 +197,11 @@ def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
 
 def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: SyncState, project: Project) -> Decision:
     seen = record.order
-    base, sent, untaken = _confirm(seen, sync, project)
-    merged, lost = _three_way(seen, order, project(order.values), base, untaken)
+    known = _confirm(seen, sync, project)
+    merged, lost = _three_way(seen, order, project(order.values), known)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    shown = _overlay(base, seen.values)
+    shown, sent = _overlay(known.base, seen.values), known.sent
     if sent and _agree(shown, project(sent[-1].values)):
         sent = ()
     after = replace(
@@ -222,10 +222,23 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
     )
 
 
-def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> tuple[Values, tuple[Sent, ...], frozenset[str]]:
-    """What ``seen`` tells of the values sent: the new base, what is still unconfirmed, the fields not yet taken."""
+class _Known(NamedTuple):
+    """What is known of the client's side once a record has told what it took."""
+
+    older: Values
+    """What the client showed before."""
+    base: Values
+    """What it showed last, or has been proved to have taken since."""
+    sent: tuple[Sent, ...]
+    """What is still unconfirmed."""
+    untaken: frozenset[str] = frozenset()
+    """The fields in which the record still shows base where something else was sent."""
+
+
+def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
+    """What ``seen`` tells of the values that were handed over."""
     base = project(sync.base or NOTHING)
-    stored = _overlay(sync.base or NOTHING, base)
+    older = stored = _overlay(sync.base or NOTHING, base)
     sent = sync.sent
     handed = [project(one.values) for one in sent]
     proven = max((_first_showing(field, seen, base, handed) for field in MERGED_FIELDS), default=-1)
@@ -233,7 +246,7 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> tuple[Values
         stored = _overlay(stored, handed[proven])
         sent, handed = sent[proven + 1 :], handed[proven + 1 :]
     if not handed:
-        return stored, sent, frozenset()
+        return _Known(older, stored, sent)
     untaken = frozenset(
         field
         for field in MERGED_FIELDS
@@ -241,13 +254,11 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> tuple[Values
         and _value(seen, field) == _value(stored, field) is not None
         and _value(handed[-1], field) != _value(stored, field)
     )
-    if not untaken:
-        return stored, sent, untaken
-    if sent[-1].state == "resent" and sync.received is not None and _newer(seen.version, sync.received.version):
-        return _overlay(stored, handed[-1]), (), frozenset()
-    if sent[-1].state == "sent":
+    if untaken and sent[-1].state == "resent" and sync.received and _newer(seen.version, sync.received.version):
+        return _Known(older, _overlay(stored, handed[-1]), ())
+    if untaken and sent[-1].state == "sent":
         sent = (*sent[:-1], replace(sent[-1], state="doubted"))
-    return stored, sent, untaken
+    return _Known(older, stored, sent, untaken)
 
 
 def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:
@@ -258,9 +269,7 @@ def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[V
     return next((i for i, values in enumerate(handed) if _value(values, field) == value), -1)
 
 
-def _three_way(
-    seen: WorkOrder, order: WorkOrder, ours: Values, base: Values, untaken: frozenset[str]
-) -> tuple[WorkOrder, list[Lost]]:
+def _three_way(seen: WorkOrder, order: WorkOrder, ours: Values, known: _Known) -> tuple[WorkOrder, list[Lost]]:
     """Merge field by field; ``ours`` is what the client's layout says of ``order``."""
     if seen.deleted and order.deleted:
         return order, []
@@ -268,7 +277,7 @@ def _three_way(
     takes: dict[str, Any] = {}
     lost: list[Lost] = []
     for field in MERGED_FIELDS:
-        theirs, own, was = _value(seen, field), _value(ours, field), _value(base, field)
+        theirs, own, was = _value(seen, field), _value(ours, field), _value(known.base, field)
         if theirs is None or theirs == own:
             continue
         if own is None:
@@ -284,9 +293,10 @@ def _three_way(
             wins = client_newer
             because = "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
         elif client_edited:
-            wins, because = True, ""
+            wins = True
+            because = "the client went back to its older value" if theirs == _value(known.older, field) else ""
         else:
-            wins, because = False, "not yet taken by the client" if field in untaken else ""
+            wins, because = False, "not yet taken by the client" if field in known.untaken else ""
         if wins:
             takes[field] = theirs
         if because:

@@ -21,7 +21,9 @@ class ListSource(Source[T], Generic[T]):
     appended to ``journal``, which several ends may share.
     """
 
-    def __init__(self, items: Iterable[T | Envelope[T] | Unreadable], *, group: int = 2, journal: Journal | None = None):
+    def __init__(
+        self, items: Iterable[T | Envelope[T] | Unreadable], *, group: int = 2, journal: Journal | None = None
+    ) -> None:
         self.items: list[Envelope[T] | Unreadable] = [
             item if isinstance(item, Envelope | Unreadable) else Envelope(item, str(number))
             for number, item in enumerate(items)

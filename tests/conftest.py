@@ -6,12 +6,23 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from loguru import logger
 from pymongo import MongoClient
 
 from tests.mongo import Mongod
 
+logger.remove()
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.fixture
+def log():
+    """The lines that are logged, from DEBUG on."""
+    lines = []
+    handler = logger.add(lambda message: lines.append(message.strip()), format="{level} {message}", level="DEBUG")
+    yield lines
+    logger.remove(handler)
 
 
 @pytest.fixture(scope="session")

@@ -223,7 +223,8 @@ class TestSent:
         assert judge(shown(6), doubted, "c.json").order.title == "ours"
         again = sent(doubted, 21)
         assert judge(shown(5, description="x"), again, "c.json").order.title == "ours"
-        assert judge(shown(6), again, "c.json").order.title == "Pump"
+        decision = judge(shown(6), again, "c.json")
+        assert (decision.order.title, lost(decision)) == ("Pump", [("title", "tracos", "ours")])
 
     def test_an_older_hand_over_that_comes_back_late_is_no_edit(self):
         current = sent(edited(self.sent_title(), 6, title="ours too"), 21)

@@ -22,8 +22,8 @@ def load(raw: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     """What ``raw`` says; raises Rejected with the byte offset of what is malformed."""
     try:
         return decoder.decode(raw)
-    except UnicodeDecodeError as error:
-        raise Rejected(Reason("not UTF-8", offset=error.start)) from None
+    except UnicodeDecodeError:
+        raise Rejected(Reason("not UTF-8", offset=_first_not_utf8(raw))) from None
     except RecursionError:
         raise Rejected("not usable JSON: nested too deep") from None
     except msgspec.ValidationError as error:
@@ -43,6 +43,14 @@ def encode(struct: Struct) -> bytes:
     said = msgspec.to_builtins(struct, builtin_types=(datetime,))
     times = {key: format_time(value) for key, value in said.items() if isinstance(value, datetime)}
     return msgspec.json.encode(said | times)
+
+
+def _first_not_utf8(raw: bytes) -> int | None:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:  # the decoder counts from the beginning of the text it is in
+        return error.start
+    return None
 
 
 def _malformed(raw: bytes, message: str) -> Reason:

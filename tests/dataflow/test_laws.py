@@ -1,0 +1,242 @@
+"""Laws of the machinery, for random inputs and failures at random stages."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import (
+    Deferred,
+    Envelope,
+    Fatal,
+    Outcome,
+    Reason,
+    Rejected,
+    Sink,
+    Unreadable,
+    dead_letters,
+    deliver,
+    filter_items,
+    flat_map_items,
+    hold_known,
+    map_items,
+    read,
+    run,
+    settle,
+)
+from pipeline.errors import Unhandled
+from pipeline.testing import ListSink, ListSource, MemoryDeadLetters
+
+fates = st.sampled_from(["pass", "unread", "map", "async map", "skip", "refuse", "defer"])
+
+
+def item(number, fate):
+    if fate == "unread":
+        return Unreadable(str(number), (Reason("cannot be read"),), b"raw")
+    return Envelope(fate, str(number), b"raw")
+
+
+def fail_when(name):
+    def function(payload):
+        if payload == name:
+            raise ValueError("no")
+        return payload
+
+    return function
+
+
+def judge(payload):
+    return {"refuse": Rejected("refused"), "defer": Deferred("later")}.get(payload, Outcome.CREATED)
+
+
+def world(fates, group=3):
+    journal = []
+    source = ListSource([item(number, fate) for number, fate in enumerate(fates)], group=group, journal=journal)
+    sink, dead = ListSink(judge, journal=journal), MemoryDeadLetters(journal=journal)
+
+    async def slowly(payload):
+        await asyncio.sleep(0)
+        return fail_when("async map")(payload)
+
+    chain = (
+        read(source, flow="f")
+        | hold_known(dead)
+        | map_items(fail_when("map"))
+        | map_items(slowly)
+        | filter_items(lambda payload: payload != "skip")
+        | deliver(sink)
+        | dead_letters(dead)
+        | settle(source)
+    )
+    return chain, source, sink, dead, journal
+
+
+@given(st.lists(fates, max_size=12), st.integers(1, 5))
+def test_every_item_is_accounted_for_and_settled_once(fates, group):
+    chain, source, _, dead, _ = world(fates, group)
+    report = asyncio.run(run(chain))
+    assert report.received == len(fates)
+    parts = report.outcomes.total() + report.skipped + report.held + report.deferred + report.dead.total()
+    assert parts == len(fates)
+    deferred = {str(number) for number, fate in enumerate(fates) if fate == "defer"}
+    assert sorted([*source.acked, *source.nacked]) == sorted({str(n) for n in range(len(fates))} - deferred)
+    assert {letter.locator for letter in dead.letters} == set(source.nacked)
+    assert report.dead == {
+        stage: count
+        for stage, count in {
+            "read": fates.count("unread"),
+            "map": fates.count("map") + fates.count("async map"),
+            "deliver": fates.count("refuse"),
+        }.items()
+        if count
+    }
+
+
+@given(st.lists(fates, max_size=12))
+def test_nothing_is_acked_before_it_is_delivered_and_the_dead_are_safe(fates):
+    chain, _, _, _, journal = world(fates)
+    asyncio.run(run(chain))
+    safe = set()
+    for event, locators in journal:
+        if event in ("write", "letter"):
+            safe |= set(locators)
+        elif event in ("ack", "nack"):
+            skipped = {locator for locator in locators if fates[int(locator)] == "skip"}
+            assert set(locators) - skipped <= safe
+
+
+@given(st.lists(fates, max_size=12))
+def test_a_second_run_tries_nothing_that_is_dead_and_unchanged(fates):
+    chain, source, _, dead, _ = world(fates)
+    asyncio.run(run(chain))
+    known = len(dead.letters)
+    source.acked.clear()
+    report = asyncio.run(run(chain))
+    assert (report.held, len(dead.letters), report.dead.total()) == (known, known, 0)
+    assert not {letter.locator for letter in dead.letters} & set(source.acked)
+
+
+@given(st.lists(st.integers(0, 3), max_size=8))
+def test_an_item_of_several_is_settled_as_one(counts):
+    source, sink, dead = (
+        ListSource(counts),
+        ListSink(lambda n: Rejected("x") if n == 3 else Outcome.SENT),
+        MemoryDeadLetters(),
+    )
+    chain = (
+        read(source, flow="f") | flat_map_items(lambda n: [n] * n) | deliver(sink) | dead_letters(dead) | settle(source)
+    )
+    report = asyncio.run(run(chain))
+    assert report.skipped == counts.count(0)
+    assert sorted(source.acked) == sorted(str(at) for at, count in enumerate(counts) if count != 3)
+    assert set(source.nacked) == {str(at) for at, count in enumerate(counts) if count == 3}
+    assert sorted(sink.written) == sorted(n for n in counts for _ in range(n) if n != 3)
+
+
+class Failing(ListSink):
+    def __init__(self, error, **kwargs):
+        super().__init__(**kwargs)
+        self.error = error
+
+    async def write_batch(self, items):
+        if self.written:
+            raise self.error
+        return await super().write_batch(items)
+
+
+def opened_and_closed(journal):
+    opened = [end for event, end in journal if event == "open"]
+    closed = [end for event, end in journal if event == "close"]
+    return len(opened), len(opened) == len(closed)
+
+
+async def test_fatal_acks_nothing_of_its_batch_and_closes_everything():
+    journal = []
+    source = ListSource("abcdef", journal=journal)
+    dead = MemoryDeadLetters(journal=journal)
+    sink = Failing(Fatal("the disk is full"), journal=journal)
+    with pytest.raises(Fatal, match="disk is full"):
+        await run(read(source, flow="f") | deliver(sink) | dead_letters(dead) | settle(source))
+    assert (source.acked, source.nacked) == (["0", "1"], [])
+    assert opened_and_closed(journal) == (3, True)
+
+
+async def test_a_sink_that_fails_as_a_whole_makes_dead_letters_of_its_batch():
+    source, dead = ListSource("abcd"), MemoryDeadLetters()
+    report = await run(
+        read(source, flow="f") | deliver(Failing(KeyError("secret"))) | dead_letters(dead) | settle(source)
+    )
+    assert (report.outcomes, report.dead) == ({"sent": 2}, {"deliver": 2})
+    assert [str(reason) for reason in dead.letters[0].reasons] == ["unexpected KeyError in the deliver stage"]
+
+
+async def test_a_chain_without_dead_letters_is_loud():
+    source = ListSource(["pass", "map"])
+    with pytest.raises(Unhandled, match="no dead_letters stage"):
+        await run(read(source, flow="f") | map_items(fail_when("map")) | deliver(ListSink()) | settle(source))
+    assert source.acked == []
+    with pytest.raises(Unhandled):
+        await run(read(source, flow="f") | map_items(fail_when("map")))
+
+
+async def test_cancelling_closes_every_end():
+    journal = []
+    source, dead = ListSource("abcd", journal=journal), MemoryDeadLetters(journal=journal)
+    reached = asyncio.Event()
+
+    class Stuck(ListSink):
+        async def write_batch(self, items):
+            reached.set()
+            await asyncio.Event().wait()
+
+    sink = Stuck(journal=journal)
+    task = asyncio.create_task(run(read(source, flow="f") | deliver(sink) | dead_letters(dead) | settle(source)))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert opened_and_closed(journal) == (3, True)
+    assert source.acked == []
+
+
+async def test_stop_ends_after_the_batch_in_hand():
+    stop = asyncio.Event()
+    journal = []
+    source, sink = ListSource("abcdef", journal=journal), ListSink(journal=journal)
+
+    def stopping(payload):
+        if payload == "c":
+            stop.set()
+        return payload
+
+    report = await run(read(source, flow="f") | map_items(stopping) | deliver(sink) | settle(source), stop=stop)
+    assert (report.received, source.acked, sink.written) == (4, ["0", "1", "2", "3"], ["a", "b", "c", "d"])
+    assert opened_and_closed(journal) == (2, True)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_a_sink_of_single_items_writes_no_more_at_once_than_it_allows(limit):
+    class One(Sink):
+        task_limit = limit
+        now = most = 0
+
+        async def write(self, payload):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0)
+            self.now -= 1
+            if payload == "c":
+                raise Rejected("c is refused")
+
+    source, sink, dead = ListSource("abcdef", group=6), One(), MemoryDeadLetters()
+    report = await run(read(source, flow="f") | deliver(sink) | dead_letters(dead) | settle(source))
+    assert (report.outcomes, report.dead, sink.most) == ({"sent": 5}, {"deliver": 1}, limit)
+
+
+async def test_stages_join_before_they_have_a_source():
+    loud = map_items(str.upper) | map_items(lambda text: text + "!") | filter_items(lambda text: text != "B!")
+    source, sink = ListSource("abc"), ListSink()
+    await run(read(source, flow="f") | loud | deliver(sink) | settle(source))
+    assert sink.written == ["A!", "C!"]
+    assert repr(loud) == "<Stage map | map | filter>"

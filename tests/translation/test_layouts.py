@@ -1,0 +1,174 @@
+"""The two layouts: tables, round trips, and all that can be wrong with a record."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import Rejected
+from pipeline.translation import flag_order, status_order
+from pipeline.workorder import Record, Status, WorkOrder
+
+STATUS, FLAG = status_order.LAYOUT, flag_order.LAYOUT
+BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
+
+moments = st.integers(0, 10**9).map(lambda milliseconds: BEGIN + timedelta(milliseconds=milliseconds))
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+ids = st.integers(-(2**63), 2**63 - 1) | texts.filter(bool)
+orders = st.builds(
+    WorkOrder,
+    number=ids,
+    title=st.none() | texts,
+    description=st.none() | texts,
+    status=st.sampled_from(Status),
+    created_at=moments,
+    updated_at=st.none() | moments,
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def read(layout, data, zone=UTC):
+    return layout.to_record(layout.validate(data, zone))
+
+
+def there_and_back(layout, order):
+    body = layout.to_json(Record(order=order, external_id=order.number, layout=layout.name))
+    assert body.endswith(b"}\n")
+    return read(layout, msgspec.json.decode(body)).order
+
+
+def reasons(layout, data):
+    with pytest.raises(Rejected) as caught:
+        layout.validate(data, UTC)
+    return {reason.path: reason.message for reason in caught.value.reasons}
+
+
+class TestTables:
+    def test_status_words_are_total_and_exclusive_both_ways(self):
+        assert set(status_order.WORD_OF) == set(Status)
+        assert {status_order.STATUS_OF[word]: word for word in status_order.STATUS_OF} == status_order.WORD_OF
+        assert len(status_order.STATUS_OF) == len(Status)
+
+    def test_flags_are_total_and_reversible_but_for_created(self):
+        assert set(flag_order.FLAG_OF) == set(Status)
+        assert set(flag_order.FLAG_OF.values()) == set(flag_order.STATUS_OF)
+        lossy = {s for s, flag in flag_order.FLAG_OF.items() if flag_order.STATUS_OF[flag] is not s}
+        assert lossy == {Status.CREATED}
+
+    def test_every_key_that_is_read_is_known(self):
+        assert {"id", "status", "createdAt"} <= STATUS.keys
+        assert {"orderNo", "creationDate", "isDeleted"} <= FLAG.keys
+        assert not STATUS.keys & FLAG.keys
+
+
+class TestStatusOrder:
+    @given(orders)
+    def test_a_live_order_comes_back_as_it_went(self, order):
+        live = msgspec.structs.replace(order, deleted=False)
+        assert there_and_back(STATUS, live) == live
+
+    @given(orders, moments)
+    def test_a_deleted_order_comes_back_as_it_went(self, order, deleted_at):
+        gone = msgspec.structs.replace(order, deleted=True, deleted_at=deleted_at)
+        assert there_and_back(STATUS, gone) == gone
+
+    def test_a_deletion_without_a_time_carries_the_last_time_known(self):
+        order = WorkOrder(number=1, status=Status.CREATED, created_at=BEGIN, deleted=True)
+        assert there_and_back(STATUS, order).deleted_at == BEGIN
+
+    def test_its_json(self):
+        order = WorkOrder(number=7, status=Status.CREATED, created_at=BEGIN, title="Ü")
+        body = STATUS.to_json(Record(order=order, external_id="7", layout="status_order"))
+        assert body.decode() == (
+            '{\n  "id": "7",\n  "title": "Ü",\n  "status": "NEW",\n  "createdAt": "2026-10-01T00:00:00.000Z"\n}\n'
+        )
+
+    def test_what_cannot_be_said_is_rejected_with_all_reasons(self):
+        with pytest.raises(Rejected) as caught:
+            STATUS.to_json(Record(order=WorkOrder(number=1), external_id=1, layout="status_order"))
+        assert [reason.path for reason in caught.value.reasons] == ["$.status", "$.createdAt"]
+
+    def test_all_reasons_of_a_record_are_told_with_their_paths(self):
+        data = {"id": True, "status": "LOST", "createdAt": "soon", "updatedAt": 5, "title": 7, "description": "\ud800"}
+        found = reasons(STATUS, data | {"deletedAt": []})
+        assert set(found) == {f"$.{key}" for key in [*data, "deletedAt"]}
+        assert found["$.status"] == "unknown status; known: NEW, PENDING, IN_PROGRESS, ON_HOLD, DONE, CANCELLED"
+
+    def test_missing_and_null_are_told_apart_where_something_is_required(self):
+        assert reasons(STATUS, {"id": None}) == {
+            "$.id": "required, but null",
+            "$.status": "required, but missing",
+            "$.createdAt": "required, but missing",
+        }
+
+    def test_null_is_absent_where_nothing_is_required(self):
+        data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "title": None, "deletedAt": None, "x": [1]}
+        order = read(STATUS, data).order
+        assert (order.title, order.deleted, order.deleted_at) == (None, False, None)
+
+    def test_zoneless_times_are_in_the_client_s_zone(self):
+        data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01T00:00:00"}
+        assert read(STATUS, data, ZoneInfo("America/Sao_Paulo")).order.created_at == BEGIN + timedelta(hours=3)
+
+
+class TestFlagOrder:
+    @given(orders)
+    def test_a_live_order_comes_back_as_far_as_the_layout_can_say_it(self, order):
+        live = msgspec.structs.replace(order, deleted=False)
+        back = there_and_back(FLAG, live)
+        assert back.values == FLAG.project(live.values)
+        assert (back.created_at, back.updated_at) == (live.created_at, live.updated_at)
+
+    @given(orders, st.none() | moments)
+    def test_a_deleted_order_has_exactly_one_flag_and_says_nothing_of_its_status(self, order, deleted_at):
+        gone = msgspec.structs.replace(order, deleted=True, deleted_at=deleted_at)
+        data = msgspec.json.decode(FLAG.to_json(Record(order=gone, external_id=1, layout="flag_order")))
+        assert [key for key, value in data.items() if value is True] == ["isDeleted"]
+        back = read(FLAG, data).order
+        assert (back.status, back.deleted, back.deleted_at) == (None, True, deleted_at or order.updated_at)
+
+    @pytest.mark.parametrize(("flag", "status"), flag_order.STATUS_OF.items())
+    def test_the_flags(self, flag, status):
+        data = {"orderNo": 1, "creationDate": "2026-10-01", flag: True, "isDeleted": None, "isSynced": "ignored"}
+        assert read(FLAG, data).order.status is status
+
+    def test_two_flags_or_none_are_told(self):
+        data = {"orderNo": 1, "creationDate": "2026-10-01"}
+        assert reasons(FLAG, data)["$"].startswith("no flag is true: exactly one of isActive, ")
+        assert reasons(FLAG, data | {"isDone": True, "isDeleted": True})["$"].startswith(
+            "isDeleted and isDone are true"
+        )
+
+    def test_all_reasons_of_a_record_are_told_with_their_paths(self):
+        data = {"orderNo": 1.5, "isDone": "yes", "summary": {}, "creationDate": None, "lastUpdateDate": "x"}
+        assert set(reasons(FLAG, data)) == {"$", *(f"$.{key}" for key in data)}
+
+    def test_a_deletion_date_of_a_live_order_says_nothing(self):
+        data = {"orderNo": 1, "creationDate": "2026-10-01", "isDone": True, "deletedDate": "2026-10-02"}
+        order = read(FLAG, data).order
+        assert (order.deleted, order.deleted_at) == (False, None)
+
+
+@given(
+    st.sampled_from([STATUS, FLAG]),
+    st.dictionaries(st.sampled_from(sorted(STATUS.keys | FLAG.keys)), json_values),
+)
+def test_whatever_a_record_holds_it_is_read_or_rejected(layout, data):
+    try:
+        record = read(layout, data)
+    except Rejected as error:
+        assert error.reasons
+    else:
+        assert record.order.created_at is not None
+
+
+@pytest.mark.parametrize("bad", [2**63, -(2**63) - 1, 10**40, "", True, 1.0, [], {}, "\udfff"])
+def test_bad_ids(bad):
+    assert "$.id" in reasons(STATUS, {"id": bad, "status": "NEW", "createdAt": "2026-10-01"})

@@ -1,0 +1,199 @@
+"""The dead-letter folder: written, met again, held back, resolved; nothing is ever thrown away."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.deadletters import DeadLetterFolder, read_letters
+from pipeline.deadletters.letter import name_of
+from pipeline.disk import LEFTOVER
+from pipeline.errors import Fatal, Reason
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+
+def identify(raw):
+    try:
+        return msgspec.json.decode(raw).get("id")
+    except (ValueError, AttributeError):
+        return None
+
+
+def folder(root):
+    return DeadLetterFolder(root, flow="erp.inbound", client="erp", identify=identify)
+
+
+def letter(locator="a.json", raw=b'{"id": 1}', *, at=NOON, stamp="s1", stage="validate", reasons=("bad",)):
+    reasons = tuple(Reason(reason, "$.x", 3) for reason in reasons)
+    return DeadLetter(flow="erp.inbound", stage=stage, locator=locator, reasons=reasons, at=at, raw=raw, stamp=stamp)
+
+
+def item(locator="a.json", raw=b'{"id": 1}', stamp="s1"):
+    return Envelope(None, locator, raw, stamp)
+
+
+def letters(root):
+    return [found for _, found in read_letters(root)]
+
+
+async def test_a_letter_holds_all_that_is_known(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter("b.ndjson:12"), letter("c.json[3]", b"\xff", reasons=("one", "two"))])
+    line, element = letters(tmp_path)
+    assert (line.flow, line.client, line.stage, line.locator) == ("erp.inbound", "erp", "validate", "b.ndjson:12")
+    assert (line.file, line.line, line.element, line.id) == ("b.ndjson", 12, None, 1)
+    assert (line.text, line.base64, line.first_seen, line.attempts) == ('{"id": 1}', None, NOON, 1)
+    assert (element.file, element.element, element.id, element.raw) == ("c.json", 3, None, b"\xff")
+    assert element.reasons == (Reason("one", "$.x", 3), Reason("two", "$.x", 3))
+
+
+async def test_files_are_private(tmp_path):
+    async with folder(tmp_path / "dead") as dead:
+        await dead.write([letter()])
+    (path,) = (tmp_path / "dead").rglob("*.json")
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert path.name.startswith("a.json~")
+
+
+async def test_the_same_failure_met_again_raises_attempts_in_the_same_file(tmp_path):
+    for attempt in range(3):
+        async with folder(tmp_path) as dead:
+            await dead.write([letter(at=NOON + timedelta(hours=attempt), stamp=f"s{attempt}")])
+    (found,) = letters(tmp_path)
+    assert (found.attempts, found.first_seen, found.last_seen) == (3, NOON, NOON + timedelta(hours=2))
+    assert found.stamp == "s2"
+
+
+async def test_other_bytes_at_the_same_place_are_another_letter(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter(), letter(raw=b"other")])
+    assert len(letters(tmp_path)) == 2
+
+
+async def test_what_is_dead_and_untouched_is_held_also_by_the_next_run(tmp_path):
+    async with folder(tmp_path) as dead:
+        assert await dead.held([item()]) == set()
+        await dead.write([letter(), letter("nothing.json", b"")])
+        assert await dead.held([item(), item("b.json")]) == {"a.json"}
+    async with folder(tmp_path) as dead:
+        assert await dead.held([item(), item("nothing.json", b"")]) == {"a.json", "nothing.json"}
+        assert await dead.held([item(stamp="touched"), item("nothing.json", b"", "readable now")]) == set()
+        assert await dead.held([item(raw=b"mended")]) == set()
+
+
+async def test_a_letter_that_somebody_removed_is_tried_again(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter()])
+        for path, _ in read_letters(tmp_path):
+            path.unlink()
+        assert await dead.held([item()]) == set()
+        await dead.write([letter()])
+    assert [found.attempts for found in letters(tmp_path)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("dead_at", "raw", "delivered_at", "delivered", "resolved"),
+    [
+        ("a.json", b'{"id": 1}', "a.json", b'{"id": 1, "ok": true}', True),
+        ("a.json", b'{"id": 1}', "a.json", b'{"id": "1"}', True),
+        ("a.json", b'{"id": 1}', "a.json", b'{"id": 2}', False),
+        ("a.json", b'{"id": 1}', "b.json", b'{"id": 1}', False),
+        ("a.json", b"{", "a.json", b'{"id": 1}', True),
+        ("a.json", b"[{", "a.json[7]", b'{"id": 1}', True),
+        ("a.json", b"", "a.json:2", b'{"id": 1}', True),
+        ("a.json", b'{"id": 1}', "a.json[0]", b'{"id": 1}', False),
+        ("a.json[1]", b"{}", "a.json[0]", b'{"id": 1}', False),
+        ("a.json[1]", b"{}", "a.json[1]", b'{"id": 1}', True),
+    ],
+)
+async def test_it_is_resolved_when_the_same_place_and_order_go_through(
+    tmp_path, dead_at, raw, delivered_at, delivered, resolved
+):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter(dead_at, raw)])
+    async with folder(tmp_path) as dead:
+        await dead.resolve([item("other.json"), item(delivered_at, delivered)])
+    archive = tmp_path / "erp.inbound" / "resolved.jsonl"
+    assert len(letters(tmp_path)) == (0 if resolved else 1)
+    assert archive.exists() is resolved
+    if resolved:
+        line = msgspec.json.decode(archive.read_bytes())
+        assert (line["locator"], line["firstSeen"], "resolvedAt" in line) == (dead_at, "2026-10-01T12:00:00.000Z", True)
+        assert archive.stat().st_mode & 0o777 == 0o600
+
+
+async def test_resolving_one_leaves_the_others_and_adds_to_the_archive(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter(f"{name}.json") for name in "abc"])
+        await dead.resolve([item("a.json")])
+        await dead.resolve([item("b.json"), item("a.json")])
+    assert [found.locator for found in letters(tmp_path)] == ["c.json"]
+    assert len((tmp_path / "erp.inbound" / "resolved.jsonl").read_bytes().splitlines()) == 2
+
+
+async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter()])
+        ((path, _),) = read_letters(tmp_path)
+        path.write_bytes(b"{ edited badly")
+        assert await dead.held([item()]) == set()
+        await dead.resolve([item()])
+    assert path.read_bytes() == b"{ edited badly"
+    assert any("cannot be read and is passed over" in line for line in log)
+
+
+async def test_what_a_killed_run_left_is_removed(tmp_path):
+    (tmp_path / "erp.inbound").mkdir()
+    (tmp_path / "erp.inbound" / f".x.json{LEFTOVER}").write_bytes(b"half")
+    async with folder(tmp_path):
+        assert list((tmp_path / "erp.inbound").iterdir()) == []
+
+
+async def test_a_folder_that_cannot_be_written_is_fatal_before_anything_else(tmp_path):
+    (tmp_path / "erp.inbound").write_bytes(b"")
+    with pytest.raises(Fatal, match="DATA_DEAD_LETTER_DIR"):
+        await folder(tmp_path).open()
+
+
+async def test_a_full_disk_is_fatal_and_leaves_no_half_letter(tmp_path, monkeypatch):
+    import os
+
+    async with folder(tmp_path) as dead:
+        monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(Fatal, match="No space left"):
+            await dead.write([letter()])
+        monkeypatch.undo()
+
+
+async def test_ten_thousand_letters_are_listed_without_being_read(tmp_path, monkeypatch):
+    home = tmp_path / "erp.inbound"
+    home.mkdir()
+    for number in range(10_000):
+        (home / name_of(f"{number}.json", b"{}")).touch()
+    from pipeline.deadletters import folder as room
+
+    monkeypatch.setattr(room, "read_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
+    async with folder(tmp_path) as dead:
+        assert await dead.held([item("new.json")]) == set()
+        await dead.resolve([item("new.json")])
+
+
+@given(st.binary(max_size=50), st.text(min_size=1, max_size=300))
+def test_letters_of_any_bytes_and_place_are_read_back_and_stay_in_the_folder(tmp_path_factory, raw, locator):
+    import asyncio
+
+    root = tmp_path_factory.mktemp("dead")
+
+    async def there_and_back():
+        async with folder(root) as dead:
+            await dead.write([letter(locator, raw)])
+            return await dead.held([item(locator, raw)])
+
+    held = asyncio.run(there_and_back())
+    (found,) = letters(root)
+    assert (found.raw, found.locator, held) == (raw, locator, {locator})
+    assert [path.parent for path in root.rglob("*") if path.is_file()] == [root / "erp.inbound"]

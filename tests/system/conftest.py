@@ -1,0 +1,79 @@
+"""A whole plant in a temporary folder: both folders, a database, and the program that runs on them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from pymongo import MongoClient
+
+from pipeline.deadletters import read_letters
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Plant:
+    """The program's surroundings; ``run`` is ``python src/main.py`` in them."""
+
+    def __init__(self, home, uri=None, database=None):
+        self.home = home
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("MONGO", "DATA_"))}
+        self.environ |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+        if uri:
+            self.environ |= {"MONGO_URI": uri, "MONGO_DATABASE": database}
+            self.client = MongoClient(uri, tz_aware=True)
+            self.orders = self.client[database]["workorders"]
+        self.inbound, self.outbound = home / "data/inbound", home / "data/outbound"
+        self.clock = 1_760_000_000
+
+    def start(self, script="src/main.py", *arguments, **environ):
+        command = [sys.executable, "-W", "error", str(ROOT / script), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.home,
+            env=self.environ | {name: str(value) for name, value in environ.items()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, script="src/main.py", *arguments, exits=0, **environ):
+        process = self.start(script, *arguments, **environ)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == exits, out + err
+        assert "Traceback" not in err
+        return out, err
+
+    def put(self, name, data):
+        """A file of the client's, older than any that is put later."""
+        self.inbound.mkdir(parents=True, exist_ok=True)
+        path = self.inbound / name
+        path.write_bytes(data if isinstance(data, bytes) else msgspec.json.encode(data))
+        self.clock += 1
+        os.utime(path, (self.clock, self.clock))
+        return path
+
+    def sent(self):
+        """What lies in the outbound folder, by file name."""
+        return {path.name: msgspec.json.decode(path.read_bytes()) for path in self.outbound.glob("*.json")}
+
+    def letters(self):
+        return {letter.locator: letter for _, letter in read_letters(self.home / "data/dead-letter")}
+
+    def documents(self):
+        return {document["number"]: document for document in self.orders.find()}
+
+    def state(self):
+        """Everything that a run may touch."""
+        files = [path for path in (self.home / "data").rglob("*") if path.is_file() and "mongo" not in path.parts]
+        return {str(path): path.stat().st_mtime_ns for path in files}, list(self.orders.find().sort("_id"))
+
+
+@pytest.fixture
+def plant(tmp_path, mongo_uri, database_name):
+    plant = Plant(tmp_path, mongo_uri, database_name)
+    yield plant
+    plant.client.close()

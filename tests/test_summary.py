@@ -1,0 +1,50 @@
+"""The summary, to the letter."""
+
+from collections import Counter
+from pathlib import Path
+
+from pipeline.dataflow.run import Report
+from pipeline.summary import summary
+
+
+def text(*reports, ending="finished"):
+    return summary(reports, client="erp_json", dead_letters=Path("data/dead-letter"), seconds=1.25, ending=ending)
+
+
+def test_a_run_with_something_to_tell():
+    inbound = Report(
+        flow="erp_json.inbound",
+        received=12345,
+        outcomes=Counter(updated=3, created=12000, repeat=300, unchanged=20, stale=2),
+        skipped=1,
+        held=4,
+        deferred=5,
+        dead=Counter(parse=4, validate=6),
+    )
+    outbound = Report(flow="erp_json.outbound", received=7, outcomes=Counter(sent=7))
+    assert text(inbound, outbound) == (
+        "work orders, erp_json ⇄ TracOS: finished in 1.2 s\n"
+        "\n"
+        "  inbound   client → TracOS  12,345 read   12,000 created · 3 updated · 320 unchanged · 2 stale · 1 skipped"
+        " · 5 left for the next run · 10 dead-lettered · 4 still dead\n"
+        "  outbound  TracOS → client       7 read   7 sent\n"
+        "\n"
+        "  dead letters: 4 at parse, 6 at validate; look into data/dead-letter/erp_json.inbound\n"
+        "  still dead: 4 unchanged since; mend them where they came from, or remove their letters from"
+        " data/dead-letter/erp_json.inbound to have them tried again\n"
+    )
+
+
+def test_an_idle_run_reads_as_calm_as_it_is():
+    assert text(
+        Report(flow="erp_json.inbound", received=2, outcomes=Counter(repeat=2)), Report(flow="erp_json.outbound")
+    ) == (
+        "work orders, erp_json ⇄ TracOS: finished in 1.2 s\n"
+        "\n"
+        "  inbound   client → TracOS  2 read   2 unchanged\n"
+        "  outbound  TracOS → client  0 read   nothing to do\n"
+    )
+
+
+def test_a_run_that_was_stopped_before_anything_was_read():
+    assert text(ending="stopped") == "work orders, erp_json ⇄ TracOS: stopped in 1.2 s\n"

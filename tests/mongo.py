@@ -1,5 +1,6 @@
 """A real mongod for the tests, that can be killed and started again on the same data and socket."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,6 +23,18 @@ def require_mongod() -> Path:
         if os.environ.get("REQUIRE_MONGOD") == "1":
             pytest.fail(f"REQUIRE_MONGOD=1, but {error}")
         pytest.skip("no mongod here")
+
+
+def mongods() -> list[tuple[int, str, str]]:
+    """The mongods that run: pid, command line, current folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                command = (process / "cmdline").read_bytes().decode().replace("\0", " ")
+                if "mongod" in command and "--dbpath" in command:
+                    found.append((int(process.name), command, str((process / "cwd").readlink())))
+    return found
 
 
 class Mongod:

@@ -26,7 +26,6 @@ ATTEMPTS: Final = 6
 DEFAULTS: Final[dict[str, Any]] = {
     "appname": "workorder-sync",
     "connectTimeoutMS": 5_000,
-    "serverSelectionTimeoutMS": 5_000,
     "socketTimeoutMS": 30_000,
 }
 """Where the URI says nothing: no wait without end, and short ones, so that retries and Ctrl-C are quick."""
@@ -97,7 +96,8 @@ class Connection(Resource):
     async def open(self) -> None:
         """Make the client; raises WrongSettings for a URI that cannot work. Nothing is sent yet."""
         said = self._uri.partition("?")[2].lower()
-        defaults = {option: value for option, value in DEFAULTS.items() if option.lower() not in said}
+        patience = {"serverSelectionTimeoutMS": min(5_000, max(250, int(self._retry_seconds * 1000)))}
+        defaults = {option: value for option, value in (DEFAULTS | patience).items() if option.lower() not in said}
         try:
             client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(self._uri, **defaults)
             concern = WriteConcern(**(client.write_concern.document or DURABLE))

@@ -1,0 +1,167 @@
+"""The embedded MongoDB: found, started, stopped, and never left behind."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from pipeline.errors import Fatal
+from pipeline.tracos.embedded import embedded_mongod, find_mongod
+from tests.mongo import mongods, require_mongod
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from pipeline.tracos.embedded import embedded_mongod
+with embedded_mongod(Path(sys.argv[1])) as uri:
+    print(uri, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _needs_mongod():
+    require_mongod()
+
+
+def script(path, *, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def server_of(data):
+    """The pid of the mongod on ``data``, if there is one."""
+    return next((pid for pid, command, _ in mongods() if f"--dbpath {data} " in command), None)
+
+
+def until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def child(tmp_path):
+    """A program that has an embedded server on ``tmp_path / "db"``."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "db")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline().startswith("mongodb://")
+    yield process
+    process.kill()
+    process.communicate()
+    until(lambda: server_of(tmp_path / "db") is None)
+
+
+def test_data_is_kept_between_runs_and_nothing_is_left_behind(tmp_path):
+    for expected in (0, 1):
+        with embedded_mongod(tmp_path / "db") as uri, MongoClient(uri) as client:
+            assert client["a"]["b"].count_documents({}) == expected
+            client["a"]["b"].insert_one({})
+            folder = Path(client.address[0]).parent
+            assert (folder.stat().st_mode & 0o777, [path.name for path in folder.iterdir()]) == (0o700, ["mongod.sock"])
+        assert not folder.exists()
+        assert server_of(tmp_path / "db") is None
+
+
+def test_no_tcp_port_is_opened(tmp_path):
+    def listening():
+        tables = Path("/proc/net/tcp").read_text().splitlines() + Path("/proc/net/tcp6").read_text().splitlines()
+        return {line.split()[9] for line in tables if line.split()[3] == "0A"}
+
+    with embedded_mongod(tmp_path / "db"):
+        sockets = Path(f"/proc/{server_of(tmp_path / 'db')}/fd")
+        own = {str(descriptor.readlink()) for descriptor in list(sockets.iterdir())}
+        assert not own & {f"socket:[{inode}]" for inode in listening()}
+
+
+def test_a_second_run_at_the_same_time_is_told(tmp_path):
+    with (
+        embedded_mongod(tmp_path / "db"),
+        pytest.raises(Fatal, match="another run is using the embedded MongoDB"),
+        embedded_mongod(tmp_path / "db"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_program_that_ends_takes_its_server_with_it(tmp_path, child, number):
+    assert server_of(tmp_path / "db") is not None
+    child.send_signal(number)
+    child.wait(30)
+    until(lambda: server_of(tmp_path / "db") is None)
+    with embedded_mongod(tmp_path / "db") as uri, MongoClient(uri) as client:
+        assert client.admin.command("ping")["ok"] == 1
+
+
+def test_a_ctrl_c_for_the_whole_terminal_does_not_reach_the_server(tmp_path, child):
+    assert os.getpgid(server_of(tmp_path / "db")) != os.getpgid(child.pid)
+
+
+def test_the_next_run_waits_for_a_server_that_is_still_stopping(tmp_path, child):
+    child.kill()
+    child.wait(30)
+    with embedded_mongod(tmp_path / "db") as uri, MongoClient(uri) as client:
+        assert client.admin.command("ping")["ok"] == 1
+
+
+def test_the_socket_folder_of_a_killed_run_is_removed_by_the_next(tmp_path, child):
+    with (tmp_path / "db" / "embedded.lock").open() as lock:
+        folder = Path(lock.read())
+    child.kill()
+    child.wait(30)
+    assert folder.exists()
+    with embedded_mongod(tmp_path / "db"):
+        assert not folder.exists()
+
+
+def test_without_any_mongod_the_ways_to_get_one_are_told(monkeypatch):
+    monkeypatch.setattr("pipeline.tracos.embedded.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(Fatal, match=r"embedded\].*docker compose.*MONGO_URI.*MONGOD_BIN"):
+        find_mongod()
+
+
+def test_the_one_that_is_named_is_taken_and_must_be_a_program(tmp_path):
+    (tmp_path / "file").write_text("no program")
+    for wrong in (tmp_path / "file", tmp_path, tmp_path / "nothing"):
+        with pytest.raises(Fatal, match="MONGOD_BIN"):
+            find_mongod(str(wrong))
+    assert find_mongod(script(tmp_path / "mongod", text="true")) == tmp_path / "mongod"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("echo error while loading shared libraries: libcurl.so.4 >&2; exit 127", "libcurl.so.4"),
+        ('echo \'{"s":"F","msg":"x","attr":{"error":"No space left on device"}}\'; exit 14', "No space left on device"),
+        ("exit 9", "exit code 9"),
+    ],
+)
+def test_a_server_that_does_not_start_says_why(tmp_path, text, told):
+    with (
+        pytest.raises(Fatal, match=rf"did not start: .*{told}.*mongod\.log"),
+        embedded_mongod(tmp_path / "db", binary=script(tmp_path / "mongod", text=text)),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path):
+    (tmp_path / "db").write_text("a file")
+    with pytest.raises(Fatal, match="cannot use the folder"), embedded_mongod(tmp_path / "db"):
+        pass

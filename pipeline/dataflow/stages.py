@@ -95,11 +95,11 @@ class Passage(_Step):
 
 
 def read(source: Source[T], *, flow: str) -> Stream[Batch[T]]:
-    """Begin a chain: the batches of ``source``, under the name ``flow``."""
+    """Begin a chain: the batches of ``source``, under the name ``flow``; one group is read ahead of the one in hand."""
 
     @operator
     async def batches() -> AsyncIterator[Batch[T]]:
-        async with source, streamcontext(source.read()) as groups:
+        async with source, streamcontext(_one_ahead(source.read())) as groups:
             async for group in groups:
                 items = [item for item in group if isinstance(item, Envelope)]
                 failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
@@ -272,6 +272,19 @@ def _per_batch(function: BatchFunction[A, B], resource: Resource | None = None) 
                 yield await function(batch)
 
     return batches
+
+
+async def _one_ahead(groups: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The same groups, each read while the one before it is on its way through the chain."""
+    async with streamcontext(groups) as stream:
+        ahead = asyncio.ensure_future(anext(stream, None))
+        try:
+            while (group := await ahead) is not None:
+                ahead = asyncio.ensure_future(anext(stream, None))
+                yield group
+        finally:
+            ahead.cancel()
+            await asyncio.wait([ahead])
 
 
 def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]]:

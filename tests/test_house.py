@@ -1,0 +1,125 @@
+"""The arrows of the house go one way, and its public names are there and documented."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import pipeline
+
+ROOT = Path(pipeline.__file__).parent
+MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "pipeline."))
+
+CORE = {"errors", "workorder"}
+PURE = CORE | {"translation", "merge"}
+WING = PURE | {"dataflow", "disk"}
+ROOMS = {
+    "errors": set(),
+    "workorder": set(),
+    "disk": set(),
+    "dataflow": {"errors"},
+    "translation": CORE,
+    "merge": CORE,
+    "decisions": PURE | {"dataflow", "disk"},
+    "tracos": WING | {"decisions"},
+    "clients": WING,
+    "deadletters": WING,
+    "flows": WING | {"tracos", "clients"},
+    "registry": {"errors", "clients"},
+    "settings": CORE,
+    "logs": set(),
+    "summary": {"dataflow"},
+    "testing": {"dataflow", "errors"},
+}
+"""What a room may import of the house, beside itself; ``cli`` may import all."""
+
+KEPT = {
+    "aiostream": {"dataflow", "flows"},
+    "motor": {"tracos"},
+    "pymongo": {"tracos"},
+    "bson": {"tracos"},
+    "stamina": {"tracos", "cli"},
+    "dotenv": {"settings"},
+}
+"""The only rooms that import these packages."""
+
+PACKAGES = {*KEPT, "aiofiles", "loguru", "msgspec"}
+
+
+def room(module):
+    return module.split(".")[1]
+
+
+def path_of(module):
+    path = ROOT.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imports(module):
+    """Every module that ``module`` imports, wherever in it."""
+    for node in ast.walk(ast.parse(path_of(module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            yield node.module
+            if node.module == "pipeline":
+                yield from (f"pipeline.{alias.name}" for alias in node.names)
+
+
+def test_every_room_is_known():
+    assert {room(module) for module in MODULES} == {*ROOMS, "cli"}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) != "cli"])
+def test_the_arrows_go_one_way(module):
+    allowed = ROOMS[room(module)] | {room(module)}
+    found = {room(name) for name in imports(module) if name.startswith("pipeline.")}
+    assert found <= allowed
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_packages_are_imported_only_where_they_belong(module):
+    tops = {name.split(".")[0] for name in imports(module)} - {"pipeline"}
+    assert tops <= PACKAGES | set(sys.stdlib_module_names)
+    assert {top for top in tops if top in KEPT and room(module) not in KEPT[top]} == set()
+
+
+def test_a_client_knows_its_transport_and_its_layouts_but_no_other_client():
+    clients = {"pipeline.clients.erp_json"}
+    for module in MODULES:
+        if room(module) == "clients":
+            assert not set(imports(module)) & clients
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_environment_is_read_in_one_place(module):
+    text = path_of(module).read_text()
+    assert ("os.environ" in text or "getenv" in text) is (module == "pipeline.cli")
+
+
+def test_nothing_imports_what_is_there_for_tests():
+    assert not [module for module in MODULES if "pipeline.testing" in imports(module)]
+
+
+@pytest.mark.parametrize("module", ["pipeline", *MODULES])
+def test_public_names_exist_and_are_documented(module):
+    loaded = importlib.import_module(module)
+    assert inspect.getdoc(loaded)
+    names = getattr(loaded, "__all__", [])
+    assert list(names) == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    for name in names:
+        value = getattr(loaded, name)
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("pipeline"):
+            assert inspect.getdoc(value), f"{module}.{name}"
+
+
+def test_the_machinery_is_light_to_import():
+    import subprocess
+
+    code = "import sys, pipeline; print(sorted({'motor', 'pymongo', 'aiofiles', 'stamina'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -32,7 +32,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
     """The values of a work order that people edit on both sides; None means: nothing is said of it."""
 
     title: str | None = None
@@ -42,7 +42,7 @@ class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     deleted_at: datetime | None = None
 
 
-class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True):
+class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One work order: its values, its number and its times (aware, UTC, whole milliseconds)."""
 
     number: ExternalId
@@ -66,7 +66,7 @@ class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """A work order at the border: in the client's layout ``layout``, under the id that the client gave it."""
 
     order: WorkOrder

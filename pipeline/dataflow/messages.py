@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     SENT = "sent"
 
 
-class Envelope(Struct, Generic[T_co], frozen=True):
+class Envelope(Struct, Generic[T_co], frozen=True, gc=False):
     """One payload on its way, with where it came from and its original bytes."""
 
     payload: T_co

@@ -5,7 +5,6 @@ raises makes a dead letter of that item; only Fatal stops the run.
 """
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
@@ -99,7 +98,7 @@ def read(source: Source[T], *, flow: str) -> Stream[Batch[T]]:
 
     @operator
     async def batches() -> AsyncIterator[Batch[T]]:
-        async with source, streamcontext(_one_ahead(source.read())) as groups:
+        async with source, streamcontext(source.read()) as groups:
             async for group in groups:
                 items = [item for item in group if isinstance(item, Envelope)]
                 failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
@@ -162,7 +161,7 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
                 failed.append(_letter(batch.flow, "deliver", item, result))
         return structs.replace(cast(Batch[Any], batch), items=done, deferred=deferred, failed=failed)
 
-    return Stage("deliver", _per_batch(delivered, sink))
+    return Stage("deliver", _per_batch(delivered, sink, ahead=True))
 
 
 def hold_known(dead: DeadLetters) -> Passage:
@@ -245,7 +244,7 @@ def _per_item(
         for item in batch.items:
             try:
                 result = function(item.payload)
-                if inspect.isawaitable(result):
+                if hasattr(result, "__await__"):
                     result = await result
                 after = outcome(item, result)
             except Fatal:
@@ -262,19 +261,19 @@ def _per_item(
     return Stage(name, _per_batch(each))
 
 
-def _per_batch(function: BatchFunction[A, B], resource: Resource | None = None) -> Apply:
+def _per_batch(function: BatchFunction[A, B], resource: Resource | None = None, *, ahead: bool = False) -> Apply:
     """The operator that runs ``function`` on each batch, one after the other, while ``resource`` is open."""
 
     @pipable_operator
     async def batches(source: AsyncIterable[Batch[A]]) -> AsyncIterator[Batch[B]]:
-        async with resource or Resource(), streamcontext(source) as stream:
+        async with resource or Resource(), streamcontext(_one_ahead(source) if ahead else source) as stream:
             async for batch in stream:
                 yield await function(batch)
 
     return batches
 
 
-async def _one_ahead(groups: AsyncIterator[T]) -> AsyncIterator[T]:
+async def _one_ahead(groups: AsyncIterable[T]) -> AsyncIterator[T]:
     """The same groups, each read while the one before it is on its way through the chain."""
     async with streamcontext(groups) as stream:
         ahead = asyncio.ensure_future(anext(stream, None))

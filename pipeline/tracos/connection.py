@@ -1,14 +1,16 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
+import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidDocument
+from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from msgspec import Struct
-from pymongo import InsertOne, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError, WTimeoutError
+from pymongo import WriteConcern
+from pymongo.errors import PyMongoError, WTimeoutError
 
 from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
@@ -18,7 +20,6 @@ __all__ = ["ATTEMPTS", "Collection", "Connection", "Operation", "Written"]
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
-Operation: TypeAlias = InsertOne[dict[str, Any]] | UpdateOne
 
 ATTEMPTS: Final = 6
 """An order that somebody edits each time between reading and writing is left for the next run after five misses."""
@@ -37,12 +38,32 @@ DURABLE: Final[dict[str, Any]] = {"w": "majority", "j": True, "wtimeout": 30_000
 TOO_LARGE: Final = 10334
 """MongoDB's code for a document over 16 MB; here for whatever cannot be encoded."""
 
-UNFIT: Final = (InvalidDocument, DocumentTooLarge, OverflowError, UnicodeEncodeError)
-"""What the driver raises, for a whole command, when one of its documents cannot be encoded."""
+UNFIT: Final = (InvalidDocument, OverflowError, UnicodeEncodeError)
+"""What encoding a document raises."""
+
+COMMAND_BYTES: Final = 16 * 1024 * 1024
+"""What the statements of one raw command may have in all; the server allows 16 KB more."""
+
+
+class Operation(Struct, frozen=True):
+    """One write: a document to insert, or a statement ``{"q": guard, "u": changes}``."""
+
+    verb: Literal["insert", "update"]
+    statement: Mapping[str, Any]
+
+    @classmethod
+    def insert(cls, document: Mapping[str, Any]) -> "Operation":
+        """Insert ``document``."""
+        return cls("insert", document)
+
+    @classmethod
+    def update(cls, guard: Mapping[str, Any], sets: Mapping[str, Any]) -> "Operation":
+        """Set fields of the one document that still is as ``guard`` says."""
+        return cls("update", {"q": guard, "u": {"$set": sets}})
 
 
 class Written(Struct, frozen=True):
-    """What became of a bulk write."""
+    """What became of some writes."""
 
     matched: int
     """How many updates found their document as the guard says."""
@@ -72,26 +93,43 @@ class Connection(Resource):
         """The result of ``operation``, which must be idempotent: it is tried again while MongoDB is away."""
         return await ride_out(operation, seconds=self._retry_seconds)
 
-    async def bulk_write(self, operations: Sequence[Operation]) -> Written:
-        """Do all of ``operations`` that can be done; one that cannot be encoded does not hold up the others."""
-        try:
-            result = await self.collection.bulk_write(list(operations), ordered=False)
-        except BulkWriteError as error:
-            if error.details["writeConcernErrors"]:
-                raise WTimeoutError("not confirmed in time") from error
-            codes = {failed["index"]: failed["code"] for failed in error.details["writeErrors"]}
-            return Written(error.details["nMatched"], codes)
-        except (*UNFIT, OperationFailure) as error:
-            code = error.code if isinstance(error, OperationFailure) else TOO_LARGE
-            if code != TOO_LARGE:
-                raise
-            if len(operations) == 1:
-                return Written(0, {0: TOO_LARGE})
-            half = len(operations) // 2
-            first, second = await self.bulk_write(operations[:half]), await self.bulk_write(operations[half:])
-            codes = first.codes | {half + position: code for position, code in second.codes.items()}
-            return Written(first.matched + second.matched, codes)
-        return Written(result.matched_count, {})
+    async def write(self, operations: Sequence[Operation]) -> Written:
+        """Do all of ``operations`` that can be done; one that cannot does not hold up the others.
+
+        Raw commands of statements encoded one by one: the driver's bulk writes cost twice the time, and fail as a whole
+        when one document cannot be encoded.
+        """
+        matched, codes = 0, {}
+        for verb in ("insert", "update"):
+            encoded: dict[int, bytes] = {}
+            for position, operation in enumerate(operations):
+                if operation.verb == verb:
+                    try:
+                        encoded[position] = bson.encode(operation.statement)
+                    except UNFIT:
+                        codes[position] = TOO_LARGE
+                    if len(encoded.get(position, b"")) > COMMAND_BYTES:
+                        del encoded[position]
+                        codes[position] = TOO_LARGE
+            for chunk in _chunks(encoded):
+                done, failed = await self._command(verb, [RawBSONDocument(encoded[position]) for position in chunk])
+                matched += done if verb == "update" else 0
+                codes |= {chunk[index]: code for index, code in failed.items()}
+        return Written(matched, codes)
+
+    async def _command(self, verb: str, statements: list[RawBSONDocument]) -> tuple[int, dict[int, int]]:
+        """How many documents were met, and the codes of the statements that failed."""
+        collection = self.collection
+        command = {
+            verb: collection.name,
+            "documents" if verb == "insert" else "updates": statements,
+            "ordered": False,
+            "writeConcern": collection.write_concern.document,
+        }
+        reply = await collection.database.command(command)
+        if "writeConcernError" in reply:
+            raise WTimeoutError("not confirmed in time")
+        return reply["n"], {failed["index"]: failed["code"] for failed in reply.get("writeErrors", ())}
 
     async def open(self) -> None:
         """Make the client; raises WrongSettings for a URI that cannot work. Nothing is sent yet."""
@@ -119,3 +157,17 @@ class Connection(Resource):
         if self._client is not None:
             self._client.close()
         self._client = self._collection = None
+
+
+def _chunks(encoded: Mapping[int, bytes]) -> Iterator[list[int]]:
+    """The positions, in lists that one command can hold."""
+    chunk: list[int] = []
+    size = 0
+    for position, statement in encoded.items():
+        if chunk and size + len(statement) > COMMAND_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(position)
+        size += len(statement)
+    if chunk:
+        yield chunk

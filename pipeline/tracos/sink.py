@@ -7,7 +7,6 @@ from typing import Any, Final
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
-from pymongo import InsertOne, UpdateOne
 
 from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
@@ -84,12 +83,12 @@ class TracosSink(BatchSink[Record]):
     async def _write(self, merge: "_BatchMerge", plans: Sequence[_Plan]) -> None:
         if not plans:
             return
-        written = await self._connection.bulk_write([plan.operation for plan in plans])
+        written = await self._connection.write([plan.operation for plan in plans])
         done = [plan for position, plan in enumerate(plans) if position not in written.codes]
-        updates = sum(isinstance(plan.operation, UpdateOne) for plan in done)
+        updates = sum(plan.operation.verb == "update" for plan in done)
         for plan in done:
             # The server does not say which guard missed: then all updates are looked up again.
-            if written.matched == updates or isinstance(plan.operation, InsertOne):
+            if written.matched == updates or plan.operation.verb == "insert":
                 merge.settle(plan)
         for position, code in written.codes.items():
             if code != DUPLICATE:  # a duplicate: somebody was here first, so the order is merged again
@@ -223,7 +222,7 @@ def _outcome(decision: Decision, current: Current | None) -> Outcome:
 
 def _operation(document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime) -> Operation:
     if document is None or before is None:
-        return InsertOne(new_document(last.order, last.sync, at, is_synced=bool(last.is_synced)))
+        return Operation.insert(new_document(last.order, last.sync, at, is_synced=bool(last.is_synced)))
     sets = changes(document, before.order, last.order)
     sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
-    return UpdateOne(guard(document), {"$set": sets})
+    return Operation.update(guard(document), sets)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from loguru import logger
 from motor.motor_asyncio import AsyncIOMotorCursor
-from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from pipeline.dataflow.messages import DeadLetter, Envelope
@@ -14,7 +13,7 @@ from pipeline.dataflow.ports import Source
 from pipeline.errors import Rejected
 from pipeline.merge import SyncState, handed_over
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Connection
+from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import (
     READ,
@@ -26,7 +25,6 @@ from pipeline.tracos.document import (
     stored,
     synced_fields,
 )
-from pipeline.tracos.indexes import UNSYNCED
 from pipeline.workorder import Record
 
 __all__ = ["TracosSource"]
@@ -64,9 +62,7 @@ class TracosSource(Source[Document]):
         async def following() -> Sequence[Document]:
             nonlocal cursor
             if cursor is None:
-                cursor = self._connection.collection.find(
-                    {"isSynced": {"$ne": True}}, READ, batch_size=GROUP, hint=UNSYNCED
-                )
+                cursor = self._connection.collection.find({"isSynced": {"$ne": True}}, READ, batch_size=GROUP)
             try:
                 documents: Sequence[Document] = await cursor.to_list(GROUP)
             except PyMongoError:
@@ -99,13 +95,13 @@ class TracosSource(Source[Document]):
 
     async def _mark(self, documents: Mapping[str, Document], at: datetime) -> None:
         marks = [
-            UpdateOne(
+            Operation.update(
                 guard(document),
-                {"$set": synced_fields(document, self._handed_over(document, document, at), at, is_synced=True)},
+                synced_fields(document, self._handed_over(document, document, at), at, is_synced=True),
             )
             for document in documents.values()
         ]
-        written = await self._connection.bulk_write(marks)
+        written = await self._connection.write(marks)
         for position, code in written.codes.items():
             logger.warning(
                 "{} was sent but MongoDB refuses its mark (code {}): every run sends it again",
@@ -123,11 +119,11 @@ class TracosSource(Source[Document]):
             late = [document for document in fresh if not self._shows(document, at)]
             if not late:
                 return
-            await self._connection.bulk_write(
+            await self._connection.write(
                 [
-                    UpdateOne(
+                    Operation.update(
                         guard_rev(document),
-                        {"$set": {"sync": stored(self._handed_over(document, documents[_locator(document)], at))}},
+                        {"sync": stored(self._handed_over(document, documents[_locator(document)], at))},
                     )
                     for document in late
                 ]

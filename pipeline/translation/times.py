@@ -6,14 +6,14 @@ alone (its midnight). Seconds are required; ``T`` and ``Z`` may be lower case; t
 """
 
 import re
-from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 __all__ = ["format_time", "parse_time"]
 
 _GRAMMAR: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:([Zz])|([+-])([0-9]{2}):([0-9]{2}))?)?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
 )
 
 _EXPECTED: Final = "expected RFC 3339 such as 2026-10-31T12:16:45.123Z, the same without a zone, or a date"
@@ -25,28 +25,21 @@ def parse_time(text: str, zone: tzinfo) -> datetime:
     In the hour that a zone's clocks show twice, the first is meant; in the one they leave out, the offset before the
     change counts. Raises ValueError, with a message that does not repeat the text.
     """
-    match = _GRAMMAR.fullmatch(text)
-    if match is None:
+    if _GRAMMAR.fullmatch(text) is None:
         raise ValueError(f"not a date: {_EXPECTED}")
-    year, month, day, hour, minute, second, fraction, zulu, sign, hours, minutes = match.groups()
-    micro = int(fraction[:3].ljust(3, "0")) * 1000 if fraction else 0
     try:
-        if zulu:
-            own: tzinfo = UTC
-        elif sign:
-            offset = time(int(hours), int(minutes))  # which checks their ranges
-            ahead = timedelta(hours=offset.hour, minutes=offset.minute)
-            own = timezone(-ahead if sign == "-" else ahead)
-        else:
-            own = zone
-        moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micro, tzinfo=own
-        )
-        return moment if own is UTC else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(text.upper())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        if moment.tzinfo is not UTC:
+            moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"no such date or time of day: {_EXPECTED}") from None
+        raise ValueError(f"no such date: {_EXPECTED}") from None
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 def format_time(moment: datetime) -> str:
     """``2026-10-31T12:16:45.123Z``: UTC, always with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"

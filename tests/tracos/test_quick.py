@@ -1,59 +1,44 @@
-"""The store on mongomock-motor: quick, for what the mock can do; the guards are tested on a real server."""
+"""The store on mongomock-motor, quickly, for what the mock can do: it knows no raw commands, so it only reads."""
 
-import mongomock.collection
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 
-from pipeline.dataflow.messages import Outcome
+from pipeline.errors import Rejected
 from pipeline.tracos.connection import Connection
-from tests.tracos.orders import at, envelope, order
+from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.indexes import prepare
+from pipeline.tracos.source import TracosSource
 
 
 @pytest.fixture
-def mongo_uri():
-    return "mongodb://mock"
-
-
-@pytest.fixture
-def database_name():
-    return "quick"
-
-
-@pytest.fixture
-async def database(monkeypatch):
+async def connection(monkeypatch):
     client = AsyncMongoMockClient(tz_aware=True)
 
     async def mocked(self):
         self._client, self._collection = client, client["quick"]["workorders"]
 
     monkeypatch.setattr(Connection, "open", mocked)
-    for name in ("add_update", "add_insert"):
-        _forgiving(monkeypatch, name)
-    return client["quick"]
+    async with Connection("mongodb://mock", "quick", "workorders", 1) as connection:
+        yield connection
 
 
-def _forgiving(monkeypatch, name):
-    """Newer drivers hand the mock's bulk operations arguments that it does not know."""
-    builder = mongomock.collection.BulkOperationBuilder
-    known = getattr(builder, name)
-    names = known.__code__.co_varnames[: known.__code__.co_argcount]
-
-    def call(self, *args, **options):
-        return known(self, *args, **{key: value for key, value in options.items() if key in names})
-
-    monkeypatch.setattr(builder, name, call)
-
-
-@pytest.fixture
-async def tracos(database, make_tracos):
-    async with make_tracos() as tracos:
-        yield tracos
+async def test_what_is_unsynced_is_read_and_translated(connection):
+    await connection.collection.insert_many(
+        [
+            {"number": 1, "status": "created", "createdAt": "2026-10-01"},
+            {"number": 2, "isSynced": True},
+            {"number": 3, "status": "lost"},
+        ]
+    )
+    source = TracosSource(connection, "erp", "plain", DeleteBudget(0))
+    items = {item.payload["number"]: item async for group in source.read() for item in group}
+    assert set(items) == {1, 3}
+    assert source.to_record(items[1].payload).layout == "plain"
+    with pytest.raises(Rejected, match="unknown status"):
+        source.to_record(items[3].payload)
 
 
-async def test_insert_repeat_update_and_stale(sink, orders):
-    assert await sink.write_batch([envelope(order(10, updated=at(3)))]) == [Outcome.CREATED]
-    assert await sink.write_batch([envelope(order(10, updated=at(3)))]) == [Outcome.REPEAT]
-    assert await sink.write_batch([envelope(order(10, updated=at(5), title="x"), "b.json")]) == [Outcome.UPDATED]
-    assert await sink.write_batch([envelope(order(10, updated=at(4), title="y"), "c.json")]) == [Outcome.STALE]
-    document = await orders.find_one({"number": 10})
-    assert (document["title"], document["isSynced"]) == ("x", True)
+async def test_the_indexes_are_made_once(connection):
+    for _ in range(2):
+        await prepare(connection.collection)
+        assert set(await connection.collection.index_information()) == {"_id_", "number_1", "isSynced_1__id_1"}

@@ -203,7 +203,7 @@ class meddler:  # noqa: N801 - reads like a function where it is used
     def __init__(self, sink, monkeypatch, *, times, edit):
         self.done = 0
         connection = sink._connection
-        write = connection.bulk_write
+        write = connection.write
 
         async def meddled(operations):
             if self.done < times:
@@ -211,4 +211,4 @@ class meddler:  # noqa: N801 - reads like a function where it is used
                 await edit()
             return await write(operations)
 
-        monkeypatch.setattr(connection, "bulk_write", meddled)
+        monkeypatch.setattr(connection, "write", meddled)

@@ -74,7 +74,7 @@ async def test_a_lost_reply_counts_what_was_written_once(make_tracos, orders, mo
     async with make_tracos(retry_seconds=30) as tracos:
         sink = tracos.sink("erp", {"plain": lambda values: values})
         connection, lost = tracos._connection, []
-        write = connection.bulk_write
+        write = connection.write
 
         async def lossy(operations):
             result = await write(operations)
@@ -85,7 +85,7 @@ async def test_a_lost_reply_counts_what_was_written_once(make_tracos, orders, mo
                 raise AutoReconnect("connection closed")
             return result
 
-        monkeypatch.setattr(connection, "bulk_write", lossy)
+        monkeypatch.setattr(connection, "write", lossy)
         results = await sink.write_batch([envelope(order(number), str(number)) for number in range(3)])
         assert results == [Outcome.CREATED] * 3
         assert len(lost) == 1

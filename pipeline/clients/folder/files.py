@@ -6,9 +6,10 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from loguru import logger
+from msgspec import Struct
 
 from pipeline.clients.folder.records import (
     BLOCK,
@@ -29,8 +30,11 @@ __all__ = ["Found", "list_files", "read_file", "stamp_of"]
 _NAMES: Final = re.compile(r"(?s).+\.(?:json|(ndjson|jsonl))(\.gz)?")
 
 
-class Found(NamedTuple):
-    """A file as the folder's listing shows it; sorts in the order of reading."""
+class Found(Struct, frozen=True, order=True, gc=False):
+    """A file as the folder's listing shows it; sorts in the order of reading.
+
+    There may be a million of them: with ``gc=False`` the collector does not go through them all time and again.
+    """
 
     mtime_ns: int
     name: str
@@ -50,10 +54,14 @@ def list_files(directory: Path) -> list[Found]:
     return sorted(file for file in found if file is not None)
 
 
-def read_file(directory: Path, file: Found) -> Iterator[Part | Broken]:
-    """The records of one file; whatever is wrong with it comes as Broken, nothing is raised."""
+def read_file(directory: Path, file: Found, *, within: int) -> Iterator[Part | Broken]:
+    """The records of one file; whatever is wrong with it comes as Broken, nothing is raised.
+
+    ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
+    """
     try:
-        opened = _open(directory, file)
+        # Without O_NONBLOCK a FIFO would be waited for.
+        opened = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
     except OSError as error:
         yield Broken("", unreadable(error))
         return
@@ -81,11 +89,6 @@ def _found(entry: "os.DirEntry[str]") -> Found | None:
     return Found(state.st_mtime_ns, entry.name, stamp_of(state), is_link)
 
 
-def _open(directory: Path, file: Found) -> int:
-    # Without O_NONBLOCK a FIFO would be waited for.
-    return os.open(directory / file.name, os.O_RDONLY | os.O_NONBLOCK)
-
-
 def _refused(directory: Path, file: Found, state: os.stat_result) -> str | None:
     if not stat.S_ISREG(state.st_mode):
         return "not a file: move the folder, pipe or device of this name away"
@@ -106,7 +109,7 @@ def _records(name: str, opened: int) -> Iterator[Part | Broken]:
             yield from lines(head, stream)
             return
         data = head
-        while len(data) <= MAX_FILE and (more := stream.read(BLOCK * 16)):
+        while len(data) >= BLOCK and len(data) <= MAX_FILE and (more := stream.read(BLOCK * 16)):
             data += more
     except UNREADABLE as error:
         yield Broken("", unreadable(error))

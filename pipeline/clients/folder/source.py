@@ -99,16 +99,20 @@ class FolderSource(Source[bytes]):
             items.close()
 
     def _items(self, files: Iterable[Found]) -> Generator[Item, None, None]:
-        for file in files:
-            self._settled.begin(file.name, file.stamp)
-            for part in read_file(self._directory, file):
-                self._settled.count(file.name)
-                locator = file.name + part.suffix
-                if isinstance(part, Part):
-                    yield Envelope(part.raw, locator, part.raw, file.stamp)
-                else:
-                    yield Unreadable(locator, (part.reason,), part.raw, file.stamp)
-            self._settled.end(file.name)
+        within = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for file in files:
+                self._settled.begin(file.name, file.stamp)
+                for part in read_file(self._directory, file, within=within):
+                    self._settled.count(file.name)
+                    locator = file.name + part.suffix
+                    if isinstance(part, Part):
+                        yield Envelope(part.raw, locator, part.raw, file.stamp)
+                    else:
+                        yield Unreadable(locator, (part.reason,), part.raw, file.stamp)
+                self._settled.end(file.name)
+        finally:
+            os.close(within)
 
 
 def _grouped(items: Iterable[Item]) -> Generator[list[Item], None, None]:

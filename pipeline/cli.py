@@ -136,13 +136,13 @@ class _Run:
                     )
                     report = Report(flow=name)
                     self._reports.append(report)
-                    await run(flow(client, tracos, dead), stop=self._stop, report=report)
+                    await run(flow(client, tracos, dead, self._stop), report=report)
                     if self._interrupted:
                         break
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """A first Ctrl-C or SIGTERM stops after the batch in hand; a second one, or 5 seconds, stops at once."""
+        """A first Ctrl-C or SIGTERM lets what is on its way finish; a second one, or 5 seconds, stops at once."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
 
@@ -153,7 +153,7 @@ class _Run:
                 return
             self._interrupted = True
             self._stop.set()
-            logger.warning("stopping after the batch in hand; once more to stop at once")
+            logger.warning("stopping when what is on its way is done; once more to stop at once")
             loop.call_later(PATIENCE_SECONDS, task.cancel)
 
         for number in SIGNALS:

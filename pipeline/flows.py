@@ -1,5 +1,7 @@
 """The two chains: inbound, from the client to TracOS, and outbound, from TracOS to the client."""
 
+import asyncio
+
 from aiostream.core import Stream
 
 from pipeline.clients.connector import Connector
@@ -11,12 +13,14 @@ from pipeline.tracos.store import Tracos
 __all__ = ["inbound", "outbound"]
 
 
-def inbound(client: Connector, tracos: Tracos, dead: DeadLetters) -> Stream[Batch[Outcome]]:
+def inbound(
+    client: Connector, tracos: Tracos, dead: DeadLetters, stop: asyncio.Event | None = None
+) -> Stream[Batch[Outcome]]:
     """What the client shows, merged into TracOS."""
     source = client.source()
     projections = {name: layout.project for name, layout in client.layouts.items()}
     return (
-        read(source, flow=f"{client.name}.inbound")
+        read(source, flow=f"{client.name}.inbound", stop=stop)
         | hold_known(dead)
         | parse(client.parse)
         | validate(client.validate)
@@ -27,11 +31,13 @@ def inbound(client: Connector, tracos: Tracos, dead: DeadLetters) -> Stream[Batc
     )
 
 
-def outbound(client: Connector, tracos: Tracos, dead: DeadLetters) -> Stream[Batch[Outcome]]:
+def outbound(
+    client: Connector, tracos: Tracos, dead: DeadLetters, stop: asyncio.Event | None = None
+) -> Stream[Batch[Outcome]]:
     """What TracOS has to tell, handed to the client and marked as synced."""
     source = tracos.source(client.name, client.default_layout)
     return (
-        read(source, flow=f"{client.name}.outbound")
+        read(source, flow=f"{client.name}.outbound", stop=stop)
         | hold_known(dead)
         | validate(source.to_record)
         | translate(client.from_record)

@@ -1,6 +1,5 @@
 """Run a chain to its end and count what became of every item."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterable
 from typing import Any
@@ -38,10 +37,8 @@ class Report(Struct, kw_only=True):
         self.dead.update(letter.stage for letter in batch.dead_lettered)
 
 
-async def run(
-    chain: AsyncIterable[Batch[Any]], *, stop: asyncio.Event | None = None, report: Report | None = None
-) -> Report:
-    """Run ``chain`` to its end, or to the end of the batch in hand once ``stop`` is set, and report.
+async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None) -> Report:
+    """Run ``chain`` to its end and report.
 
     A ``report`` handed in is filled as the run goes, so that it tells the truth after a Fatal too. Raises what stopped
     the chain; Unhandled when items failed and nothing put them aside. Every source and sink is closed, however it ends.
@@ -52,8 +49,6 @@ async def run(
             if batch.failed:
                 raise unhandled(batch)
             report.add(batch)
-            if stop is not None and stop.is_set():
-                break
     return report
 
 

@@ -93,8 +93,11 @@ class Passage(_Step):
         return Passage(*made) if isinstance(after, Passage) else Stage(*made)
 
 
-def read(source: Source[T], *, flow: str) -> Stream[Batch[T]]:
-    """Begin a chain: the batches of ``source``, under the name ``flow``; one group is read ahead of the one in hand."""
+def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> Stream[Batch[T]]:
+    """Begin a chain: the batches of ``source``, under the name ``flow``.
+
+    Once ``stop`` is set no more is read, and the chain ends when what is on its way has been settled.
+    """
 
     @operator
     async def batches() -> AsyncIterator[Batch[T]]:
@@ -103,6 +106,8 @@ def read(source: Source[T], *, flow: str) -> Stream[Batch[T]]:
                 items = [item for item in group if isinstance(item, Envelope)]
                 failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
                 yield Batch.of(flow, items, failed)
+                if stop is not None and stop.is_set():
+                    break
 
     return batches()
 
@@ -220,7 +225,7 @@ def settle(source: Source[Any]) -> Passage:
             await source.nack(batch.dead_lettered)
         return batch
 
-    return Passage("settle", _per_batch(settled, source))
+    return Passage("settle", _per_batch(settled, source, ahead=True))
 
 
 def unhandled(batch: Batch[Any]) -> Unhandled:

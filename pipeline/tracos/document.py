@@ -26,9 +26,9 @@ __all__ = [
     "number_key",
     "original",
     "read_document",
-    "read_unsynced",
     "stored",
     "synced_fields",
+    "to_record",
 ]
 
 Document = Mapping[str, Any]
@@ -50,6 +50,12 @@ READ: Final = (*FIELDS, "syncedAt", "sync")
 """All that is ever read of a document."""
 
 _TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
+
+
+_MISSING: Final = {"$exists": False}
+_NULL: Final = {"$eq": None, "$exists": True}  # null alone would match a missing field too
+_PLAIN: Final = (str, int, float, datetime)
+"""Values that stand for themselves in a filter."""
 
 
 def read_document(document: Document, client: str) -> Current:
@@ -85,9 +91,8 @@ def read_document(document: Document, client: str) -> Current:
     return Current(order=order, sync=sync)
 
 
-def read_unsynced(document: Document, client: str, default_layout: str) -> Record:
-    """An unsynced document as the record to hand over: in the layout it came in, else in ``default_layout``."""
-    current = read_document(document, client)
+def to_record(current: Current, default_layout: str) -> Record:
+    """The record to hand over: in the layout that the order came in, else in ``default_layout``."""
     if current.sync is None:
         return Record(order=current.order, external_id=current.order.number, layout=default_layout)
     return Record(order=current.order, external_id=current.sync.id, layout=current.sync.layout)
@@ -175,11 +180,13 @@ def identify(raw: bytes) -> ExternalId | None:
     return number if isinstance(number, int | str) and not isinstance(number, bool) else None
 
 
-def _same(document: Document, field: str) -> dict[str, Any]:
+def _same(document: Document, field: str) -> Any:
     if field not in document:
-        return {"$exists": False}
+        return _MISSING
     value = document[field]
-    return {"$eq": None, "$exists": True} if value is None else {"$eq": value}
+    if isinstance(value, _PLAIN):
+        return value
+    return _NULL if value is None else {"$eq": value}
 
 
 def _number(value: Any, reasons: list[Reason]) -> ExternalId:
@@ -241,5 +248,7 @@ def _date(document: Document, field: str, moment: datetime | None) -> datetime |
     """``moment`` in the kind of date that the document uses: in this field, else in any, else an ISO string."""
     if moment is None:
         return None
-    own = next((document[key] for key in (field, *_TIMES) if isinstance(document.get(key), str | datetime)), "")
-    return moment if isinstance(own, datetime) else format_time(moment)
+    for key in (field, *_TIMES):
+        if isinstance(own := document.get(key), str | datetime):
+            return moment if isinstance(own, datetime) else format_time(moment)
+    return format_time(moment)

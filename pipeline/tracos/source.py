@@ -15,16 +15,7 @@ from pipeline.merge import SyncState, handed_over
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.document import (
-    READ,
-    guard,
-    guard_rev,
-    original,
-    read_document,
-    read_unsynced,
-    stored,
-    synced_fields,
-)
+from pipeline.tracos.document import READ, guard, guard_rev, original, read_document, stored, synced_fields, to_record
 from pipeline.workorder import Record
 
 __all__ = ["TracosSource"]
@@ -50,7 +41,7 @@ class TracosSource(Source[Document]):
 
     def to_record(self, document: Document) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
-        return read_unsynced(document, self._client, self._layout)
+        return to_record(read_document(document, self._client), self._layout)
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[Document]]]:
         """Yield what is unsynced in groups of 500, along an index that marked documents leave.
@@ -94,13 +85,11 @@ class TracosSource(Source[Document]):
             self._unsettled.pop(letter.locator)
 
     async def _mark(self, documents: Mapping[str, Document], at: datetime) -> None:
-        marks = [
-            Operation.update(
-                guard(document),
-                synced_fields(document, self._handed_over(document, document, at), at, is_synced=True),
-            )
-            for document in documents.values()
-        ]
+        marks = []
+        for document in documents.values():
+            current = read_document(document, self._client)
+            after = handed_over(current.sync, to_record(current, self._layout), client=self._client, at=at)
+            marks.append(Operation.update(guard(document), synced_fields(document, after, at, is_synced=True)))
         written = await self._connection.write(marks)
         for position, code in written.codes.items():
             logger.warning(

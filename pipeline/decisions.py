@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from aiofiles.os import wrap
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.ports import Resource
+from pipeline.disk import in_thread, write_all
 from pipeline.errors import Fatal
 from pipeline.merge import Lost, Rule
 from pipeline.translation.json import encode
@@ -54,7 +54,7 @@ class DecisionLog(Resource):
     async def record(self, entries: Sequence[Entry]) -> None:
         """Append ``entries``; they are durable when this returns. Raises Fatal when that cannot be done."""
         if entries:
-            await wrap(self._append)(entries)
+            await in_thread(self._append, entries)
 
     def _append(self, entries: Sequence[Entry]) -> None:
         try:
@@ -67,10 +67,10 @@ class DecisionLog(Resource):
                 return
             file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                torn = os.fstat(file).st_size and os.pread(file, 1, os.fstat(file).st_size - 1) != b"\n"
+                size = os.fstat(file).st_size
+                torn = size and os.pread(file, 1, size - 1) != b"\n"
                 lines = b"".join(encode(entry) + b"\n" for entry in fresh.values())
-                with os.fdopen(os.dup(file), "ab") as stream:
-                    stream.write(b"\n" + lines if torn else lines)
+                write_all(file, b"\n" + lines if torn else lines)
                 os.fsync(file)
             finally:
                 os.close(file)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
+from pymongo import MongoClient
 
 from pipeline.errors import Fatal
 from pipeline.tracos.embedded import find_mongod
@@ -40,12 +41,13 @@ def mongods() -> list[tuple[int, str, str]]:
 class Mongod:
     """A standalone server, or with ``replica_set`` a set of one, on a Unix socket in ``folder`` (a short path)."""
 
-    def __init__(self, folder: Path, *, replica_set: bool = False, extra: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, *, replica_set: bool = False) -> None:
         self.socket = folder / "m.sock"
         self.uri = f"mongodb://{quote_plus(str(self.socket))}/?directConnection=true&heartbeatFrequencyMS=500"
         self._data = folder / "db"
         self._data.mkdir()
-        self._extra = (*extra, *(("--replSet", "rs") if replica_set else ()))
+        self._replica_set = replica_set
+        self._extra = ("--replSet", "rs") if replica_set else ()
         self._process: subprocess.Popen | None = None
 
     def start(self) -> "Mongod":
@@ -66,7 +68,12 @@ class Mongod:
                         raise
                     time.sleep(0.02)
                 else:
-                    return self
+                    break
+        if self._replica_set:
+            with MongoClient(self.uri) as client:
+                members = [{"_id": 0, "host": str(self.socket)}]
+                client.admin.command("replSetInitiate", {"_id": "rs", "members": members})
+        return self
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

@@ -289,6 +289,8 @@ async def _one_ahead(groups: AsyncIterable[T]) -> AsyncIterator[T]:
         finally:
             ahead.cancel()
             await asyncio.wait([ahead])
+            if not ahead.cancelled():
+                ahead.exception()  # the chain has ended already, for a reason of its own
 
 
 def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]]:

@@ -34,7 +34,7 @@ async def ride_out(operation: Callable[[], Awaitable[T]], *, seconds: float) -> 
     """
 
     def is_away(error: Exception) -> bool:
-        if isinstance(error, AWAY):
+        if seconds > 0 and isinstance(error, AWAY):
             logger.warning("MongoDB does not answer ({}); trying again for up to {:g} s", type(error).__name__, seconds)
             return True
         return False

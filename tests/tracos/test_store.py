@@ -1,9 +1,13 @@
 """Opening TracOS: the URI, the indexes, twins; and riding out outages, on a real MongoDB."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from pipeline.dataflow.messages import Outcome
 from pipeline.errors import Fatal, Outage, WrongSettings
+from tests.mongo import Mongod
 from tests.tracos.orders import envelope, order
 
 AWAY = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"
@@ -90,3 +94,20 @@ async def test_a_lost_reply_counts_what_was_written_once(make_tracos, orders, mo
         assert results == [Outcome.CREATED] * 3
         assert len(lost) == 1
         assert await orders.count_documents({}) == 3
+
+
+async def test_on_a_replica_set_writes_wait_for_the_majority_and_repeats_are_known(make_tracos):
+    with tempfile.TemporaryDirectory(prefix="m-") as folder:
+        server = Mongod(Path(folder), replica_set=True).start()
+        async with make_tracos(server.uri, retry_seconds=20) as tracos:
+            sink = tracos.sink("erp", {"plain": lambda values: values})
+            batch = [envelope(order(1)), envelope(order(2), "b.json")]
+            assert await sink.write_batch(batch) == [Outcome.CREATED] * 2
+            assert await sink.write_batch(batch) == [Outcome.REPEAT] * 2
+        server.kill()
+
+
+async def test_with_no_patience_an_outage_is_told_at_once(make_tracos, log):
+    with pytest.raises(Outage):
+        await make_tracos(AWAY, retry_seconds=0).open()
+    assert log == []

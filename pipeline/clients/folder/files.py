@@ -25,7 +25,7 @@ from pipeline.clients.folder.records import (
 )
 from pipeline.errors import Reason
 
-__all__ = ["Found", "list_files", "read_file", "stamp_of"]
+__all__ = ["Found", "list_files", "read_file", "stamp_of", "state_of"]
 
 _NAMES: Final = re.compile(r"(?s).+\.(?:json|(ndjson|jsonl))(\.gz)?")
 
@@ -38,7 +38,6 @@ class Found(Struct, frozen=True, order=True, gc=False):
 
     mtime_ns: int
     name: str
-    stamp: str
     is_link: bool
 
 
@@ -54,26 +53,34 @@ def list_files(directory: Path) -> list[Found]:
     return sorted(file for file in found if file is not None)
 
 
-def read_file(directory: Path, file: Found, *, within: int) -> Iterator[Part | Broken]:
+def state_of(file: Found, within: int) -> os.stat_result | None:
+    """What the file is now, in the folder that ``within`` is a descriptor of; None where nothing is there any more."""
+    try:
+        return os.stat(file.name, dir_fd=within)
+    except OSError:
+        return None
+
+
+def read_file(directory: Path, file: Found, state: os.stat_result | None, *, within: int) -> Iterator[Part | Broken]:
     """The records of one file; whatever is wrong with it comes as Broken, nothing is raised.
 
     ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
     """
+    refused = state and _refused(directory, file, state)
+    if refused:
+        yield Broken("", Reason(refused))
+        return
+    if state and state.st_mtime_ns != file.mtime_ns:
+        logger.info("{} is being written again: left for the next run", file.name)
+        return
     try:
-        # Without O_NONBLOCK a FIFO would be waited for.
+        # Without O_NONBLOCK a FIFO that has taken the file's place would be waited for.
         opened = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
     except OSError as error:
         yield Broken("", unreadable(error))
         return
     try:
-        state = os.fstat(opened)
-        refused = _refused(directory, file, state)
-        if refused:
-            yield Broken("", Reason(refused))
-        elif stamp_of(state) != file.stamp:
-            logger.info("{} is being written again: left for the next run", file.name)
-        else:
-            yield from _records(file.name, opened)
+        yield from _records(file.name, opened)
     finally:
         os.close(opened)
 
@@ -86,7 +93,7 @@ def _found(entry: "os.DirEntry[str]") -> Found | None:
         if not is_link:
             return None  # removed since the folder was listed: nobody's order any more
         state = entry.stat(follow_symlinks=False)
-    return Found(state.st_mtime_ns, entry.name, stamp_of(state), is_link)
+    return Found(state.st_mtime_ns, entry.name, is_link)
 
 
 def _refused(directory: Path, file: Found, state: os.stat_result) -> str | None:

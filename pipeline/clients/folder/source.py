@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from loguru import logger
 
 from pipeline.clients.connector import InboundAfter
-from pipeline.clients.folder.files import Found, list_files, read_file
+from pipeline.clients.folder.files import Found, list_files, read_file, stamp_of, state_of
 from pipeline.clients.folder.records import Part
 from pipeline.clients.folder.settled import Settled
 from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
@@ -102,14 +102,16 @@ class FolderSource(Source[bytes]):
         within = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for file in files:
-                self._settled.begin(file.name, file.stamp)
-                for part in read_file(self._directory, file, within=within):
+                state = state_of(file, within)
+                stamp = stamp_of(state) if state else ""
+                self._settled.begin(file.name, stamp)
+                for part in read_file(self._directory, file, state, within=within):
                     self._settled.count(file.name)
                     locator = file.name + part.suffix
                     if isinstance(part, Part):
-                        yield Envelope(part.raw, locator, part.raw, file.stamp)
+                        yield Envelope(part.raw, locator, part.raw, stamp)
                     else:
-                        yield Unreadable(locator, (part.reason,), part.raw, file.stamp)
+                        yield Unreadable(locator, (part.reason,), part.raw, stamp)
                 self._settled.end(file.name)
         finally:
             os.close(within)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import stamina.instrumentation
 from loguru import logger
@@ -33,7 +33,7 @@ __all__ = ["main"]
 INTERRUPTED: Final = 130
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_SECONDS: Final = 5
-"""How long the batch in hand may take after a Ctrl-C."""
+"""How long what is on its way may take after a Ctrl-C."""
 
 EPILOG: Final = """\
 settings come from the environment and from .env; .env.example lists them.
@@ -144,12 +144,11 @@ class _Run:
     def _signals(self) -> Iterator[None]:
         """A first Ctrl-C or SIGTERM lets what is on its way finish; a second one, or 5 seconds, stops at once."""
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        task = cast("asyncio.Task[None]", asyncio.current_task())
 
         def interrupt() -> None:
-            if task is None or self._interrupted:
-                if task is not None:
-                    task.cancel()
+            if self._interrupted:
+                task.cancel()
                 return
             self._interrupted = True
             self._stop.set()

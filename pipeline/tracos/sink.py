@@ -202,9 +202,7 @@ class _BatchMerge:
 
 
 def _storable(number: ExternalId) -> bool:
-    if isinstance(number, int):
-        return number in INT64
-    return number.isprintable() or number.encode(errors="ignore").decode() == number
+    return number in INT64 if isinstance(number, int) else number.encode(errors="ignore").decode() == number
 
 
 def _outcome(decision: Decision, current: Current | None) -> Outcome:

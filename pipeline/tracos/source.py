@@ -102,8 +102,9 @@ class TracosSource(Source[Document]):
 
     async def _record_sent(self, documents: Mapping[str, Document], at: datetime) -> None:
         """Record the hand-over alone where somebody edited the order meanwhile; marked ones show it already."""
+        sent = {str(document["_id"]): document for document in documents.values()}
+        ids = [document["_id"] for document in documents.values()]
         for _ in range(ATTEMPTS):
-            ids = [document["_id"] for document in documents.values()]
             fresh = await self._connection.collection.find({"_id": {"$in": ids}}, READ).to_list(None)
             late = [document for document in fresh if not self._shows(document, at)]
             if not late:
@@ -112,7 +113,7 @@ class TracosSource(Source[Document]):
                 [
                     Operation.update(
                         guard_rev(document),
-                        {"sync": stored(self._handed_over(document, documents[_locator(document)], at))},
+                        {"sync": stored(self._handed_over(document, sent[str(document["_id"])], at))},
                     )
                     for document in late
                 ]

@@ -138,3 +138,21 @@ def test_the_client_s_zone_counts_for_dates_without_one(plant):
     plant.put("1.json", order(1, "Pump") | {"createdAt": "2026-10-01T00:00:00"})
     plant.run(CLIENT_TIMEZONE="America/Sao_Paulo")
     assert plant.documents()[1]["createdAt"] == "2026-10-01T03:00:00.000Z"
+
+
+def test_files_are_archived_with_their_last_record_and_what_could_not_be_read_stays(plant):
+    import msgspec
+
+    lines = [order(number, "Pump") for number in range(3000)]
+    plant.put("many.ndjson", msgspec.json.Encoder().encode_lines(lines))
+    plant.put("array.json", [order(number, "Valve") for number in range(3000, 4200)])
+    for number in range(5000, 5600):
+        plant.put(f"{number}.json", order(number, "Press"))
+    plant.put("bad.json", b"{")
+    (plant.inbound / "folder.json").mkdir()
+    out, _ = plant.run(INBOUND_AFTER="archive")
+    assert "4,800 created · 2 dead-lettered" in out
+    assert sorted(path.name for path in plant.inbound.iterdir()) == ["archive", "folder.json"]
+    assert len(list((plant.inbound / "archive").iterdir())) == 603
+    out, _ = plant.run(INBOUND_AFTER="archive")
+    assert "1 read   1 still dead" in out

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from loguru import logger
@@ -39,21 +40,25 @@ class Settled:
         self._directory = directory
         self._after = after
         self._files: dict[str, _Open] = {}
+        self._lock = Lock()  # records are counted in the thread that reads ahead, and settled in the loop
 
     def begin(self, name: str, stamp: str) -> None:
         """The file is going to be read."""
         if self._after != "keep":
-            self._files[name] = _Open(stamp)
+            with self._lock:
+                self._files[name] = _Open(stamp)
 
     def count(self, name: str) -> None:
         """One more record was read of the file."""
         if self._after != "keep":
-            self._files[name].left += 1
+            with self._lock:
+                self._files[name].left += 1
 
     def end(self, name: str) -> None:
         """The file was read whole."""
         if self._after != "keep":
-            self._files[name].is_read = True
+            with self._lock:
+                self._files[name].is_read = True
             self._finish([name])
 
     async def ack(self, locators: Sequence[str]) -> None:
@@ -68,19 +73,23 @@ class Settled:
         if self._after == "keep":
             return
         counts = Counter(place(locator).file for locator in locators)
-        for name, count in counts.items():
-            self._files[name].left -= count
+        with self._lock:
+            for name, count in counts.items():
+                self._files[name].left -= count
         await in_thread(self._finish, list(counts))
 
     def _finish(self, names: Sequence[str]) -> None:
-        for name in names:
-            file = self._files.get(name)
-            if file is not None and file.is_read and file.left == 0:
+        """Put those files away that are read and settled."""
+        with self._lock:
+            files = {name: self._files[name] for name in names if name in self._files}
+            done = {name: file.stamp for name, file in files.items() if file.is_read and file.left == 0}
+            for name in done:
                 del self._files[name]
-                try:
-                    self._put_away(self._directory / name, file.stamp)
-                except OSError as error:
-                    logger.warning("{} could not be put away ({}): it stays where it is", name, error.strerror)
+        for name, stamp in done.items():
+            try:
+                self._put_away(self._directory / name, stamp)
+            except OSError as error:
+                logger.warning("{} could not be put away ({}): it stays where it is", name, error.strerror)
 
     def _put_away(self, path: Path, stamp: str) -> None:
         if stamp_of(path.stat()) != stamp:

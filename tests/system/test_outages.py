@@ -13,6 +13,7 @@ from tests.mongo import mongods
 from tests.system.conftest import Plant
 
 ORDERS = 6000
+AWAY = "mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200"
 
 
 def fill(plant, orders=ORDERS):
@@ -67,7 +68,7 @@ def own(tmp_path, mongod):
 
 
 def test_mongodb_away_at_the_start_is_one_line_and_nothing_is_touched(tmp_path):
-    plant = Plant(tmp_path, "mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200", "plant")
+    plant = Plant(tmp_path, AWAY, "plant")
     plant.put("1.json", _order(1))
     _, err = plant.run(exits=1, MONGO_RETRY_SECONDS=1)
     assert "MongoDB did not answer for 1 s" in err.splitlines()[-1]
@@ -173,3 +174,13 @@ def test_an_edit_in_tracos_while_the_program_runs_is_kept(own):
     for document in own.orders.find({"title": {"$regex": "^edited"}}):
         assert document["isSynced"] is True
         assert sent[f"{document['number']}.json"]["title"] == document["title"]
+
+
+def test_stack_traces_are_shown_at_trace_alone(tmp_path):
+    plant = Plant(tmp_path, AWAY, "plant")
+    plant.run(exits=1, MONGO_RETRY_SECONDS=0)
+    process = plant.start(MONGO_RETRY_SECONDS=0, LOG_LEVEL="TRACE")
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" in err
+    assert "hunter2" not in err
+    plant.client.close()

@@ -212,3 +212,19 @@ class meddler:  # noqa: N801 - reads like a function where it is used
             return await write(operations)
 
         monkeypatch.setattr(connection, "write", meddled)
+
+
+async def test_a_batch_costs_one_look_up_one_insert_and_one_update_whatever_it_holds(sink, database):
+    async def commands():
+        totals = (await database.command("serverStatus"))["metrics"]["commands"]
+        return [totals[name]["total"] for name in ("find", "getMore", "insert", "update")]
+
+    await sink.write_batch([envelope(order(number, updated=at(8)), str(number)) for number in range(500)])
+    changed = [order(number, updated=at(9), title="new") for number in range(0, 500, 2)]
+    unchanged = [order(number, updated=at(8)) for number in range(1, 500, 2)]
+    fresh = [order(number) for number in range(1000, 1100)]
+    before = await commands()
+    results = await sink.write_batch([envelope(o, str(o.external_id)) for o in [*changed, *unchanged, *fresh]])
+    spent = [after - total for after, total in zip(await commands(), before, strict=True)]
+    assert [results.count(outcome) for outcome in (UPDATED, REPEAT, CREATED)] == [250, 250, 100]
+    assert spent == [1, 0, 1, 1]

@@ -23,6 +23,10 @@ def plain(document):
     return {key: format_time(value) if hasattr(value, "tzinfo") else value for key, value in kept.items()}
 
 
+def good_files(plant):
+    return {path.name: path.read_bytes() for path in plant.inbound.iterdir() if path.name not in BAD}
+
+
 def test_every_order_of_both_sides_is_on_both_sides(sample):
     out, err = sample.run()
     assert "9 created · 1 updated · 1 unchanged · 3 dead-lettered" in out
@@ -57,15 +61,15 @@ def test_the_samples_are_written_once(sample):
 
 def test_a_bigger_set_is_reproducible(plant, tmp_path_factory):
     plant.run("setup.py", "--orders", "40", "--seed", "7")
-    first = {path.name: path.read_bytes() for path in plant.inbound.iterdir()}
+    first = good_files(plant)
     documents = [plain(document) for document in plant.orders.find().sort("number")]
     plant.orders.delete_many({})
     for path in plant.inbound.iterdir():
         path.unlink()
     plant.run("setup.py", "--orders", "40", "--seed", "7")
-    assert {path.name: path.read_bytes() for path in plant.inbound.iterdir()} == first
+    assert good_files(plant) == first
     assert [plain(document) for document in plant.orders.find().sort("number")] == documents
-    assert (len(first), len(documents)) == (52, 46)
+    assert (len(first), len(documents)) == (49, 46)
     out, _ = plant.run()
     assert "40 sent" not in out
     assert plant.orders.count_documents({"isSynced": {"$ne": True}}) == 0

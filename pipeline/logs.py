@@ -16,8 +16,9 @@ def configure(level: str, style: str) -> None:
     """Log from ``level`` on, in the ``style`` ``text`` or ``json``; exceptions are shown at TRACE alone."""
     logger.remove()
     trace = level == "TRACE"
+    # Without diagnose a trace does not show the values of variables: they may be payloads or credentials.
     if style == "json":
-        logger.add(_write_json, level=level, format=_json_exception if trace else "", backtrace=False)
+        logger.add(_write_json, level=level, format=_exception if trace else "", backtrace=False, diagnose=False)
     else:
         logger.add(sys.stderr, level=level, format=_text_trace if trace else _text, backtrace=False, diagnose=False)
 
@@ -31,7 +32,7 @@ def _text_trace(record: "Record") -> str:
     return _text(record) + "{exception}"
 
 
-def _json_exception(_: "Record") -> str:
+def _exception(_: "Record") -> str:
     return "{exception}"
 
 

@@ -179,8 +179,9 @@ def test_an_edit_in_tracos_while_the_program_runs_is_kept(own):
 def test_stack_traces_are_shown_at_trace_alone(tmp_path):
     plant = Plant(tmp_path, AWAY, "plant")
     plant.run(exits=1, MONGO_RETRY_SECONDS=0)
-    process = plant.start(MONGO_RETRY_SECONDS=0, LOG_LEVEL="TRACE")
-    _, err = process.communicate(timeout=60)
-    assert "Traceback" in err
-    assert "hunter2" not in err
+    for style in ("text", "json"):
+        process = plant.start(MONGO_RETRY_SECONDS=0, LOG_LEVEL="TRACE", LOG_FORMAT=style)
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" in err
+        assert "hunter2" not in err
     plant.client.close()

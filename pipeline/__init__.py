@@ -4,7 +4,8 @@ The rooms, in the order in which they may know each other:
 
 - ``errors``, ``workorder``: the words of the house
 - ``dataflow``: the machinery: batches through typed stages; ``disk``: files that appear whole and durable
-- ``translation``, ``merge``: pure: a client's layouts <-> canonical work orders; what a record means for a document
+- ``translation``, ``sync``, ``merge``: pure: a client's layouts <-> canonical work orders; what a document remembers of
+  the client's side; what a record means for it
 - ``tracos``, ``clients``, ``deadletters``: the wings, which do not know each other: our system, the customers' systems,
   and what could not pass
 - ``flows``: the two chains; ``registry``: finds clients
@@ -25,9 +26,8 @@ A chain is read from top to bottom, and every step of it is visible::
 from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
 from pipeline.dataflow.run import Report, run
+from pipeline.dataflow.stage import Passage, Stage
 from pipeline.dataflow.stages import (
-    Passage,
-    Stage,
     dead_letters,
     deliver,
     filter_items,

@@ -19,28 +19,22 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.workorder import MERGED_FIELDS, ExternalId, Record, Status, Values, WorkOrder, later
+from pipeline.sync import Sent, SyncState, Taken, received
+from pipeline.workorder import MERGED_FIELDS, Record, Status, Values, WorkOrder, later
 
 __all__ = [
     "Current",
     "Decision",
     "Lost",
     "Project",
-    "Received",
     "Rule",
-    "Sent",
-    "SyncState",
-    "Taken",
     "decide",
-    "handed_over",
     "record_hash",
 ]
 
 Project: TypeAlias = Callable[[Values], Values]
 """What a layout can say of values: a field's own word where it has one, None where it says nothing."""
 
-HASHES_KEPT: Final = 8
-SENT_KEPT: Final = 8
 NOTHING: Final = Values()
 
 
@@ -58,48 +52,6 @@ class Rule(StrEnum):
     INSERT = "insert"
     NO_BASE = "no_base"
     THREE_WAY = "three_way"
-
-
-class Taken(Struct, frozen=True):
-    """The hash of the record last taken from one place."""
-
-    locator: str
-    hash: str
-
-
-class Received(Struct, frozen=True, kw_only=True):
-    """What has been taken from the client."""
-
-    version: datetime | None = None
-    """The effective version of the newest record taken."""
-    hash: str
-    """Of the newest record taken."""
-    taken: tuple[Taken, ...] = ()
-    """By place, oldest first, the newest eight."""
-
-
-class Sent(Struct, frozen=True, kw_only=True):
-    """Values handed to the client and not yet seen back."""
-
-    values: Values
-    version: datetime | None = None
-    at: datetime
-    state: Literal["sent", "doubted", "resent"] = "sent"
-    """``doubted``: a record came that still showed base, so they are sent once more; ``resent``: they have been."""
-
-
-class SyncState(Struct, frozen=True, kw_only=True):
-    """The ``sync`` part of a TracOS document: what we know of the client's side."""
-
-    client: str
-    id: ExternalId
-    layout: str
-    base: Values | None = None
-    sent: tuple[Sent, ...] = ()
-    """Oldest first: a client that takes files late may show an older one than the last."""
-    received: Received | None = None
-    rev: int = 0
-    """Raised by every write of ours."""
 
 
 class Current(Struct, frozen=True, kw_only=True):
@@ -145,30 +97,11 @@ def decide(record: Record, locator: str, current: Current | None, *, client: str
         if Taken(locator, digest) in known.taken:
             return Decision(rule=Rule.REPEAT, order=current.order, sync=sync, writes=False)
         if digest == known.hash:
-            noted = replace(sync, received=_received(known, None, digest, locator), rev=sync.rev + 1)
+            noted = replace(sync, received=received(known, None, digest, locator), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted)
         if record.order.version is not None and _newer(known.version, record.order.version):
             return Decision(rule=Rule.STALE, order=current.order, sync=sync, writes=False)
     return _merge(record, locator, digest, current.order, sync, project)
-
-
-def handed_over(sync: SyncState | None, record: Record, *, client: str, at: datetime) -> SyncState:
-    """The ``sync`` part after ``record`` has been handed to the client at ``at``."""
-    state = sync or SyncState(client=client, id=record.external_id, layout=record.layout)
-    values = record.order.values
-    before, again = state.sent, False
-    if before and before[-1].values == values:
-        again = before[-1].state != "sent"
-        before = before[:-1]
-    sent = Sent(values=values, version=record.order.version, at=at, state="resent" if again else "sent")
-    return replace(
-        state,
-        id=record.external_id,
-        layout=record.layout,
-        base=values if state.base is None else state.base,
-        sent=(*before, sent)[-SENT_KEPT:],
-        rev=state.rev + 1,
-    )
 
 
 def record_hash(record: Record) -> str:
@@ -189,7 +122,7 @@ def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
         id=record.external_id,
         layout=record.layout,
         base=seen.values,
-        received=_received(None, seen.version, digest, locator),
+        received=received(None, seen.version, digest, locator),
         rev=1,
     )
     return Decision(rule=Rule.INSERT, order=order, sync=sync, is_synced=True)
@@ -210,7 +143,7 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
         layout=record.layout,
         base=shown,
         sent=sent,
-        received=_received(sync.received, seen.version, digest, locator),
+        received=received(sync.received, seen.version, digest, locator),
         rev=sync.rev + 1,
     )
     return Decision(
@@ -331,15 +264,6 @@ def _overlay(under: Values, over: Values) -> Values:
     if "deleted" in said:
         said["deleted_at"] = over.deleted_at if said["deleted"] else None
     return replace(under, **said) if said else under
-
-
-def _received(before: Received | None, version: datetime | None, digest: str, locator: str) -> Received:
-    others = [place for place in before.taken if place.locator != locator] if before else []
-    return Received(
-        version=later(before.version if before else None, version),
-        hash=digest,
-        taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
-    )
 
 
 def _newer(one: datetime | None, other: datetime | None) -> bool:

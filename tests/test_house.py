@@ -15,7 +15,7 @@ ROOT = Path(pipeline.__file__).parent
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "pipeline."))
 
 CORE = {"errors", "workorder"}
-PURE = CORE | {"translation", "merge"}
+PURE = CORE | {"translation", "sync", "merge"}
 WING = PURE | {"dataflow", "disk"}
 ROOMS = {
     "errors": set(),
@@ -23,7 +23,8 @@ ROOMS = {
     "disk": set(),
     "dataflow": {"errors"},
     "translation": CORE,
-    "merge": CORE,
+    "sync": CORE,
+    "merge": CORE | {"sync"},
     "decisions": PURE | {"dataflow", "disk"},
     "tracos": WING | {"decisions"},
     "clients": WING,

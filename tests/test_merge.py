@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from pipeline.merge import Current, Rule, decide, handed_over
+from pipeline.merge import Current, Rule, decide
+from pipeline.sync import handed_over
 from pipeline.translation import flag_order, status_order
 from pipeline.workorder import Record, Status, WorkOrder
 

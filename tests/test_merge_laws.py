@@ -6,7 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.merge import HASHES_KEPT, Current, Rule, decide, handed_over
+from pipeline.merge import Current, Rule, decide
+from pipeline.sync import HASHES_KEPT, handed_over
 from pipeline.translation import flag_order, status_order
 from pipeline.workorder import MERGED_FIELDS, Record, Status, Values, WorkOrder
 

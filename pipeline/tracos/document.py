@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.errors import Reason, Rejected
-from pipeline.merge import Current, SyncState
+from pipeline.merge import Current
+from pipeline.sync import SyncState
 from pipeline.translation.times import format_time, parse_time
 from pipeline.workorder import ExternalId, Record, Status, WorkOrder, id_key
 

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import Source
 from pipeline.errors import Rejected
-from pipeline.merge import SyncState, handed_over
+from pipeline.sync import SyncState, handed_over
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget

@@ -222,7 +222,7 @@ def main() -> int:
         print(f"MongoDB does not take the samples ({type(error).__name__}); see MONGO_URI", file=sys.stderr)
         return 1
     print(f"{documents:,} new work orders in TracOS ({settings.database}.{settings.mongo_collection})")
-    print(f"{files:,} new files in {settings.data_inbound_dir}, three of them bad on purpose")
+    print(f"{files:,} new files in {settings.data_inbound_dir}" + (", three of them bad on purpose" if files else ""))
     print("next: python src/main.py")
     return 0
 

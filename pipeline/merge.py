@@ -134,7 +134,8 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
     merged, lost = _three_way(seen, order, project(order.values), known)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    shown, sent = _overlay(known.base, seen.values), known.sent
+    taken = [field for field in MERGED_FIELDS if _value(merged, field) != _value(order, field)]
+    shown, sent = _overlay(known.base, seen.values), _overrule(known.sent, taken)
     if sent and _agree(shown, project(sent[-1].values)):
         sent = ()
     after = replace(
@@ -173,7 +174,7 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
     base = project(sync.base or NOTHING)
     older = stored = _overlay(sync.base or NOTHING, base)
     sent = sync.sent
-    handed = [project(one.values) for one in sent]
+    handed = [replace(project(one.values), **dict.fromkeys(one.overruled)) for one in sent]
     proven = max((_first_showing(field, seen, base, handed) for field in MERGED_FIELDS), default=-1)
     if proven >= 0:
         stored = _overlay(stored, handed[proven])
@@ -251,6 +252,13 @@ def _client_holds(now: Values, seen: WorkOrder, shown: Values, unconfirmed: Sequ
         if value is not None and (value != held or (last is not None and value != last)):
             return False
     return True
+
+
+def _overrule(sent: tuple[Sent, ...], fields: Sequence[str]) -> tuple[Sent, ...]:
+    """``sent``, once TracOS has taken the client's value of ``fields``."""
+    if not fields:
+        return sent
+    return tuple(replace(one, overruled=tuple(sorted({*one.overruled, *fields}))) for one in sent)
 
 
 def _agree(shown: Values, handed: Values) -> bool:

@@ -32,7 +32,7 @@ class Received(Struct, frozen=True, kw_only=True):
     """By place, oldest first, the newest eight."""
 
 
-class Sent(Struct, frozen=True, kw_only=True):
+class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Values handed to the client and not yet seen back."""
 
     values: Values
@@ -40,6 +40,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     at: datetime
     state: Literal["sent", "doubted", "resent"] = "sent"
     """``doubted``: a record came that still showed base, so they are sent once more; ``resent``: they have been."""
+    overruled: tuple[str, ...] = ()
+    """Fields in which TracOS has taken another value from the client since: seeing ours there proves nothing."""
 
 
 class SyncState(Struct, frozen=True, kw_only=True):

@@ -237,6 +237,16 @@ class TestSent:
         assert decision.order.title == "theirs"
         assert lost(decision) == [("title", "tracos", "ours")]
 
+    def test_a_client_that_edits_back_to_what_was_sent_before_its_own_edit_has_edited(self):
+        current = taken(shown(5, title="theirs"), self.sent_title(), "b.json")
+        decision = judge(shown(6, title="ours"), current, "c.json")
+        assert decision.order.title == "ours"
+
+    def test_an_edit_back_in_tracos_is_not_undone_by_the_echo_of_what_was_sent(self):
+        current = edited(self.sent_title(), 6, title="Pump")
+        decision = judge(shown(7, title="ours"), current, "b.json")
+        assert (decision.order.title, decision.is_synced) == ("Pump", False)
+
     def test_nothing_unconfirmed_may_say_otherwise(self):
         decision = judge(shown(5, title="theirs"), self.sent_title(), "b.json")
         assert decision.is_synced is False

@@ -192,6 +192,22 @@ def test_no_edit_of_tracos_is_lost_without_an_entry_in_the_decision_log(layout, 
             assert field in taken_over
 
 
+@settings(max_examples=300)
+@given(layouts, steps)
+def test_no_value_that_the_client_shows_is_kept_out_without_an_entry_or_an_edit_in_tracos(layout, story):
+    world = play(layout, story)
+    world.client_exports(True)
+    shown = list(world.inbound.values())[-1].order
+    world.inbound_runs()
+    now = world.layout.project(world.tracos.order.values)
+    logged = {entry.field for decision in world.decisions for entry in decision.lost}
+    edited = {field for side, field, _ in world.edits if side == "tracos"}
+    if not (shown.deleted and now.deleted):
+        for field in MERGED_FIELDS:
+            if getattr(shown, field) not in (None, getattr(now, field)):
+                assert field in logged | edited
+
+
 times = st.none() | st.integers(0, 5).map(lambda hours: START + timedelta(hours=hours))
 values = st.builds(
     Values,

@@ -135,7 +135,8 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
     taken = [field for field in MERGED_FIELDS if _value(merged, field) != _value(order, field)]
-    shown, sent = _overlay(known.base, seen.values), _overrule(known.sent, taken)
+    compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
+    shown, sent = _overlay(known.base, compared), _overrule(known.sent, taken)
     if sent and _agree(shown, project(sent[-1].values)):
         sent = ()
     after = replace(

@@ -316,6 +316,12 @@ class TestDeletes:
         decision = judge(shown(6, title="theirs", deleted=True, deleted_at=at(6)), gone, "b.json")
         assert (decision.order, decision.is_synced, decision.lost) == (gone.order, True, ())
 
+    def test_an_edit_made_while_both_were_deleted_is_taken_once_the_client_brings_the_order_back(self):
+        gone = edited(taken(shown(3)), 5, deleted=True, deleted_at=at(5))
+        still = judge(shown(6, title="theirs", deleted=True, deleted_at=at(6)), gone, "b.json")
+        back = judge(shown(8, title="theirs"), Current(order=still.order, sync=still.sync), "c.json")
+        assert (back.order.deleted, back.order.title) == (False, "theirs")
+
     def test_a_deletion_in_tracos_survives_an_edit_of_another_field(self):
         gone = edited(taken(shown(3)), 5, deleted=True, deleted_at=at(5))
         decision = judge(shown(6, title="theirs"), gone, "b.json")

@@ -122,7 +122,12 @@ class World:
         said = self.layout.project(order.values)
         known = {field: getattr(said, field) for field in MERGED_FIELDS if getattr(said, field) is not None}
         known["deleted_at"] = order.deleted_at if said.deleted else None
-        self.client = replace(self.client, updated_at=self.tick(), **known)
+        before, newest = self.client, self.layout.project(self.outbound[-1].values)
+        self.client = replace(before, updated_at=self.tick(), **known)
+        for field in MERGED_FIELDS:
+            if getattr(before, field) == getattr(newest, field) != getattr(self.client, field):
+                # It held the newest value and goes back to an older one: nothing tells that from a person's edit.
+                self.edits.append(("client", field, getattr(self.client, field)))
 
     def files_are_lost(self, _):
         self.inbound.clear()

@@ -12,6 +12,7 @@ from pipeline.translation import flag_order, status_order
 from pipeline.workorder import MERGED_FIELDS, Record, Status, Values, WorkOrder
 
 LAYOUTS = {layout.name: layout for layout in (status_order.LAYOUT, flag_order.LAYOUT)}
+# More than HASHES_KEPT kept files of one order without times cannot be told apart: the README says so.
 START = datetime(2026, 10, 1, tzinfo=UTC)
 
 titles = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -187,6 +188,7 @@ def test_an_idle_run_changes_nothing(layout, story):
 def test_no_edit_of_tracos_is_lost_without_an_entry_in_the_decision_log(layout, story):
     """The last value that somebody set in TracOS is there still, or a decision says what became of it."""
     world = play(layout, story)
+    assume(world.exports <= HASHES_KEPT)
     world.inbound_runs()
     now = world.layout.project(world.tracos.order.values)
     logged = {(entry.field, entry.side) for decision in world.decisions for entry in decision.lost}
@@ -202,6 +204,7 @@ def test_no_edit_of_tracos_is_lost_without_an_entry_in_the_decision_log(layout, 
 def test_no_value_that_the_client_shows_is_kept_out_without_an_entry_or_an_edit_in_tracos(layout, story):
     world = play(layout, story)
     world.client_exports(True)
+    assume(world.exports <= HASHES_KEPT)
     shown = list(world.inbound.values())[-1].order
     world.inbound_runs()
     now = world.layout.project(world.tracos.order.values)

@@ -1,59 +1,95 @@
-"""The decision log: one JSON line for each record whose value lost to another, or that came too late."""
+"""The decision log: one JSON line for each record that was merged, sent, or came too late, and what gave way."""
 
 import hashlib
-import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.ports import Resource
-from pipeline.disk import in_thread, write_all
+from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
 from pipeline.merge import Lost, Rule
-from pipeline.translation.json import encode
-from pipeline.workorder import ExternalId
+from pipeline.workorder import MERGED_FIELDS, ExternalId, Values, WorkOrder
 
-__all__ = ["DecisionLog", "Entry", "read_decisions"]
+__all__ = ["SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
 REMEMBERED: Final = 10_000
-"""Lines that are not written a second time: a stale file that is kept would add one each run."""
+"""Entries that are not written a second time."""
+
+SENT: Final = "sent"
+"""In place of a rule: the order was handed to the client."""
+
+
+class Change(Struct, frozen=True):
+    """One field that was written."""
+
+    field: str
+    old: Any
+    new: Any
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One decision that kept a value out."""
+    """What one record did to one work order."""
 
     at: datetime
+    run: str = ""
     client: str
     number: ExternalId
     locator: str
-    rule: Rule
+    rule: str
+    """The rule of the merge that decided, or ``sent``."""
     version: datetime | None = None
     """The record's effective version."""
+    changes: tuple[Change, ...] = ()
+    """What was written: into TracOS, or, for ``sent``, what the client was told that it had not shown."""
     lost: tuple[Lost, ...] = ()
 
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
+_ENCODER: Final = msgspec.json.Encoder()
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
-class DecisionLog(Resource):
+def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tuple[Change, ...]:
+    """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
+    pairs = ((field, getattr(before, field, None), getattr(after, field)) for field in MERGED_FIELDS)
+    return tuple(Change(field, old, new) for field, old, new in pairs if old != new and (old or new))
+
+
+class Decisions(Resource):
+    """Keeps the entries of one run in memory; what keeps them on disk is DecisionLog."""
+
+    def __init__(self, run: str = "") -> None:
+        self.run = run
+        self.entries: list[Entry] = []
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Keep ``entries``."""
+        self.entries += entries
+
+
+class DecisionLog(Decisions):
     """Appends entries to a file of JSON lines, mode 0600: it holds values of work orders.
 
-    An entry that differs only in its time from one of the last 10,000 is not written again.
+    Not written again is what a run decides twice because a reply was lost, and what was stale before already: a stale
+    file that is kept would add a line each run.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run: str = "") -> None:
+        super().__init__(run)
+        self.rules: Counter[str] = Counter()
+        """How many entries were written by each rule."""
         self._path = path
         self._known: deque[bytes] | None = None
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Append ``entries``; they are durable when this returns. Raises Fatal when that cannot be done."""
+        """Append ``entries``; those that kept a value out are durable when this returns. Raises Fatal if it fails."""
         if entries:
             await in_thread(self._append, entries)
 
@@ -61,21 +97,13 @@ class DecisionLog(Resource):
         try:
             if self._known is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._known = deque(map(_body, _tail(self._path)), REMEMBERED)
+                self._known = deque(map(_body, _stale(self._path)), REMEMBERED)
             known = set(self._known)
             fresh = {body: entry for entry in entries if (body := _body(entry)) not in known}
-            if not fresh:
-                return
-            file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                size = os.fstat(file).st_size
-                torn = size and os.pread(file, 1, size - 1) != b"\n"
-                lines = b"".join(encode(entry) + b"\n" for entry in fresh.values())
-                write_all(file, b"\n" + lines if torn else lines)
-                os.fsync(file)
-            finally:
-                os.close(file)
+            kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh.values())
+            append_lines(self._path, map(_ENCODER.encode, fresh.values()), durable=kept_out)
             self._known.extend(fresh)
+            self.rules.update(entry.rule for entry in fresh.values())
         except OSError as error:
             raise Fatal(
                 f"the decision log {self._path} cannot be written ({error.strerror}): nothing was overwritten; free "
@@ -90,10 +118,10 @@ def read_decisions(path: Path) -> Iterator[Entry]:
             yield from _decoded(lines)
 
 
-def _tail(path: Path) -> Iterator[Entry]:
+def _stale(path: Path) -> Iterator[Entry]:
     if path.exists():
         with path.open("rb") as lines:
-            yield from _decoded(deque(lines, REMEMBERED))
+            yield from _decoded(deque((line for line in lines if b'"rule":"stale"' in line), REMEMBERED))
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -105,5 +133,6 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
 
 
 def _body(entry: Entry) -> bytes:
-    """A hash of what an entry says, but for when."""
-    return hashlib.blake2b(encode(replace(entry, at=_NO_TIME)), digest_size=12).digest()
+    """A hash of what an entry says, but for when; of a stale one, whichever run it was in."""
+    run = "" if entry.rule == Rule.STALE else entry.run
+    return hashlib.blake2b(_ENCODER.encode(replace(entry, at=_NO_TIME, run=run)), digest_size=12).digest()

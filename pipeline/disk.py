@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import ctypes
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from aiofiles.os import wrap
 
-__all__ = ["in_thread", "remove_leftovers", "write_all", "write_files"]
+__all__ = ["append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,6 +78,22 @@ def write_all(file: int, body: bytes) -> None:
     view = memoryview(body)
     while view:
         view = view[os.write(file, view) :]
+
+
+def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
+    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first."""
+    body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    if not body:
+        return
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        size = os.fstat(file).st_size
+        torn = size and os.pread(file, 1, size - 1) != b"\n"
+        write_all(file, b"\n" + body if torn else body)
+        if durable:
+            os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def remove_leftovers(directory: Path) -> None:

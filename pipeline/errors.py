@@ -4,6 +4,7 @@
     ├── Fatal             the run stops, nothing of the batch in hand is acked     exit 1
     │   ├── Outage        a system stayed away after all retries                   exit 1
     │   ├── WrongSettings the settings cannot work, nothing was started            exit 2
+    │   ├── WrongUsage    what was asked for makes no sense, or is not there       exit 2
     │   ├── BudgetExceeded  more of something than a setting allows                exit 5
     │   └── Unhandled     items failed in a chain that has no dead_letters stage   exit 1
     ├── Rejected          this item cannot pass: it becomes a dead letter
@@ -28,6 +29,7 @@ __all__ = [
     "Rejected",
     "Unhandled",
     "WrongSettings",
+    "WrongUsage",
 ]
 
 
@@ -66,6 +68,12 @@ class WrongSettings(Fatal):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
+
+
+class WrongUsage(Fatal):
+    """What was asked for makes no sense, or is not there."""
+
+    exit_code = 2
 
 
 class BudgetExceeded(Fatal):

@@ -2,22 +2,29 @@
 
 import asyncio
 
-from aiostream.core import Stream
-
 from pipeline.clients.connector import Connector
-from pipeline.dataflow.messages import Batch, Outcome
-from pipeline.dataflow.ports import DeadLetters
-from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate
+from pipeline.dataflow.budget import Budget
+from pipeline.dataflow.messages import Outcome
+from pipeline.dataflow.ports import DeadLetters, Source
+from pipeline.dataflow.stage import Chain
+from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate, within
+from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
 
 __all__ = ["inbound", "outbound"]
 
 
 def inbound(
-    client: Connector, tracos: Tracos, dead: DeadLetters, stop: asyncio.Event | None = None
-) -> Stream[Batch[Outcome]]:
-    """What the client shows, merged into TracOS."""
-    source = client.source()
+    client: Connector,
+    tracos: Tracos,
+    dead: DeadLetters,
+    *,
+    source: Source[bytes] | None = None,
+    budget: Budget | None = None,
+    stop: asyncio.Event | None = None,
+) -> Chain[Outcome]:
+    """What the client shows, merged into TracOS; from ``source``, where it is not the client's own."""
+    source = source or client.source()
     projections = {name: layout.project for name, layout in client.layouts.items()}
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)
@@ -26,22 +33,30 @@ def inbound(
         | validate(client.validate)
         | translate(client.to_record)
         | deliver(tracos.sink(client.name, projections))
+        | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
     )
 
 
 def outbound(
-    client: Connector, tracos: Tracos, dead: DeadLetters, stop: asyncio.Event | None = None
-) -> Stream[Batch[Outcome]]:
-    """What TracOS has to tell, handed to the client and marked as synced."""
-    source = tracos.source(client.name, client.default_layout)
+    client: Connector,
+    tracos: Tracos,
+    dead: DeadLetters,
+    *,
+    source: TracosSource | None = None,
+    budget: Budget | None = None,
+    stop: asyncio.Event | None = None,
+) -> Chain[Outcome]:
+    """What TracOS has to tell, handed to the client and marked as synced; from ``source``, where it is not all."""
+    source = source or tracos.source(client.name, client.default_layout)
     return (
         read(source, flow=f"{client.name}.outbound", stop=stop)
         | hold_known(dead)
         | validate(source.to_record)
         | translate(client.from_record)
         | deliver(client.sink())
+        | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
     )

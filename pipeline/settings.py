@@ -10,6 +10,7 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
+from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 
 __all__ = ["Settings", "load"]
@@ -34,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_outbound_dir: Path = Path("data/outbound")
     data_dead_letter_dir: Path = Path("data/dead-letter")
     data_decision_log: Path = Path("data/decisions.jsonl")
+    data_journal: Path = Path("data/runs.jsonl")
     data_mongo_dir: Path = Path("data/mongo")
     """The embedded MongoDB's data."""
     clients: Words = ("erp_json",)
@@ -45,6 +47,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What becomes of an inbound file whose records are all settled."""
     sync_max_deletes: Count = 1000
     """A run that would delete more stops."""
+    max_dead_letters: str | None = None
+    """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
@@ -99,6 +103,10 @@ def load(environ: Mapping[str, str], dotenv: Path) -> Settings:
 
 def _contradictions(settings: Settings) -> list[str]:
     problems = []
+    try:
+        Budget(settings.max_dead_letters)
+    except ValueError as error:
+        problems.append(f"MAX_DEAD_LETTERS: {error}")
     if len(settings.clients) != 1:
         problems.append("CLIENTS: expected one client: two on one collection would take each other's orders")
     folders = {

@@ -1,7 +1,7 @@
 """In-memory ends for those who write clients and chains, and for their tests; nothing else imports this."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
 
 from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
@@ -100,10 +100,10 @@ class MemoryDeadLetters(DeadLetters):
         """Note that it was closed."""
         self.journal.append(("close", self))
 
-    async def held(self, items: Sequence[Envelope[Any]]) -> set[str]:
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
         """Those with an open letter of the same bytes and stamp."""
         known = {(letter.locator, letter.raw, letter.stamp) for letter in self.letters}
-        return {item.locator for item in items if (item.locator, item.raw, item.stamp) in known}
+        return {item.locator: "open" for item in items if (item.locator, item.raw, item.stamp) in known}
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters."""

@@ -101,3 +101,8 @@ def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, d
 
     assert run("setup.py") + run("src/main.py") == shown("sample run")
     assert run("src/main.py") == shown("second run")
+
+
+def test_the_diagram_of_the_readme_is_the_one_that_the_stages_make(tmp_path):
+    (diagram,) = re.findall(r"^```mermaid\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    assert script("-m", "pipeline", "graph", cwd=tmp_path).stdout == diagram

@@ -1,7 +1,7 @@
 """What a client is to the rest of the house: its two ends and its layouts, behind one small interface."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.finding import Finding
 from pipeline.translation.layout import Layout
 from pipeline.workorder import ExternalId, Record
 
@@ -45,6 +46,13 @@ class Connector(ABC):
     default_layout: str
     """The layout of orders born in TracOS."""
     timezone: ZoneInfo
+
+    def check(self) -> Sequence[Finding]:
+        """What ``doctor`` tells of this client: reachable, permitted ...; never raises, writes nothing.
+
+        Override where there is something to see.
+        """
+        return ()
 
     @abstractmethod
     def source(self) -> Source[bytes]:

@@ -64,8 +64,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     """Items that move together, with everything that became of the others.
 
-    Law: each locator in ``received`` is in at least one of the other six, and, unless a ``flat_map_items`` split its
-    item, in exactly one: received = items + skipped + held + deferred + failed + dead_lettered.
+    Law: each locator in ``received`` is in at least one of the other seven, and, unless a ``flat_map_items`` split its
+    item, in exactly one: received = items + skipped + held + closed + deferred + failed + dead_lettered.
     """
 
     flow: str
@@ -75,6 +75,8 @@ class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     """Filtered out on purpose; settled like delivered ones."""
     held: Sequence[str] = ()
     """Dead already and unchanged since: not tried again, left as they are."""
+    closed: Sequence[str] = ()
+    """Mended or discarded by a person and unchanged since where they came from: left as they are."""
     deferred: Sequence[str] = ()
     """Left for the next run: neither acked nor dead."""
     failed: Sequence[DeadLetter] = ()

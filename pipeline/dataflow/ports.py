@@ -1,13 +1,13 @@
 """The ends that a chain can have: Source, Sink, BatchSink and DeadLetters, each a Resource."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Unreadable
 
-__all__ = ["BatchSink", "DeadLetters", "Resource", "Sink", "Source"]
+__all__ = ["BatchSink", "DeadLetters", "Progress", "Resource", "Sink", "Source"]
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -20,6 +20,11 @@ class Resource:
     """
 
     _users = 0
+
+    @property
+    def title(self) -> str:
+        """What a person calls it, in a graph of a chain."""
+        return type(self).__name__
 
     async def open(self) -> None:
         """Make it ready; raises Fatal when that cannot be done. Override where there is something to open."""
@@ -41,8 +46,20 @@ class Resource:
             await self.close()
 
 
+class Progress(NamedTuple):
+    """How far reading has come, in a source's own ``unit`` (files, orders ...); ``total`` where it is known."""
+
+    done: int
+    total: int | None
+    unit: str
+
+
 class Source(Resource, ABC, Generic[T_co]):
     """Where items come from; it is told what became of each."""
+
+    def progress(self) -> Progress | None:
+        """How far reading has come; None where that cannot be said. Override where it can."""
+        return None
 
     @abstractmethod
     def read(self) -> AsyncIterator[Sequence[Envelope[T_co] | Unreadable]]:
@@ -85,8 +102,12 @@ class DeadLetters(Resource, ABC):
     """Where failed items are put aside for a person to look at."""
 
     @abstractmethod
-    async def held(self, items: Sequence[Envelope[Any]]) -> set[str]:
-        """The locators of those items whose letter is open and whose bytes and stamp have not changed since."""
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
+        """By locator, those items that have a letter, and whose bytes and stamp have not changed since.
+
+        ``closed``: a person has had its letter retried or discarded. Letters that were resolved because a better item
+        came from the same place are not among them.
+        """
 
     @abstractmethod
     async def write(self, letters: Sequence[DeadLetter]) -> None:

@@ -22,6 +22,7 @@ class Report(Struct, kw_only=True):
     """Delivered items by Outcome; payloads of another kind count under their type's name."""
     skipped: int = 0
     held: int = 0
+    closed: int = 0
     deferred: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     """Dead-lettered items by the stage where they failed."""
@@ -33,6 +34,7 @@ class Report(Struct, kw_only=True):
         self.outcomes.update(_kind(item.payload) for item in batch.items)
         self.skipped += len(batch.skipped)
         self.held += len(batch.held)
+        self.closed += len(batch.closed)
         self.deferred += len(batch.deferred)
         self.dead.update(letter.stage for letter in batch.dead_lettered)
 

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
 from aiostream import pipable_operator, streamcontext
-from aiostream.core import Stream, operator
+from aiostream.core import operator
 from loguru import logger
 from msgspec import structs
 
+from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
-from pipeline.dataflow.stage import Apply, Passage, Stage
+from pipeline.dataflow.stage import Apply, Chain, Passage, Stage, Step
 from pipeline.errors import Deferred, Fatal, Reason, Rejected, Unhandled
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "settle",
     "translate",
     "validate",
+    "within",
 ]
 
 A = TypeVar("A")
@@ -41,7 +43,7 @@ ItemFunction: TypeAlias = Callable[[A], B] | Callable[[A], Awaitable[B]]
 BatchFunction: TypeAlias = Callable[[Batch[A]], Awaitable[Batch[B]]]
 
 
-def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> Stream[Batch[T]]:
+def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> Chain[T]:
     """Begin a chain: the batches of ``source``, under the name ``flow``.
 
     Once ``stop`` is set no more is read, and the chain ends when what is on its way has been settled.
@@ -57,7 +59,7 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
                 if stop is not None and stop.is_set():
                     break
 
-    return batches()
+    return Chain(batches, (Step("read", "source", source),))
 
 
 def map_items(function: ItemFunction[A, B], *, name: str = "map") -> Stage[A, B]:
@@ -114,28 +116,29 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
                 failed.append(_letter(batch.flow, "deliver", item, result))
         return structs.replace(cast(Batch[Any], batch), items=done, deferred=deferred, failed=failed)
 
-    return Stage("deliver", _per_batch(delivered, sink, ahead=True))
+    return Stage(_per_batch(delivered, sink, ahead=True), Step("deliver", "sink", sink))
 
 
 def hold_known(dead: DeadLetters) -> Passage:
-    """Leave out what is dead already and has not changed since; it stays where it is, in ``held``.
+    """Leave out what is dead already, or was closed by a person, and has not changed since: it stays where it is.
 
     Needs ``dead_letters(dead)`` further down the chain, which opens the folder.
     """
 
     async def held_back(batch: Batch[Any]) -> Batch[Any]:
         unread = [Envelope(None, letter.locator, letter.raw, letter.stamp) for letter in batch.failed]
-        known = await dead.held([*batch.items, *unread])
+        known = await dead.recall([*batch.items, *unread])
         if not known:
             return batch
         return structs.replace(
             batch,
             items=[item for item in batch.items if item.locator not in known],
             failed=[letter for letter in batch.failed if letter.locator not in known],
-            held=[*batch.held, *known],
+            held=[*batch.held, *(locator for locator, state in known.items() if state == "open")],
+            closed=[*batch.closed, *(locator for locator, state in known.items() if state == "closed")],
         )
 
-    return Passage("hold_known", _per_batch(held_back))
+    return Passage(_per_batch(held_back), Step("hold_known", "hold"))
 
 
 def dead_letters(dead: DeadLetters) -> Passage:
@@ -152,7 +155,17 @@ def dead_letters(dead: DeadLetters) -> Passage:
             logger.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, reasons)
         return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
 
-    return Passage("dead_letters", _per_batch(put_aside, dead))
+    return Passage(_per_batch(put_aside, dead), Step("dead_letters", "dead_letters", dead))
+
+
+def within(budget: Budget) -> Passage:
+    """Stop the run once too much of it has failed: raises BudgetExceeded before anything of that batch is put aside."""
+
+    async def checked(batch: Batch[Any]) -> Batch[Any]:
+        budget.spend(batch)
+        return batch
+
+    return Passage(_per_batch(checked), Step("within_budget", "budget"))
 
 
 def settle(source: Source[Any]) -> Passage:
@@ -164,7 +177,7 @@ def settle(source: Source[Any]) -> Passage:
     async def settled(batch: Batch[Any]) -> Batch[Any]:
         if batch.failed:
             raise unhandled(batch)
-        left = {letter.locator for letter in batch.dead_lettered}.union(batch.deferred, batch.held)
+        left = {letter.locator for letter in batch.dead_lettered}.union(batch.deferred, batch.held, batch.closed)
         done = [item.locator for item in batch.items] + list(batch.skipped)
         acks = [locator for locator in dict.fromkeys(done) if locator not in left]
         if acks:
@@ -173,7 +186,7 @@ def settle(source: Source[Any]) -> Passage:
             await source.nack(batch.dead_lettered)
         return batch
 
-    return Passage("settle", _per_batch(settled, source, ahead=True))
+    return Passage(_per_batch(settled, source, ahead=True), Step("settle", "settle", source))
 
 
 def unhandled(batch: Batch[Any]) -> Unhandled:
@@ -211,7 +224,7 @@ def _per_item(
                 skipped.append(item.locator)
         return structs.replace(batch, items=items, skipped=skipped, failed=failed)
 
-    return Stage(name, _per_batch(each))
+    return Stage(_per_batch(each), Step(name, "items"))
 
 
 def _per_batch(function: BatchFunction[A, B], resource: Resource | None = None, *, ahead: bool = False) -> Apply:

@@ -1,6 +1,19 @@
 """The dead letters: what could not pass, put aside with everything a person needs to mend it."""
 
-from pipeline.deadletters.folder import DeadLetterFolder
+from pipeline.deadletters.drawer import Drawer
+from pipeline.deadletters.folder import DeadLetterFolder, Identify
 from pipeline.deadletters.letter import Letter, read_letter, read_letters
+from pipeline.deadletters.office import DeadLetterOffice, Filed, Filters, Stats
 
-__all__ = ["DeadLetterFolder", "Letter", "read_letter", "read_letters"]
+__all__ = [
+    "DeadLetterFolder",
+    "DeadLetterOffice",
+    "Drawer",
+    "Filed",
+    "Filters",
+    "Identify",
+    "Letter",
+    "Stats",
+    "read_letter",
+    "read_letters",
+]

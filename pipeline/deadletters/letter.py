@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -20,10 +20,25 @@ from pipeline.errors import Reason
 from pipeline.translation.json import encode
 from pipeline.workorder import ExternalId
 
-__all__ = ["Letter", "again", "as_json", "first", "key_of", "key_of_name", "name_of", "read_letter", "read_letters"]
+__all__ = [
+    "Closed",
+    "Letter",
+    "again",
+    "as_json",
+    "first",
+    "id_of_name",
+    "key_of",
+    "key_of_name",
+    "name_of",
+    "read_letter",
+    "read_letters",
+]
 
 READABLE: Final = 80
 _NAME: Final = re.compile(r".+~([0-9a-f]{12})~[0-9a-f]{12}\.json")
+
+Closed = Literal["resolved", "retried", "discarded"]
+"""How a letter was closed: something better came from its place; a person's retry went through; a person gave it up."""
 
 
 class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -47,12 +62,23 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     stamp: str = ""
     text: str | None = None
     base64: str | None = None
+    mended: str | None = None
+    """The payload as a person has mended it: what a retry runs instead of the original bytes."""
+    closed: Closed | None = None
     resolved_at: datetime | None = None
+    """When it was closed, in whichever way."""
+    because: str | None = None
+    """Why it was discarded."""
 
     @property
     def raw(self) -> bytes:
         """The original bytes."""
         return base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode()
+
+    @property
+    def payload(self) -> bytes:
+        """What a retry runs: the mended bytes, else the original ones."""
+        return self.raw if self.mended is None else self.mended.encode()
 
 
 def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Letter:
@@ -85,7 +111,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
 
 def again(before: Letter, now: Letter) -> Letter:
     """The letter of a failure met again."""
-    return replace(now, first_seen=before.first_seen, attempts=before.attempts + 1)
+    return replace(now, first_seen=before.first_seen, attempts=before.attempts + 1, mended=before.mended)
 
 
 def as_json(letter: Letter, *, indent: int = 2) -> bytes:
@@ -109,6 +135,11 @@ def key_of_name(name: str) -> str | None:
     """The source's key in a letter's name; None for a file that is no letter."""
     match = _NAME.fullmatch(name)
     return match[1] if match else None
+
+
+def id_of_name(flow: str, name: str) -> str:
+    """The short id that a person calls a letter by: ten hexadecimal digits."""
+    return hashlib.blake2b(f"{flow}/{name}".encode(), digest_size=5).hexdigest()
 
 
 def read_letter(path: Path) -> Letter | None:

@@ -1,7 +1,7 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -14,9 +14,11 @@ from pymongo.errors import PyMongoError, WTimeoutError
 
 from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
+from pipeline.tracos.document import READ
 from pipeline.tracos.retry import ride_out
+from pipeline.workorder import ExternalId
 
-__all__ = ["ATTEMPTS", "Collection", "Connection", "Operation", "Written"]
+__all__ = ["ATTEMPTS", "Collection", "Connection", "Cursor", "Operation", "Written"]
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
@@ -43,6 +45,19 @@ UNFIT: Final = (InvalidDocument, OverflowError, UnicodeEncodeError)
 
 COMMAND_BYTES: Final = 16 * 1024 * 1024
 """What the statements of one raw command may have in all; the server allows 16 KB more."""
+
+
+UNSYNCED: Final = {"isSynced": {"$ne": True}}
+
+
+class Cursor(Protocol):
+    """What is left of a query, in groups."""
+
+    def to_list(self, length: int, /) -> Awaitable[list[dict[str, Any]]]:
+        """At most ``length`` documents more; none at the end."""
+
+    def close(self) -> Awaitable[None]:
+        """Give back what the server holds."""
 
 
 class Operation(Struct, frozen=True):
@@ -92,6 +107,28 @@ class Connection(Resource):
     async def ride_out(self, operation: Callable[[], Awaitable[T]]) -> T:
         """The result of ``operation``, which must be idempotent: it is tried again while MongoDB is away."""
         return await ride_out(operation, seconds=self._retry_seconds)
+
+    async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
+        """The documents with these numbers, each exactly as given."""
+        query = {"number": {"$in": numbers}}
+        documents: list[dict[str, Any]]
+        documents = await self.collection.find(query, READ, batch_size=len(numbers)).to_list(None)
+        return documents
+
+    async def with_ids(self, ids: Sequence[Any]) -> list[dict[str, Any]]:
+        """The documents with these ``_id`` s."""
+        documents: list[dict[str, Any]] = await self.collection.find({"_id": {"$in": ids}}, READ).to_list(None)
+        return documents
+
+    def unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> "Cursor":
+        """A cursor over what the client has not been told of; with ``numbers``, over those documents of it alone."""
+        query = UNSYNCED if numbers is None else {"number": {"$in": numbers}, **UNSYNCED}
+        return self.collection.find(query, READ, batch_size=group)
+
+    async def count_unsynced(self) -> int:
+        """How many documents the client has not been told of."""
+        count: int = await self.collection.count_documents(UNSYNCED)
+        return count
 
     async def write(self, operations: Sequence[Operation]) -> Written:
         """Do all of ``operations`` that can be done; one that cannot does not hold up the others.

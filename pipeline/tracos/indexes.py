@@ -8,7 +8,7 @@ from pipeline.errors import Fatal
 from pipeline.tracos.connection import Collection
 from pipeline.workorder import ExternalId, id_key
 
-__all__ = ["UNSYNCED", "prepare"]
+__all__ = ["UNSYNCED", "find_twins", "missing", "prepare", "refuse_twins"]
 
 UNSYNCED: Final = [("isSynced", 1), ("_id", 1)]
 """Serves the outbound query: ``$ne: true`` reads only the unsynced part of it."""
@@ -40,6 +40,24 @@ async def prepare(collection: Collection) -> None:
         raise _twins(mixed)
     if not any(index["key"] == UNSYNCED for index in indexes):
         await collection.create_index(UNSYNCED)
+
+
+async def refuse_twins(collection: Collection) -> None:
+    """What ``prepare`` refuses, without making anything."""
+    twins = await find_twins(collection)
+    if twins:
+        raise _twins(twins)
+
+
+async def find_twins(collection: Collection) -> list[ExternalId]:
+    """The numbers that several documents have; at most a dozen of each kind."""
+    return await _same(collection) + await _text_and_integer(collection)
+
+
+async def missing(collection: Collection) -> list[str]:
+    """The fields of the indexes that are not there."""
+    keys = [index["key"] for index in (await collection.index_information()).values()]
+    return [", ".join(name for name, _ in key) for key in ([("number", 1)], UNSYNCED) if key not in keys]
 
 
 async def _same(collection: Collection) -> list[ExternalId]:

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.decisions import DecisionLog, Entry
+from pipeline.decisions import Decisions, Entry, changed
 from pipeline.errors import Deferred, Reason, Rejected
 from pipeline.merge import Current, Decision, Project, Rule, decide
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.document import READ, changes, guard, new_document, number_key, read_document, synced_fields
+from pipeline.tracos.document import changes, guard, new_document, number_key, read_document, synced_fields
 from pipeline.workorder import INT64, ExternalId, Record, id_key
 
 __all__ = ["TracosSink"]
@@ -36,7 +36,7 @@ class _Plan(Struct):
 
 
 class TracosSink(BatchSink[Record]):
-    """Merges records into the collection: one look-up and one bulk write a batch, whatever the batch holds.
+    """Merges records into the collection: one look-up and one write of each kind a batch, whatever the batch holds.
 
     All of it is idempotent: where a reply was lost, or somebody edited an order between the look-up and the write, the
     orders in question are looked up and decided again, and what was written already shows as a repeat.
@@ -47,7 +47,7 @@ class TracosSink(BatchSink[Record]):
         connection: Connection,
         client: str,
         projections: Mapping[str, Project],
-        decisions: DecisionLog,
+        decisions: Decisions,
         deletes: DeleteBudget,
     ) -> None:
         self._connection = connection
@@ -56,9 +56,14 @@ class TracosSink(BatchSink[Record]):
         self._decisions = decisions
         self._deletes = deletes
 
+    @property
+    def title(self) -> str:
+        """Our system."""
+        return "TracOS"
+
     async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome | Exception]:
         """Merge a batch; several records of one order are merged one after the other, and written once."""
-        merge = _BatchMerge(items, self._client, self._projections)
+        merge = _BatchMerge(items, self._client, self._projections, self._decisions.run)
         for _ in range(ATTEMPTS):
             if merge.open:
                 await self._connection.ride_out(lambda: self._attempt(merge))
@@ -75,8 +80,7 @@ class TracosSink(BatchSink[Record]):
         twins = [str(key) for key in keys if isinstance(key, int)]
         numbers = [*keys, *twins]
         found: dict[ExternalId, list[dict[str, Any]]] = {}
-        cursor = self._connection.collection.find({"number": {"$in": numbers}}, READ, batch_size=len(numbers))
-        for document in await cursor.to_list(None):
+        for document in await self._connection.with_numbers(numbers):
             found.setdefault(number_key(document), []).append(document)
         return found
 
@@ -98,11 +102,14 @@ class TracosSink(BatchSink[Record]):
 class _BatchMerge:
     """What is decided, written and still open of one batch; pure but for its own state."""
 
-    def __init__(self, items: Sequence[Envelope[Record]], client: str, projections: Mapping[str, Project]) -> None:
+    def __init__(
+        self, items: Sequence[Envelope[Record]], client: str, projections: Mapping[str, Project], run: str
+    ) -> None:
         self.open: dict[ExternalId, list[int]] = {}
         self._items = items
         self._client = client
         self._projections = projections
+        self._run = run
         self._intended: dict[int, Outcome] = {}
         self._results: dict[int, Outcome | Exception] = {}
         for position, item in enumerate(items):
@@ -182,14 +189,16 @@ class _BatchMerge:
             )
         for lost in decision.lost:
             logger.info("order {}: {} of {} gave way: {}", record.external_id, lost.field, lost.side, lost.because)
-        if decision.lost or decision.rule is Rule.STALE:
+        if decision.writes or decision.rule is Rule.STALE:
             entry = Entry(
                 at=at,
+                run=self._run,
                 client=self._client,
                 number=record.external_id,
                 locator=item.locator,
                 rule=decision.rule,
                 version=version,
+                changes=changed(current.order if current else None, decision.order),
                 lost=decision.lost,
             )
             self._entries.append(entry)

@@ -5,18 +5,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from loguru import logger
-from motor.motor_asyncio import AsyncIOMotorCursor
 from pymongo.errors import PyMongoError
 
 from pipeline.dataflow.messages import DeadLetter, Envelope
-from pipeline.dataflow.ports import Source
+from pipeline.dataflow.ports import Progress, Source
+from pipeline.decisions import SENT, Decisions, Entry, changed
 from pipeline.errors import Rejected
 from pipeline.sync import SyncState, handed_over
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.connection import ATTEMPTS, Connection, Cursor, Operation
 from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.document import READ, guard, guard_rev, original, read_document, stored, synced_fields, to_record
-from pipeline.workorder import Record
+from pipeline.tracos.document import guard, guard_rev, original, read_document, stored, synced_fields, to_record
+from pipeline.workorder import ExternalId, Record
 
 __all__ = ["TracosSource"]
 
@@ -32,12 +32,33 @@ class TracosSource(Source[Document]):
     is recorded all the same, so that the client's echo of them is recognised.
     """
 
-    def __init__(self, connection: Connection, client: str, default_layout: str, deletes: DeleteBudget) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        client: str,
+        default_layout: str,
+        decisions: Decisions,
+        deletes: DeleteBudget,
+        numbers: Sequence[ExternalId] | None = None,
+    ) -> None:
         self._connection = connection
         self._client = client
         self._layout = default_layout
+        self._decisions = decisions
         self._deletes = deletes
+        self._numbers = numbers
+        self._read = 0
+        self._total: int | None = None
         self._unsettled: dict[str, Document] = {}
+
+    @property
+    def title(self) -> str:
+        """Our system."""
+        return "TracOS"
+
+    def progress(self) -> Progress:
+        """How many of the orders that were unsynced at the beginning have been read."""
+        return Progress(self._read, self._total, "orders")
 
     def to_record(self, document: Document) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
@@ -48,12 +69,12 @@ class TracosSource(Source[Document]):
 
         After an outage it starts over: what was marked has left the query, and what is in hand is known.
         """
-        cursor: AsyncIOMotorCursor[Any] | None = None
+        cursor: Cursor | None = None
 
         async def following() -> Sequence[Document]:
             nonlocal cursor
             if cursor is None:
-                cursor = self._connection.collection.find({"isSynced": {"$ne": True}}, READ, batch_size=GROUP)
+                cursor = self._connection.unsynced(GROUP, self._numbers)
             try:
                 documents: Sequence[Document] = await cursor.to_list(GROUP)
             except PyMongoError:
@@ -61,12 +82,15 @@ class TracosSource(Source[Document]):
                 raise
             return documents
 
+        if self._numbers is None:
+            self._total = await self._connection.ride_out(self._connection.count_unsynced)
         try:
             while documents := await self._connection.ride_out(following):
                 fresh = {_locator(document): document for document in documents}
                 fresh = {locator: document for locator, document in fresh.items() if locator not in self._unsettled}
                 self._deletes.spend(document["number"] for document in fresh.values() if self._tells_deletion(document))
                 self._unsettled |= fresh
+                self._read += len(fresh)
                 if fresh:
                     yield [Envelope(document, locator, original(document)) for locator, document in fresh.items()]
         finally:
@@ -77,12 +101,29 @@ class TracosSource(Source[Document]):
         """Mark these as synced, as far as they still say what was sent."""
         at = now()
         documents = {locator: self._unsettled.pop(locator) for locator in locators}
+        await self._decisions.record([self._entry(locator, document, at) for locator, document in documents.items()])
         await self._connection.ride_out(lambda: self._mark(documents, at))
 
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These stay unsynced."""
         for letter in letters:
             self._unsettled.pop(letter.locator)
+
+    def _entry(self, locator: str, document: Document, at: datetime) -> Entry:
+        """What the client has been told that it was not known to hold."""
+        current = read_document(document, self._client)
+        record, sync = to_record(current, self._layout), current.sync
+        known = None if sync is None else sync.sent[-1].values if sync.sent else sync.base
+        return Entry(
+            at=at,
+            run=self._decisions.run,
+            client=self._client,
+            number=record.external_id,
+            locator=locator,
+            rule=SENT,
+            version=record.order.version,
+            changes=changed(known, record.order),
+        )
 
     async def _mark(self, documents: Mapping[str, Document], at: datetime) -> None:
         marks = []
@@ -105,7 +146,7 @@ class TracosSource(Source[Document]):
         sent = {str(document["_id"]): document for document in documents.values()}
         ids = [document["_id"] for document in documents.values()]
         for _ in range(ATTEMPTS):
-            fresh = await self._connection.collection.find({"_id": {"$in": ids}}, READ).to_list(None)
+            fresh = await self._connection.with_ids(ids)
             late = [document for document in fresh if not self._shows(document, at)]
             if not late:
                 return

@@ -1,14 +1,17 @@
 """TracOS's work orders in MongoDB: the connection and the two ends of the chains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipeline.dataflow.ports import Resource
-from pipeline.decisions import DecisionLog
+from pipeline.decisions import Decisions
+from pipeline.finding import Finding
 from pipeline.merge import Project
+from pipeline.tracos.checkup import examine
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
-from pipeline.tracos.indexes import prepare
+from pipeline.tracos.indexes import prepare, refuse_twins
+from pipeline.tracos.rehearsal import Rehearsal
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
 from pipeline.workorder import ExternalId
@@ -20,7 +23,8 @@ class Tracos(Resource):
     """The TracOS side of one run. Opening it connects and sees that numbers are unique.
 
     ``retry_seconds`` is how long an outage is ridden out, ``max_deletes`` how many live orders may become deleted in
-    the run. Opening raises Outage, WrongSettings, or Fatal where twins exist already.
+    the run. Opening raises Outage, WrongSettings, or Fatal where twins exist already. With ``rehearse`` every write is
+    kept in memory, where it is read back from, and MongoDB is not touched.
     """
 
     def __init__(
@@ -29,11 +33,14 @@ class Tracos(Resource):
         uri: str,
         database: str,
         collection: str,
-        decisions: DecisionLog,
+        decisions: Decisions,
         retry_seconds: float = 60,
         max_deletes: int = 1000,
+        rehearse: bool = False,
     ) -> None:
-        self._connection = Connection(uri, database, collection, retry_seconds)
+        make = Rehearsal if rehearse else Connection
+        self._connection = make(uri, database, collection, retry_seconds)
+        self._prepare = refuse_twins if rehearse else prepare
         self._decisions = decisions
         self._deletes = DeleteBudget(max_deletes)
 
@@ -41,9 +48,16 @@ class Tracos(Resource):
         """Where ``client``'s records go; ``projections`` are its layouts', by name."""
         return TracosSink(self._connection, client, projections, self._decisions, self._deletes)
 
-    def source(self, client: str, default_layout: str) -> TracosSource:
-        """The orders that ``client`` has not been told of; those born in TracOS go out in ``default_layout``."""
-        return TracosSource(self._connection, client, default_layout, self._deletes)
+    def source(self, client: str, default_layout: str, numbers: Sequence[ExternalId] | None = None) -> TracosSource:
+        """The orders that ``client`` has not been told of; those born in TracOS go out in ``default_layout``.
+
+        With ``numbers`` only those among them.
+        """
+        return TracosSource(self._connection, client, default_layout, self._decisions, self._deletes, numbers)
+
+    async def examine(self) -> list[Finding]:
+        """What a check-up finds; instead of opening it."""
+        return await examine(self._connection)
 
     @staticmethod
     def identify(raw: bytes) -> ExternalId | None:
@@ -54,7 +68,7 @@ class Tracos(Resource):
         """Connect, refuse twins, make the indexes where they are missing."""
         await self._connection.__aenter__()
         try:
-            await self._connection.ride_out(lambda: prepare(self._connection.collection))
+            await self._connection.ride_out(lambda: self._prepare(self._connection.collection))
             await self._decisions.__aenter__()
         except BaseException:
             await self._connection.__aexit__(None, None, None)

@@ -205,8 +205,9 @@ async def test_the_stamp_changes_when_somebody_touches_the_file(tmp_path):
     assert first.stamp == same.stamp != touched.stamp
 
 
-async def test_a_folder_that_is_missing_is_made_and_one_that_cannot_be_is_fatal(tmp_path):
+async def test_a_folder_that_is_missing_holds_nothing_and_one_that_cannot_be_read_is_fatal(tmp_path, log):
     assert await everything(tmp_path / "a" / "b") == []
+    assert [line for line in log if "nothing to read" in line]
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Fatal, match="DATA_INBOUND_DIR"):
         await everything(tmp_path / "file")

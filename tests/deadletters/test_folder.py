@@ -76,13 +76,16 @@ async def test_other_bytes_at_the_same_place_are_another_letter(tmp_path):
 
 async def test_what_is_dead_and_untouched_is_held_also_by_the_next_run(tmp_path):
     async with folder(tmp_path) as dead:
-        assert await dead.held([item()]) == set()
+        assert await dead.recall([item()]) == {}
         await dead.write([letter(), letter("nothing.json", b"")])
-        assert await dead.held([item(), item("b.json")]) == {"a.json"}
+        assert await dead.recall([item(), item("b.json")]) == {"a.json": "open"}
     async with folder(tmp_path) as dead:
-        assert await dead.held([item(), item("nothing.json", b"")]) == {"a.json", "nothing.json"}
-        assert await dead.held([item(stamp="touched"), item("nothing.json", b"", "readable now")]) == set()
-        assert await dead.held([item(raw=b"mended")]) == set()
+        assert await dead.recall([item(), item("nothing.json", b"")]) == {
+            "a.json": "open",
+            "nothing.json": "open",
+        }
+        assert await dead.recall([item(stamp="touched"), item("nothing.json", b"", "readable now")]) == {}
+        assert await dead.recall([item(raw=b"mended")]) == {}
 
 
 async def test_a_letter_that_somebody_removed_is_tried_again(tmp_path):
@@ -90,7 +93,7 @@ async def test_a_letter_that_somebody_removed_is_tried_again(tmp_path):
         await dead.write([letter()])
         for path, _ in read_letters(tmp_path):
             path.unlink()
-        assert await dead.held([item()]) == set()
+        assert await dead.recall([item()]) == {}
         await dead.write([letter()])
     assert [found.attempts for found in letters(tmp_path)] == [1]
 
@@ -140,7 +143,7 @@ async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log):
         await dead.write([letter()])
         ((path, _),) = read_letters(tmp_path)
         path.write_bytes(b"{ edited badly")
-        assert await dead.held([item()]) == set()
+        assert await dead.recall([item()]) == {}
         await dead.resolve([item()])
     assert path.read_bytes() == b"{ edited badly"
     assert any("cannot be read and is passed over" in line for line in log)
@@ -174,11 +177,11 @@ async def test_ten_thousand_letters_are_listed_without_being_read(tmp_path, monk
     home.mkdir()
     for number in range(10_000):
         (home / name_of(f"{number}.json", b"{}")).touch()
-    from pipeline.deadletters import folder as room
+    from pipeline.deadletters import drawer as room
 
     monkeypatch.setattr(room, "read_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
     async with folder(tmp_path) as dead:
-        assert await dead.held([item("new.json")]) == set()
+        assert await dead.recall([item("new.json")]) == {}
         await dead.resolve([item("new.json")])
 
 
@@ -191,9 +194,9 @@ def test_letters_of_any_bytes_and_place_are_read_back_and_stay_in_the_folder(tmp
     async def there_and_back():
         async with folder(root) as dead:
             await dead.write([letter(locator, raw)])
-            return await dead.held([item(locator, raw)])
+            return await dead.recall([item(locator, raw)])
 
     held = asyncio.run(there_and_back())
     (found,) = letters(root)
-    assert (found.raw, found.locator, held) == (raw, locator, {locator})
+    assert (found.raw, found.locator, held) == (raw, locator, {locator: "open"})
     assert [path.parent for path in root.rglob("*") if path.is_file()] == [root / "erp.inbound"]

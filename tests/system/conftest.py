@@ -67,8 +67,9 @@ class Plant:
         return {document["number"]: document for document in self.orders.find()}
 
     def state(self):
-        """Everything that a run may touch."""
+        """Everything that a run may touch, but for the journal."""
         files = [path for path in (self.home / "data").rglob("*") if path.is_file() and "mongo" not in path.parts]
+        files = [path for path in files if path.name != "runs.jsonl"]
         return {str(path): path.stat().st_mtime_ns for path in files}, list(self.orders.find().sort("_id"))
 
 

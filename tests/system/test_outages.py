@@ -73,7 +73,7 @@ def test_mongodb_away_at_the_start_is_one_line_and_nothing_is_touched(tmp_path):
     _, err = plant.run(exits=1, MONGO_RETRY_SECONDS=1)
     assert "MongoDB did not answer for 1 s" in err.splitlines()[-1]
     assert "hunter2" not in err
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["1.json", "data", "inbound"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["1.json", "data", "inbound", "runs.jsonl"]
     plant.client.close()
 
 

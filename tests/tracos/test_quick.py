@@ -3,6 +3,7 @@
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 
+from pipeline.decisions import Decisions
 from pipeline.errors import Rejected
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
@@ -30,7 +31,7 @@ async def test_what_is_unsynced_is_read_and_translated(connection):
             {"number": 3, "status": "lost"},
         ]
     )
-    source = TracosSource(connection, "erp", "plain", DeleteBudget(0))
+    source = TracosSource(connection, "erp", "plain", Decisions(), DeleteBudget(0))
     items = {item.payload["number"]: item async for group in source.read() for item in group}
     assert set(items) == {1, 3}
     assert source.to_record(items[1].payload).layout == "plain"

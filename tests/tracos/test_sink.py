@@ -43,7 +43,7 @@ async def test_a_stale_record_writes_nothing_and_is_in_the_decision_log(sink, or
     before = await orders.find_one({"number": 10})
     assert await sink.write_batch([envelope(order(10, updated=at(8), title="old"), "a.json")]) == [STALE]
     assert await orders.find_one({"number": 10}) == before
-    assert [(entry.number, entry.rule) for entry in read_decisions(decision_file)] == [(10, "stale")]
+    assert [(entry.number, entry.rule) for entry in read_decisions(decision_file)] == [(10, "insert"), (10, "stale")]
 
 
 async def test_an_update_sets_only_what_changed_and_leaves_unknown_fields_alone(sink, orders):
@@ -68,7 +68,8 @@ async def test_a_lost_value_is_in_the_decision_log_before_it_is_overwritten(sink
     await orders.update_one({"number": 10}, {"$set": {"title": "ours", "updatedAt": "2026-10-08T09:00:00Z"}})
     await sink.write_batch([envelope(order(10, updated=at(9), title="theirs"))])
     assert (await orders.find_one({"number": 10}))["title"] == "theirs"
-    (entry,) = read_decisions(decision_file)
+    _, entry = read_decisions(decision_file)
+    assert [(change.field, change.old, change.new) for change in entry.changes] == [("title", "ours", "theirs")]
     assert [(lost.field, lost.value, lost.side) for lost in entry.lost] == [("title", "ours", "tracos")]
 
 

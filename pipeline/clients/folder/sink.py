@@ -25,6 +25,11 @@ class FolderSink(BatchSink[Outgoing]):
         self._directory = directory
         self._lock: int | None = None
 
+    @property
+    def title(self) -> str:
+        """The folder."""
+        return str(self._directory)
+
     async def open(self) -> None:
         """Make the folder, take it, and clear away what a killed run left; raises Fatal when that cannot be done."""
         await in_thread(self._open)

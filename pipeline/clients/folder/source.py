@@ -14,7 +14,7 @@ from pipeline.clients.folder.files import Found, list_files, read_file, stamp_of
 from pipeline.clients.folder.records import Part
 from pipeline.clients.folder.settled import Settled
 from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
-from pipeline.dataflow.ports import Source
+from pipeline.dataflow.ports import Progress, Source
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
 
@@ -48,12 +48,26 @@ class FolderSource(Source[bytes]):
         self._quiet_seconds = quiet_seconds
         self._clock = clock
         self._settled = Settled(directory, after)
+        self._is_there = True
+        self._read = 0
+        self._total: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The folder."""
+        return str(self._directory)
+
+    def progress(self) -> Progress:
+        """How many of the files that lay there at the beginning have been read."""
+        return Progress(self._read, self._total, "files")
 
     async def open(self) -> None:
-        """Make the folder where it is missing; raises Fatal when it cannot be read."""
+        """See that the folder can be read; raises Fatal when it cannot. One that is not there holds nothing."""
         try:
-            await in_thread(self._directory.mkdir, parents=True, exist_ok=True)
             await in_thread(os.listdir, self._directory)
+        except FileNotFoundError:
+            logger.warning("there is no folder {} (DATA_INBOUND_DIR): nothing to read", self._directory)
+            self._is_there = False
         except OSError as error:
             raise Fatal(
                 f"cannot read the folder {self._directory} (DATA_INBOUND_DIR): {error.strerror}; set it right, then "
@@ -62,7 +76,10 @@ class FolderSource(Source[bytes]):
 
     async def read(self) -> AsyncIterator[Sequence[Item]]:
         """Yield the records in groups of at most 500, or about 8 MB."""
+        if not self._is_there:
+            return
         found = await in_thread(list_files, self._directory)
+        self._read, self._total = 0, len(found)
         newest = (self._clock() - self._quiet_seconds) * 1e9
         quiet = [file for file in found if file.mtime_ns <= newest]
         fresh = found[len(quiet) :]
@@ -113,6 +130,7 @@ class FolderSource(Source[bytes]):
                     else:
                         yield Unreadable(locator, (part.reason,), part.raw, stamp)
                 self._settled.end(file.name)
+                self._read += 1
         finally:
             os.close(within)
 

@@ -36,6 +36,7 @@ def _flow(report: Report, width: int) -> str:
         ("left for the next run", report.deferred),
         ("dead-lettered", report.dead.total()),
         ("still dead", report.held),
+        ("closed by hand", report.closed),
     ]
     what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
     return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
@@ -49,8 +50,7 @@ def _dead(reports: Sequence[Report], folder: Path) -> list[str]:
             stages = ", ".join(f"{count:,} at {stage}" for stage, count in report.dead.items())
             lines.append(f"  dead letters: {stages}; look into {where}")
         if report.held:
-            lines.append(
-                f"  still dead: {report.held:,} unchanged since; mend them where they came from, or remove their "
-                f"letters from {where} to have them tried again"
-            )
+            lines.append(f"  still dead: {report.held:,} unchanged since, in {where}")
+    if lines:
+        lines.append("  to see and mend them: python -m pipeline dead-letters list")
     return ["", *lines] if lines else []

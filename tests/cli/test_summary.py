@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+from pipeline.cli.summary import summary
 from pipeline.dataflow.run import Report
-from pipeline.summary import summary
 
 
 def text(*reports, ending="finished"):
@@ -18,6 +18,7 @@ def test_a_run_with_something_to_tell():
         outcomes=Counter(updated=3, created=12000, repeat=300, unchanged=20, stale=2),
         skipped=1,
         held=4,
+        closed=6,
         deferred=5,
         dead=Counter(parse=4, validate=6),
     )
@@ -26,12 +27,12 @@ def test_a_run_with_something_to_tell():
         "work orders, erp_json ⇄ TracOS: finished in 1.2 s\n"
         "\n"
         "  inbound   client → TracOS  12,345 read   12,000 created · 3 updated · 320 unchanged · 2 stale · 1 skipped"
-        " · 5 left for the next run · 10 dead-lettered · 4 still dead\n"
+        " · 5 left for the next run · 10 dead-lettered · 4 still dead · 6 closed by hand\n"
         "  outbound  TracOS → client       7 read   7 sent\n"
         "\n"
         "  dead letters: 4 at parse, 6 at validate; look into data/dead-letter/erp_json.inbound\n"
-        "  still dead: 4 unchanged since; mend them where they came from, or remove their letters from"
-        " data/dead-letter/erp_json.inbound to have them tried again\n"
+        "  still dead: 4 unchanged since, in data/dead-letter/erp_json.inbound\n"
+        "  to see and mend them: python -m pipeline dead-letters list\n"
     )
 
 

@@ -20,7 +20,14 @@ def configure(level: str, style: str) -> None:
     if style == "json":
         logger.add(_write_json, level=level, format=_exception if trace else "", backtrace=False, diagnose=False)
     else:
-        logger.add(sys.stderr, level=level, format=_text_trace if trace else _text, backtrace=False, diagnose=False)
+        logger.add(
+            _write_text,
+            level=level,
+            format=_text_trace if trace else _text,
+            colorize=sys.stderr.isatty(),
+            backtrace=False,
+            diagnose=False,
+        )
 
 
 def _text(record: "Record") -> str:
@@ -34,6 +41,10 @@ def _text_trace(record: "Record") -> str:
 
 def _exception(_: "Record") -> str:
     return "{exception}"
+
+
+def _write_text(message: "Message") -> None:
+    sys.stderr.write(message)  # whatever it is now: a display of progress may have taken its place
 
 
 def _write_json(message: "Message") -> None:

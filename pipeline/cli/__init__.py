@@ -1,0 +1,5 @@
+"""The command line: each command a file, on top of everything else."""
+
+from pipeline.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,103 @@
+"""The commands by name, and what an error comes to: one line, and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Final
+
+from cyclopts import App, CycloptsError
+
+from pipeline.errors import Fatal, WrongSettings
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+__all__ = ["INTERRUPTED", "app", "main"]
+
+INTERRUPTED: Final = 130
+
+EPILOGUE: Final = (
+    "Settings come from the environment and from .env; .env.example lists them. "
+    "Exit codes: 0 finished (dead letters are reported), 1 stopped, or problems found, 2 wrong settings or usage, "
+    "3 finished with dead letters under --strict, 4 `plan` found something to do, 5 a budget was exceeded, "
+    "130 interrupted."
+)
+
+
+def _version() -> str:
+    try:
+        return version("workorder-sync")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+app = App(
+    name="workorder-sync",
+    help="Sync work orders between TracOS (MongoDB) and a client's ERP, both ways. Without a command: run.",
+    help_epilogue=EPILOGUE,
+    help_format="plaintext",
+    version=_version,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+COMMANDS: Final = {
+    "run": ("run:run", "Run both flows (the default command)."),
+    "plan": ("plan:plan", "Show what a run would do, and write nothing."),
+    "doctor": ("doctor:doctor", "Check settings, folders, MongoDB and the client."),
+    "history": ("history:history", "Show the last runs."),
+    "explain": ("explain:explain", "Tell what happened to one work order."),
+    "graph": ("graph:graph", "Draw the chains, made from the stages themselves."),
+    "inspect": ("inspect:inspect", "Serve a local page to look into dead letters."),
+}
+LETTERS: Final = {
+    "list": ("letters:list_", "List the open dead letters."),
+    "show": ("letters:show", "Show one letter, with the offending places marked."),
+    "stats": ("letters:stats", "Count letters by flow, client, stage and reason."),
+    "edit": ("letters:edit", "Mend a letter's payload in $EDITOR."),
+    "retry": ("letters:retry", "Run letters through the chain again."),
+    "discard": ("letters:discard", "Give a letter up; it is kept in an archive."),
+}
+"""By name, and with their help here: a command's own modules are imported when it runs."""
+
+letters = App(name="dead-letters", help="Look into what could not pass, mend it, run it again.", help_epilogue="")
+for _app, _commands in ((app, COMMANDS), (letters, LETTERS)):
+    for _name, (_function, _help) in _commands.items():
+        _app.command(f"pipeline.cli.{_function}", name=_name, help=_help, help_epilogue="")
+app.command(letters)
+
+
+def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a line an error
+    """Run the command that ``argv`` names, ``run`` where it names none; returns its exit code, raises nothing."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or (given[0].startswith("-") and given[0] not in {"--help", "-h", "--version"}):
+        given.insert(0, "run")
+    try:
+        code = app(given, exit_on_error=False)
+        return code if isinstance(code, int) else 0
+    except CycloptsError:
+        return WrongSettings.exit_code  # told already
+    except WrongSettings as error:
+        for problem in error.problems:
+            _logger().error("wrong settings: {}", problem)
+        return error.exit_code
+    except Fatal as error:
+        _logger().opt(exception=error).trace("stopped")
+        _logger().error("{}", error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _logger().warning("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our lines has read enough
+        return 0
+    except Exception as error:
+        _logger().opt(exception=error).trace("stopped")
+        _logger().error("stopped by an unexpected {}; set LOG_LEVEL=TRACE for the details", type(error).__name__)
+        return 1
+
+
+def _logger() -> "Logger":
+    from loguru import logger  # noqa: PLC0415 - help and version are quicker without
+
+    return logger

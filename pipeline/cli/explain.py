@@ -1,0 +1,63 @@
+"""``explain``: what happened to one work order, from the decision log."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.cli.output import Json, print_json, print_lines
+from pipeline.cli.plan import said
+from pipeline.cli.start import begin
+from pipeline.deadletters import DeadLetterOffice
+from pipeline.decisions import SENT, Entry, read_decisions
+from pipeline.workorder import id_key
+
+__all__ = ["explain"]
+
+MEANING: Final = {
+    "insert": "new in TracOS",
+    "no_base": "nothing was known of what the client held: the newer side won whole",
+    "three_way": "merged field by field with what the client had shown before",
+    "stale": "older than what was taken already: undid nothing",
+    "repeat": "known already: its new place was noted",
+    SENT: "handed to the client",
+}
+
+
+def explain(number: str, /, *, json: Json = False) -> int:
+    """Tell what happened to the work order NUMBER: which run, what came in, which rule, what was written and sent.
+
+    Args:
+        number: The order's number; the client's own id.
+        json: Print JSON: the entries of the decision log, and the open dead letters.
+    """
+    settings = begin()
+    key = id_key(number)
+    entries = [entry for entry in read_decisions(settings.data_decision_log) if id_key(entry.number) == key]
+    letters = [
+        filed
+        for filed in DeadLetterOffice(settings.data_dead_letter_dir).find()
+        if filed.letter.id is not None and id_key(filed.letter.id) == key
+    ]
+    if json:
+        print_json({"number": number, "decisions": entries, "dead_letters": [filed.id for filed in letters]})
+        return 0
+    if not entries and not letters:
+        print_lines([f"nothing is known of order {number} in {settings.data_decision_log}"])
+    for entry in entries:
+        print_lines(_told(entry))
+    for filed in letters:
+        reasons = "; ".join(map(str, filed.letter.reasons))
+        print_lines([f"dead letter {filed.id}: {filed.letter.locator} failed at {filed.letter.stage}: {reasons}"])
+    return 0
+
+
+def _told(entry: Entry) -> Iterator[str]:
+    meaning = MEANING.get(entry.rule, entry.rule)
+    version = f", of {entry.version:%Y-%m-%d %H:%M:%S} UTC" if entry.version else ""
+    yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}  {entry.locator}{version}"
+    yield f"  {entry.rule}: {meaning}"
+    verb = "told" if entry.rule == SENT else "written"
+    for change in entry.changes:
+        yield f"  {verb}: {change.field}: {said(change.old)} → {said(change.new)}"
+    for lost in entry.lost:
+        side = "the client" if lost.side == "client" else "TracOS"
+        yield f"  gave way: {lost.field}: {said(lost.value)} of {side} for {said(lost.kept)}: {lost.because}"

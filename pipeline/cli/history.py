@@ -1,0 +1,72 @@
+"""``history``: the last runs, from the journal."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Annotated, Final
+
+from cyclopts import Parameter, validators
+
+from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.start import begin
+from pipeline.cli.summary import WORDS
+from pipeline.journal import Run, read_runs
+
+__all__ = ["history"]
+
+COLUMNS: Final = [
+    "began (UTC)",
+    "took",
+    "command",
+    "ended",
+    "exit",
+    "read",
+    "created",
+    "updated",
+    "sent",
+    "dead",
+    "run",
+]
+
+
+def history(
+    *,
+    last: Annotated[int, Parameter(alias="-n", validator=validators.Number(gte=1))] = 20,
+    json: Json = False,
+) -> int:
+    """Show the last runs: when, how they ended, and what they did.
+
+    Args:
+        last: How many.
+        json: Print JSON: the runs as the journal keeps them.
+    """
+    path = begin().data_journal
+    runs = list(read_runs(path))[-last:]
+    if json:
+        print_json(runs)
+    elif runs:
+        print_table(COLUMNS, map(_row, runs), right=["took", "exit", "read", "created", "updated", "sent", "dead"])
+    else:
+        print_lines([f"no runs yet in {path}"])
+    return 0
+
+
+def _row(run: Run) -> list[str]:
+    outcomes = Counter[str]()
+    for flow in run.flows:
+        for outcome, count in flow.outcomes.items():
+            outcomes[WORDS.get(outcome, outcome)] += count
+    dead = sum(sum(flow.dead.values()) for flow in run.flows)
+    counted = [sum(flow.read for flow in run.flows), *(outcomes[word] for word in ("created", "updated", "sent")), dead]
+    return [
+        f"{run.began:%Y-%m-%d %H:%M:%S}",
+        _took(run.began, run.ended),
+        run.command,
+        run.ending or "under way, or killed",
+        "" if run.exit is None else str(run.exit),
+        *(f"{count:,}" for count in counted),
+        run.run,
+    ]
+
+
+def _took(began: datetime, ended: datetime | None) -> str:
+    return f"{(ended - began).total_seconds():.0f} s" if ended else ""

@@ -1,0 +1,53 @@
+"""What commands print: tables for people on a terminal, tab-separated lines otherwise, or JSON."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Json", "clean", "console", "print_json", "print_lines", "print_table"]
+
+Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
+"""The option of every command that reports."""
+
+
+def console() -> Console:
+    """Standard output as rich writes to it."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_json(data: Any) -> None:
+    """``data`` as JSON, indented."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines as they are; what would break them, or the terminal, as an escape."""
+    for line in lines:
+        sys.stdout.write(clean(line) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> None:
+    """A table on a terminal; where standard output is none, a line of tab-separated cells a row, without a head."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write("\t".join(map(clean, row)) + "\n")
+        return
+    table = Table(box=SIMPLE, header_style="bold", pad_edge=False)
+    numbers = set(right)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    console().print(table)
+
+
+def clean(text: str) -> str:
+    """``text`` without anything that would break its line or the terminal."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -1,0 +1,69 @@
+"""How far a chain is, on a terminal: a bar, counts, rate and time left, drawn while it runs."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline.dataflow.messages import Batch
+from pipeline.dataflow.ports import Source
+from pipeline.dataflow.run import Report
+from pipeline.dataflow.stage import Chain
+
+__all__ = ["Display"]
+
+EVERY_SECONDS: Final = 0.2
+
+
+class Display:
+    """Draws while it is open, from within a running event loop; where standard error is no terminal it is silent."""
+
+    def __init__(self, chain: AsyncIterable[Batch[Any]], report: Report) -> None:
+        self._source = chain.steps[0].end if isinstance(chain, Chain) else None
+        self._report = report
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._drawing: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[counts]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(self._report.flow, total=None, counts="")
+            self._bar.start()
+            self._drawing = asyncio.get_running_loop().create_task(self._draw())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if self._drawing is not None:
+            self._drawing.cancel()
+
+    async def _draw(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self._bar is not None and self._task is not None:
+            done = self._source.progress() if isinstance(self._source, Source) else None
+            rate = self._report.received / max(loop.time() - began, EVERY_SECONDS)
+            dead = f" · {self._report.dead.total():,} dead" if self._report.dead else ""
+            self._bar.update(
+                self._task,
+                completed=done.done if done else None,
+                total=done.total if done else None,
+                counts=f"{self._report.received:,} orders · {rate:,.0f}/s{dead}",
+            )
+            await asyncio.sleep(EVERY_SECONDS)

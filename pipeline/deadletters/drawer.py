@@ -1,0 +1,199 @@
+"""The letters of one flow on disk: listed, written durably, and closed into an archive, never thrown away.
+
+A folder holds one file for each open letter, and beside them ``resolved.jsonl`` and ``discarded.jsonl``, the closed
+ones whole, and ``closed.jsonl``, a short line for each of those: how it was closed, and the state its place was in.
+"""
+
+import errno
+import fcntl
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, name_of, read_letter
+from pipeline.disk import append_lines, remove_leftovers, write_files
+from pipeline.errors import Fatal
+from pipeline.translation.json import encode
+
+__all__ = ["Drawer"]
+
+CLOSED: Final = "closed.jsonl"
+ARCHIVES: Final[Mapping[Closed, str]] = {
+    "resolved": "resolved.jsonl",
+    "retried": "resolved.jsonl",
+    "discarded": "discarded.jsonl",
+}
+
+
+class _Closing(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A line of ``closed.jsonl``."""
+
+    name: str
+    how: Closed
+    at: datetime
+    stamp: str
+    last_seen: datetime
+    because: str | None = None
+
+
+_CLOSINGS: Final = msgspec.json.Decoder(_Closing)
+
+
+class Drawer:
+    """The folder of one flow. Everything that writes needs it open; only one process at a time has it open."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._open: dict[str, set[str]] = defaultdict(set)
+        """The open letters' names, by the source's key."""
+        self._closed: dict[str, str] = {}
+        """The stamps of what a person has closed, by the letter's name."""
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folder, take it, end what a killed run began; raises Fatal when that cannot be done."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_leftovers(self.directory)
+            if not os.access(self.directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            self.look()
+            self._end_closings()
+        except BlockingIOError:
+            self.close()
+            raise Fatal(f"another run is using the dead letters in {self.directory}: let it finish") from None
+        except OSError as error:
+            self.close()
+            raise self._unusable(error) from error
+
+    def look(self) -> None:
+        """List what is there; all that is needed to read, also while another process has the folder open."""
+        self._open.clear()
+        self._closed.clear()
+        if self.directory.is_dir():
+            for path in self.directory.iterdir():
+                self._remember(path.name)
+            self._closed.update((line.name, line.stamp) for line in self._closings() if line.how != "resolved")
+
+    def close(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no letter, open or closed by a person."""
+        return not self._open and not self._closed
+
+    def names(self, locator: str) -> set[str]:
+        """The open letters about the place ``locator``."""
+        return self._open.get(key_of(locator), set())
+
+    def is_open(self, name: str) -> bool:
+        """Whether there is an open letter of this name."""
+        return name in self._open.get(key_of_name(name) or "", ())
+
+    def state(self, locator: str, raw: bytes, stamp: str) -> Literal["open", "closed"] | None:
+        """``open`` or ``closed`` where there is a letter about these bytes at this place, unchanged since."""
+        name = name_of(locator, raw)
+        if self.is_open(name):
+            letter = self.read(name)
+            return "open" if letter is not None and letter.stamp == stamp else None
+        return "closed" if self._closed.get(name) == stamp else None
+
+    def knows(self, locator: str, raw: bytes) -> bool:
+        """Whether ``state`` may have something to tell: quick, reads nothing."""
+        names = self._open.get(key_of(locator))
+        if not names and not self._closed:
+            return False
+        name = name_of(locator, raw)
+        return name in (names or ()) or name in self._closed
+
+    def read(self, name: str) -> Letter | None:
+        """The open letter of this name; None where there is none any more, or it is damaged."""
+        return read_letter(self.directory / name)
+
+    def write(self, letters: Mapping[str, Letter]) -> None:
+        """Write letters under their names; they are durable when this returns. Raises Fatal when that fails."""
+        try:
+            write_files(self.directory, {name: as_json(letter) for name, letter in letters.items()}, mode=0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        for name in letters:
+            self._remember(name)
+
+    def archive(self, letters: Mapping[str, Letter], how: Closed) -> None:
+        """Close letters: into the archive, durably, and only then away from the open ones."""
+        if not letters:
+            return
+        at = datetime.now(UTC)
+        done = {name: replace(letter, closed=how, resolved_at=at) for name, letter in letters.items()}
+        closings = [
+            _Closing(name=name, how=how, at=at, stamp=letter.stamp, last_seen=letter.last_seen, because=letter.because)
+            for name, letter in done.items()
+        ]
+        try:
+            append_lines(self.directory / CLOSED, map(encode, closings))
+            append_lines(self.directory / ARCHIVES[how], (as_json(letter, indent=0) for letter in done.values()))
+            self._unlink(done)
+        except OSError as error:
+            raise self._unusable(error) from error
+        if how != "resolved":
+            self._closed.update((line.name, line.stamp) for line in closings)
+
+    def _end_closings(self) -> None:
+        """Carry to its end what a killed run began to close: archived exactly once, and gone from the open ones."""
+        last = {line.name: line for line in self._closings()}
+        begun: dict[str, Letter] = {}
+        for name in [name for names in self._open.values() for name in names if name in last]:
+            letter, line = self.read(name), last[name]
+            if letter is not None and letter.last_seen == line.last_seen:
+                begun[name] = replace(letter, closed=line.how, resolved_at=line.at, because=line.because)
+        for how, file in ARCHIVES.items():
+            bodies = [as_json(letter, indent=0) for letter in begun.values() if letter.closed == how]
+            if bodies:
+                kept = set(bodies).intersection(_lines(self.directory / file))
+                append_lines(self.directory / file, [body for body in bodies if body not in kept])
+        self._unlink(begun)
+
+    def _closings(self) -> Iterator[_Closing]:
+        for line in _lines(self.directory / CLOSED):
+            try:
+                yield _CLOSINGS.decode(line)
+            except msgspec.DecodeError:
+                continue  # torn by a crash: its letter is still open
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self.directory / name).unlink(missing_ok=True)
+            key = key_of_name(name) or ""
+            self._open[key].discard(name)
+            if not self._open[key]:
+                del self._open[key]
+
+    def _remember(self, name: str) -> None:
+        key = key_of_name(name)
+        if key is not None:
+            self._open[key].add(name)
+
+    def _unusable(self, error: OSError) -> Fatal:
+        return Fatal(
+            f"cannot write into {self.directory} (DATA_DEAD_LETTER_DIR): {error.strerror}; nothing of the batch in "
+            "hand is acked; make room or set the permissions right, then run again"
+        )
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as lines:
+            yield from lines

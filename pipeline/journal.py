@@ -1,0 +1,107 @@
+"""The journal of runs: JSON lines that say when each run began, and how it ended with what counts."""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.dataflow.run import Report
+from pipeline.disk import append_lines
+from pipeline.errors import Fatal
+
+__all__ = ["FlowCounts", "Journal", "Run", "counts", "new_run", "read_runs"]
+
+
+class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of the items of one flow."""
+
+    flow: str
+    client: str
+    read: int
+    outcomes: Mapping[str, int] = {}
+    skipped: int = 0
+    still_dead: int = 0
+    closed: int = 0
+    left: int = 0
+    dead: Mapping[str, int] = {}
+    """New dead letters by stage."""
+
+
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run; without ``ended`` it is under way still, or was killed."""
+
+    run: str
+    command: str
+    began: datetime
+    ended: datetime | None = None
+    ending: str = ""
+    """finished, stopped or interrupted."""
+    exit: int | None = None
+    error: str | None = None
+    """The one line that says why it stopped."""
+    flows: tuple[FlowCounts, ...] = ()
+    rules: Mapping[str, int] = {}
+    """Decisions by the rule of the merge that made them, and ``sent``."""
+
+
+_RUNS: Final = msgspec.json.Decoder(Run)
+
+
+def new_run(command: str) -> Run:
+    """A run that begins now, under an id that sorts by time."""
+    began = datetime.now(UTC).replace(microsecond=0)
+    return Run(run=f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", command=command, began=began)
+
+
+class Journal:
+    """Appends to a file of JSON lines: a line when a run begins, and one when it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, run: Run) -> None:
+        """Append ``run``; raises Fatal when that cannot be done."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            append_lines(self._path, [msgspec.json.encode(run)], durable=False)
+        except OSError as error:
+            raise Fatal(
+                f"the journal {self._path} cannot be written ({error.strerror}); free the disk or set DATA_JOURNAL to "
+                "a place that can be written, then run again"
+            ) from error
+
+
+def counts(client: str, reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
+    """What the journal keeps of reports."""
+    return tuple(
+        FlowCounts(
+            flow=report.flow,
+            client=client,
+            read=report.received,
+            outcomes=dict(report.outcomes),
+            skipped=report.skipped,
+            still_dead=report.held,
+            closed=report.closed,
+            left=report.deferred,
+            dead=dict(report.dead),
+        )
+        for report in reports
+    )
+
+
+def read_runs(path: Path) -> Iterator[Run]:
+    """All runs in the order in which they began, each as the last line about it says."""
+    runs: dict[str, Run] = {}
+    if path.exists():
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    run = _RUNS.decode(line)
+                except msgspec.DecodeError:
+                    continue  # torn by a crash
+                runs[run.run] = run
+    yield from runs.values()

@@ -23,10 +23,11 @@ A chain is read from top to bottom, and every step of it is visible::
     )
 """
 
+from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
-from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Resource, Sink, Source
 from pipeline.dataflow.run import Report, run
-from pipeline.dataflow.stage import Passage, Stage
+from pipeline.dataflow.stage import Chain, Passage, Stage
 from pipeline.dataflow.stages import (
     dead_letters,
     deliver,
@@ -39,14 +40,27 @@ from pipeline.dataflow.stages import (
     settle,
     translate,
     validate,
+    within,
 )
-from pipeline.errors import BudgetExceeded, Deferred, Fatal, Outage, PipelineError, Reason, Rejected, WrongSettings
+from pipeline.errors import (
+    BudgetExceeded,
+    Deferred,
+    Fatal,
+    Outage,
+    PipelineError,
+    Reason,
+    Rejected,
+    WrongSettings,
+    WrongUsage,
+)
 from pipeline.workorder import Record, Status, Values, WorkOrder
 
 __all__ = [
     "Batch",
     "BatchSink",
+    "Budget",
     "BudgetExceeded",
+    "Chain",
     "DeadLetter",
     "DeadLetters",
     "Deferred",
@@ -56,6 +70,7 @@ __all__ = [
     "Outcome",
     "Passage",
     "PipelineError",
+    "Progress",
     "Reason",
     "Record",
     "Rejected",
@@ -69,6 +84,7 @@ __all__ = [
     "Values",
     "WorkOrder",
     "WrongSettings",
+    "WrongUsage",
     "dead_letters",
     "deliver",
     "filter_items",
@@ -81,4 +97,5 @@ __all__ = [
     "settle",
     "translate",
     "validate",
+    "within",
 ]

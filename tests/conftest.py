@@ -10,6 +10,7 @@ from loguru import logger
 from pymongo import MongoClient
 
 from tests.mongo import Mongod
+from tests.plant import Plant
 
 logger.remove()
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,3 +51,11 @@ def mongod():
         server = Mongod(Path(folder)).start()
         yield server
         server.kill()
+
+
+@pytest.fixture
+def plant(tmp_path, mongo_uri, database_name):
+    """A whole plant in a temporary folder, with a database of its own."""
+    plant = Plant(tmp_path, mongo_uri, database_name)
+    yield plant
+    plant.client.close()

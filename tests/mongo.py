@@ -86,3 +86,11 @@ class Mongod:
             self._process.send_signal(number)
             self._process.wait(60)
             self._process = None
+
+
+def until(condition, seconds=60):
+    """Wait for ``condition``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from pymongo import MongoClient
 
-from tests.mongo import mongods
-from tests.system.conftest import Plant
+from tests.mongo import mongods, until
+from tests.plant import Plant
 
 ORDERS = 6000
 AWAY = "mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200"
@@ -50,13 +50,6 @@ def check_marked_have_files(plant):
     sent = plant.sent()
     for document in plant.orders.find({"number": {"$lt": 0}, "isSynced": True}, {"number": 1}):
         assert sent[f"{document['number']}.json"]["id"] == document["number"]
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

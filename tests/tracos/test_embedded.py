@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pymongo import MongoClient
 
 from pipeline.errors import Fatal
 from pipeline.tracos.embedded import embedded_mongod, find_mongod
-from tests.mongo import mongods, require_mongod
+from tests.mongo import mongods, require_mongod, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,13 +41,6 @@ def script(path, *, text):
 def server_of(data):
     """The pid of the mongod on ``data``, if there is one."""
     return next((pid for pid, command, _ in mongods() if f"--dbpath {data} " in command), None)
-
-
-def until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

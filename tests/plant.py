@@ -1,17 +1,21 @@
 """A whole plant in a temporary folder: both folders, a database, and the program that runs on them."""
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import msgspec
-import pytest
+from loguru import logger
 from pymongo import MongoClient
 
+from pipeline.cli import main
 from pipeline.deadletters import read_letters
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Plant:
@@ -47,6 +51,20 @@ class Plant:
         assert "Traceback" not in err
         return out, err
 
+    def command(self, *arguments, exits=0, **environ):
+        """What ``python -m pipeline`` prints, without its log; in this process, which is quicker."""
+        environ = self.environ | {name: str(value) for name, value in environ.items()}
+        before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
+        os.chdir(self.home)
+        try:
+            with mock.patch.dict(os.environ, environ, clear=True), redirect_stdout(out), redirect_stderr(err):
+                code = main(arguments)
+        finally:
+            os.chdir(before)
+            logger.remove()
+        assert code == exits, out.getvalue() + err.getvalue()
+        return out.getvalue()
+
     def put(self, name, data):
         """A file of the client's, older than any that is put later."""
         self.inbound.mkdir(parents=True, exist_ok=True)
@@ -71,10 +89,3 @@ class Plant:
         files = [path for path in (self.home / "data").rglob("*") if path.is_file() and "mongo" not in path.parts]
         files = [path for path in files if path.name != "runs.jsonl"]
         return {str(path): path.stat().st_mtime_ns for path in files}, list(self.orders.find().sort("_id"))
-
-
-@pytest.fixture
-def plant(tmp_path, mongo_uri, database_name):
-    plant = Plant(tmp_path, mongo_uri, database_name)
-    yield plant
-    plant.client.close()

@@ -1,0 +1,252 @@
+"""The letters as a person handles them: found, mended, closed once and for all."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.deadletters import DeadLetterFolder, DeadLetterOffice, Drawer, Filters
+from pipeline.deadletters.replay import LetterSource, RetriedLetters
+from pipeline.errors import Fatal, Reason, WrongUsage
+
+NOW = datetime.now(UTC)
+
+
+def identify(raw):
+    return int(raw[1:]) if raw[:1] == b"#" else None
+
+
+def folder(root, flow="erp.inbound"):
+    return DeadLetterFolder(root, flow=flow, client=flow.split(".")[0], identify=identify)
+
+
+def dead(locator="a.json", raw=b"raw", *, stage="parse", reason="broken", flow="erp.inbound", at=NOW):
+    return DeadLetter(
+        flow=flow, stage=stage, locator=locator, reasons=(Reason(reason),), at=at, raw=raw, stamp="as it was"
+    )
+
+
+def item(locator="a.json", raw=b"raw", stamp="as it was"):
+    return Envelope(None, locator, raw, stamp)
+
+
+async def put(root, *letters, flow="erp.inbound"):
+    async with folder(root, flow) as target:
+        await target.write(letters)
+
+
+def closed(root, name="resolved.jsonl"):
+    path = root / "erp.inbound" / name
+    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def office(tmp_path):
+    return DeadLetterOffice(tmp_path)
+
+
+class TestFind:
+    async def test_each_filter_alone_and_together(self, tmp_path, office):
+        await put(tmp_path, dead("a.json", reason="Not A Date"), dead("b.json", stage="validate"))
+        await put(tmp_path, dead("c.json", flow="erp.outbound"), flow="erp.outbound")
+        old = dead("d.json", at=NOW - timedelta(days=3), flow="sap.inbound")
+        await put(tmp_path, old, flow="sap.inbound")
+
+        def found(**filters):
+            return [filed.letter.locator for filed in office.find(Filters(**filters))]
+
+        assert found() == ["a.json", "b.json", "c.json", "d.json"]
+        assert found(flow="erp.inbound") == ["a.json", "b.json"]
+        assert found(flow="inbound") == ["a.json", "b.json", "d.json"]
+        assert found(client="sap") == ["d.json"]
+        assert found(stage="validate") == ["b.json"]
+        assert found(reason="not a date") == ["a.json"]
+        assert found(older=timedelta(days=2)) == ["d.json"]
+        assert found(newer=timedelta(days=2)) == ["a.json", "b.json", "c.json"]
+        assert found(flow="inbound", stage="parse", client="erp") == ["a.json"]
+
+    async def test_an_id_or_its_beginning_names_one_letter(self, tmp_path, office):
+        await put(tmp_path, *(dead(f"{number}.json") for number in range(40)))
+        everything = list(office.find())
+        assert len({filed.id for filed in everything}) == 40
+        assert all(office.get(filed.id) == filed for filed in everything)
+        assert office.get(everything[0].id[:8]).id == everything[0].id
+        with pytest.raises(WrongUsage, match="several dead letters"):
+            office.get("")
+        with pytest.raises(WrongUsage, match="no open dead letter xyz"):
+            office.get("xyz")
+
+    async def test_they_are_counted(self, tmp_path, office):
+        await put(tmp_path, dead("a.json"), dead("b.json"), dead("c.json", stage="validate", reason="x"))
+        office.mend(next(office.find()), "better")
+        stats = office.stats()
+        assert (stats.total, stats.mended) == (3, 1)
+        assert (dict(stats.stages), dict(stats.reasons)) == ({"parse": 2, "validate": 1}, {"broken": 2, "x": 1})
+
+    def test_there_may_be_none(self, tmp_path):
+        office = DeadLetterOffice(tmp_path / "nothing")
+        assert (list(office.find()), office.stats().total) == ([], 0)
+
+
+class TestMend:
+    async def test_the_original_bytes_stay(self, tmp_path, office):
+        await put(tmp_path, dead(raw=b"\xff raw"))
+        office.mend(next(office.find()), "bétter\n")
+        (filed,) = office.find()
+        assert (filed.letter.raw, filed.letter.payload) == (b"\xff raw", "bétter\n".encode())
+
+    async def test_back_to_the_original_is_not_mended(self, tmp_path, office):
+        await put(tmp_path, dead())
+        filed = office.mend(next(office.find()), "better")
+        assert office.mend(filed, "raw").letter.mended is None
+
+    async def test_what_fails_again_at_its_place_keeps_what_was_mended(self, tmp_path, office):
+        await put(tmp_path, dead())
+        office.mend(next(office.find()), "better")
+        await put(tmp_path, dead())
+        (filed,) = office.find()
+        assert (filed.letter.attempts, filed.letter.mended) == (2, "better")
+
+
+class TestDiscard:
+    async def test_the_letter_and_the_reason_are_kept_and_it_is_not_tried_again(self, tmp_path, office):
+        await put(tmp_path, dead(), dead("b.json"))
+        office.discard(next(office.find()), " not ours ")
+        (kept,) = closed(tmp_path, "discarded.jsonl")
+        assert (kept["locator"], kept["because"], kept["closed"], kept["text"]) == (
+            "a.json",
+            "not ours",
+            "discarded",
+            "raw",
+        )
+        assert [filed.letter.locator for filed in office.find()] == ["b.json"]
+        async with folder(tmp_path) as later:
+            assert await later.recall([item(), item("b.json")]) == {"a.json": "closed", "b.json": "open"}
+            assert await later.recall([item(stamp="touched"), item(raw=b"other")]) == {}
+
+    async def test_not_without_a_reason(self, tmp_path, office):
+        await put(tmp_path, dead())
+        with pytest.raises(WrongUsage, match="say why"):
+            office.discard(next(office.find()), "  ")
+
+    async def test_what_is_touched_and_fails_again_is_open_again(self, tmp_path, office):
+        await put(tmp_path, dead())
+        office.discard(next(office.find()), "not ours")
+        await put(tmp_path, dead(at=NOW + timedelta(seconds=1)))
+        assert len(list(office.find())) == 1
+        async with folder(tmp_path) as later:
+            assert await later.recall([item()]) == {"a.json": "open"}
+
+
+async def test_a_letter_that_something_better_resolved_may_come_back(tmp_path):
+    """Only what a person closed stays closed: a file that is broken again in the same way is dead again."""
+    async with folder(tmp_path) as target:
+        await target.write([dead("a.json", b"raw")])
+        await target.resolve([item("a.json", b"good", "good")])
+        assert await target.recall([item()]) == {}
+    async with folder(tmp_path) as later:
+        assert await later.recall([item()]) == {}
+
+
+async def test_one_process_at_a_time(tmp_path, office):
+    async with folder(tmp_path) as target:
+        await target.write([dead()])
+        (filed,) = office.find()  # reading needs no lock
+        with pytest.raises(Fatal, match="another run is using the dead letters"):
+            office.discard(filed, "why")
+    office.discard(filed, "why")
+
+
+@pytest.mark.parametrize("torn_at", ["the archive", "the removal", "the removal of the second"])
+@pytest.mark.parametrize("how", ["retried", "discarded"])
+async def test_a_closing_that_was_torn_is_carried_to_its_end_and_archived_once(tmp_path, monkeypatch, torn_at, how):
+    await put(tmp_path, dead("a.json"), dead("b.json"))
+    drawer = Drawer(tmp_path / "erp.inbound")
+    drawer.open()
+    letters = {name: drawer.read(name) for path in drawer.directory.iterdir() if (name := path.name).endswith(".json")}
+
+    class Killed(BaseException):
+        pass
+
+    from pipeline.deadletters import drawer as room
+
+    calls = []
+    target, name = (room, "append_lines") if torn_at == "the archive" else (Path, "unlink")
+    real = getattr(target, name)
+
+    def torn(*arguments, **options):
+        calls.append(1)
+        if torn_at == "the removal" or len(calls) == 2:
+            raise Killed
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, torn)
+        with pytest.raises(Killed):
+            drawer.archive(letters, how)
+    drawer.close()
+
+    again = Drawer(tmp_path / "erp.inbound")
+    again.open()
+    again.close()
+    archived = closed(tmp_path, "discarded.jsonl" if how == "discarded" else "resolved.jsonl")
+    assert sorted(one["locator"] for one in archived) == ["a.json", "b.json"]
+    assert list(DeadLetterOffice(tmp_path).find()) == []
+    assert again.state("a.json", b"raw", "as it was") == "closed"
+
+
+async def test_a_line_of_the_closed_that_was_torn_leaves_its_letter_open(tmp_path, office):
+    await put(tmp_path, dead())
+    (tmp_path / "erp.inbound" / "closed.jsonl").write_bytes(b'{"name": "a.js')
+    await put(tmp_path, dead("b.json"))
+    assert len(list(office.find())) == 2
+    office.discard(next(office.find()), "why")
+    assert len(list(office.find())) == 1
+
+
+class TestReplay:
+    async def replay(self, root, names=None):
+        drawer = Drawer(root / "erp.inbound")
+        drawer.look()
+        names = names or sorted(path.name for path in drawer.directory.glob("*~*.json"))
+        source, target = LetterSource(drawer, names), RetriedLetters(drawer, identify)
+        items = [one async for group in source.read() for one in group]
+        return source, target, items
+
+    async def test_it_yields_the_original_bytes_or_the_mended_ones_under_their_locators(self, tmp_path, office):
+        await put(tmp_path, dead("a.json[3]", b"\xff"), dead("b.json"))
+        office.mend(next(office.find(Filters(reason="broken", stage="parse"))), "mended")
+        source, _, items = await self.replay(tmp_path)
+        assert {(one.locator, one.raw, one.payload) for one in items} == {
+            ("a.json[3]", b"mended", b"mended"),
+            ("b.json", b"raw", b"raw"),
+        }
+        assert source.progress() == (2, 2, "letters")
+
+    async def test_what_passes_is_closed_and_what_fails_has_one_attempt_more(self, tmp_path, office):
+        await put(tmp_path, dead("a.json"), dead("b.json"))
+        office.mend(office.get(next(f.id for f in office.find() if f.letter.locator == "b.json")), "#7")
+        _, target, items = await self.replay(tmp_path)
+        good, bad = sorted(items, key=lambda one: one.locator)
+        async with target:
+            assert await target.recall(items) == {}
+            await target.resolve([good])
+            await target.write([replace(dead("b.json", bad.raw, stage="validate", reason="worse"), stamp=bad.stamp)])
+        (left,) = office.find()
+        assert (left.letter.locator, left.letter.attempts, left.letter.id) == ("b.json", 2, 7)
+        assert (left.letter.stage, left.letter.reasons[0].message) == ("validate", "worse")
+        assert (left.letter.raw, left.letter.mended, left.letter.stamp) == (b"raw", "#7", "as it was")
+        assert [one["closed"] for one in closed(tmp_path)] == ["retried"]
+
+    async def test_a_letter_that_is_gone_meanwhile_is_left_out(self, tmp_path):
+        await put(tmp_path, dead("a.json"), dead("b.json"))
+        names = [path.name for path in (tmp_path / "erp.inbound").glob("*.json")]
+        (tmp_path / "erp.inbound" / names[0]).unlink()
+        _, target, items = await self.replay(tmp_path, names)
+        assert len(items) == 1
+        async with target:
+            await target.resolve([item(stamp=names[0])])
+        assert closed(tmp_path) == []

@@ -1,0 +1,206 @@
+"""The page in a real browser, and what it keeps out."""
+
+import http.client
+import json
+import re
+import signal
+from urllib.parse import urlencode
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+
+from pipeline.deadletters import DeadLetterOffice
+
+GOOD = '{"id": 902, "status": "NEW", "createdAt": "2026-10-01", "title": "Mended in the browser"}'
+
+
+def ask(site, path="", *, method="GET", host=None, form=None, headers=None, prefix=None):
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    try:
+        said = {"Host": host or f"127.0.0.1:{site.port}", **(headers or {})}
+        body = None
+        if form is not None:
+            method, body = "POST", urlencode(form)
+            said["Content-Type"] = "application/x-www-form-urlencoded"
+        connection.request(method, f"{prefix or '/' + site.token}/{path}", body, said)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def form_token(site):
+    return re.search(r'name="form_token" value="([^"]+)"', ask(site)[2])[1]
+
+
+def letter_id(site, locator):
+    office = DeadLetterOffice(site.plant.home / "data/dead-letter")
+    return next(filed.id for filed in office.find() if filed.letter.locator == locator)
+
+
+def press(browser, button):
+    """Press a button and wait for the page that comes of it."""
+    here = browser.find_element(By.TAG_NAME, "html")
+    browser.find_element(By.XPATH, f"//button[contains(., '{button}')]").click()
+    WebDriverWait(browser, 30).until(staleness_of(here))
+
+
+class TestInTheBrowser:
+    def test_list_open_mend_retry_and_see_it_resolved(self, site, browser):
+        browser.get(site.address)
+        assert browser.find_element(By.TAG_NAME, "h1").text == "3 open dead letters"
+        row = next(row for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr") if "bad-schema" in row.text)
+        row.find_element(By.TAG_NAME, "a").click()
+        assert browser.find_element(By.TAG_NAME, "h1").text == "bad-schema.json failed at validate"
+        assert [mark.text for mark in browser.find_elements(By.TAG_NAME, "mark")] == ['"LOST"', '"yesterday"', "7"]
+        assert "line 1, column 23" in browser.find_element(By.CSS_SELECTOR, "ul.reasons").text
+
+        payload = browser.find_element(By.NAME, "payload")
+        payload.clear()
+        payload.send_keys(GOOD)
+        press(browser, "keep as mended")
+        assert "mended: retry it" in browser.find_element(By.CLASS_NAME, "told").text
+        assert browser.find_element(By.NAME, "payload").get_attribute("value") == GOOD
+        press(browser, "retry")
+        assert browser.find_element(By.CLASS_NAME, "told").text == "it passed, and its letter is closed"
+        assert browser.find_element(By.TAG_NAME, "h1").text == "2 open dead letters"
+        assert site.plant.documents()[902]["title"] == "Mended in the browser"
+        assert "1 closed by hand" in site.plant.run()[0]
+
+    def test_retry_that_fails_again_says_so_and_discard_asks_why(self, site, browser):
+        browser.get(f"{site.address}letters/{letter_id(site, 'bad-malformed.json')}")
+        press(browser, "retry")
+        assert "it failed again" in browser.find_element(By.CLASS_NAME, "told").text
+        assert "2 attempts" in browser.find_element(By.TAG_NAME, "dl").text
+        browser.find_element(By.XPATH, "//button[text()='discard']").click()
+        assert "failed at parse" in browser.find_element(By.TAG_NAME, "h1").text  # the reason is required
+        browser.find_element(By.NAME, "because").send_keys("theirs to mend")
+        press(browser, "discard")
+        assert browser.find_element(By.TAG_NAME, "h1").text == "2 open dead letters"
+
+    def test_filters_and_runs(self, site, browser):
+        browser.get(f"{site.address}?stage=validate")
+        assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
+        press(browser, "retry all of these")
+        assert browser.find_element(By.CLASS_NAME, "told").text == "1 retried: 0 passed, 1 failed again"
+        browser.find_element(By.LINK_TEXT, "runs").click()
+        assert [row.text.split()[2] for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")] == ["retry", "run"]
+        bars = browser.find_elements(By.CSS_SELECTOR, "svg .read")
+        assert len(bars) == 2
+        assert float(bars[0].get_attribute("height")) == 100.0
+
+    def test_hostile_payloads_are_shown_and_never_run(self, site, browser):
+        evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e"
+        site.plant.put("<img src=x onerror=alert(1)>.json", json.dumps({"id": evil, "status": evil}).encode())
+        site.plant.run()
+        browser.get(site.address)
+        assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+        browser.find_element(By.XPATH, "//tr[contains(., 'onerror')]//a").click()
+        assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+        assert "owned" not in browser.title
+        assert "<script>" in browser.find_element(By.CLASS_NAME, "payload").text
+        assert "\u202e" not in browser.find_element(By.CLASS_NAME, "payload").text
+        # Even markup that got in would run no script.
+        browser.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", evil)
+        assert "owned" not in browser.title
+
+
+class TestGuard:
+    def test_every_answer_forbids_scripts_and_frames_and_keeping(self, shared_site):
+        for path in (
+            "",
+            "runs",
+            "style.css",
+            f"letters/{letter_id(shared_site, 'bad-schema.json')}",
+            "letters/0000000000",
+            "x",
+        ):
+            _, headers, _ = ask(shared_site, path)
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
+
+    @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"])
+    def test_another_host_is_refused(self, shared_site, host):
+        assert ask(shared_site, host=host)[0] == 421
+
+    @pytest.mark.parametrize("prefix", ["", "/x", "/" + "A" * 32])
+    def test_without_the_token_there_is_nothing(self, shared_site, prefix):
+        status, _, body = ask(shared_site, prefix=prefix or "/")
+        assert (status, "bad-" in body) == (404, False)
+
+    @pytest.mark.parametrize("token", [None, "", "wrong", "ü"])
+    def test_a_form_that_is_none_of_ours_does_nothing(self, shared_site, token):
+        form = {"because": "x"} | ({} if token is None else {"form_token": token})
+        one = letter_id(shared_site, "bad-schema.json")
+        assert ask(shared_site, f"letters/{one}/discard", form=form)[0] == 403
+        assert ask(shared_site, "retry", form=form)[0] == 403
+        assert len(shared_site.plant.letters()) == 3
+
+    def test_a_form_that_was_sent_from_elsewhere_does_nothing(self, site):
+        form = {"form_token": form_token(site), "because": "x"}
+        one = letter_id(site, "bad-schema.json")
+        assert ask(site, f"letters/{one}/discard", form=form, headers={"Origin": "http://evil.example"})[0] == 403
+        assert (
+            ask(site, f"letters/{one}/discard", form=form, headers={"Origin": f"http://127.0.0.1:{site.port}"})[0]
+            == 303
+        )
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "letters/..%2f..%2fetc",
+            "letters/../../etc/passwd",
+            "letters/%2e%2e",
+            "letters/zzzzzzzzzz",
+            "letters/abc",
+            "x",
+        ],
+    )
+    def test_no_path_is_ever_made_of_what_is_asked(self, shared_site, path):
+        assert ask(shared_site, path)[0] in (400, 404)
+
+    def test_only_forms_write_and_only_what_there_is(self, shared_site):
+        one = letter_id(shared_site, "bad-schema.json")
+        assert ask(shared_site, f"letters/{one}/discard")[0] == 405
+        assert ask(shared_site, f"letters/{one}/explode", form={"form_token": form_token(shared_site)})[0] == 404
+        assert (
+            ask(shared_site, f"letters/{one}/discard", form={"form_token": form_token(shared_site), "because": " "})[0]
+            == 400
+        )
+        assert "<b>" not in ask(shared_site, "?told=<b>owned")[2]
+
+    def test_while_a_run_has_the_letters_it_says_so(self, site):
+        import fcntl
+
+        with (site.plant.home / "data/dead-letter/erp_json.inbound/closed.jsonl").open("a"):
+            import os
+
+            held = os.open(site.plant.home / "data/dead-letter/erp_json.inbound", os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            form = {"form_token": form_token(site), "because": "x"}
+            status, _, body = ask(site, f"letters/{letter_id(site, 'bad-schema.json')}/discard", form=form)
+            os.close(held)
+        assert status == 503
+        assert "another run is using the dead letters" in body
+
+    def test_ctrl_c_ends_it_in_peace(self, site):
+        site.process.send_signal(signal.SIGINT)
+        _, err = site.process.communicate(timeout=30)
+        assert (site.process.returncode, err) == (0, "")
+
+
+def test_a_port_that_is_taken_is_one_line(shared_site):
+    port = str(shared_site.port)
+    _, err = shared_site.plant.run("pipeline/__main__.py", "inspect", "--port", port, exits=1)
+    assert "choose another with --port" in err
+
+
+def test_without_the_extra_it_says_what_to_install(plant):
+    code = "import sys; sys.modules['starlette'] = None; from pipeline.cli import main; sys.exit(main(['inspect']))"
+    (plant.home / "without.py").write_text(code)
+    _, err = plant.run(plant.home / "without.py", exits=2)
+    assert "pip install -e '.[inspect]'" in err

@@ -20,7 +20,7 @@ from pipeline.workorder import MERGED_FIELDS, ExternalId, Values, WorkOrder
 __all__ = ["SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
 REMEMBERED: Final = 10_000
-"""Entries that are not written a second time."""
+"""Stale entries that are not written a second time."""
 
 SENT: Final = "sent"
 """In place of a rule: the order was handed to the client."""
@@ -58,8 +58,12 @@ _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tuple[Change, ...]:
     """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
-    pairs = ((field, getattr(before, field, None), getattr(after, field)) for field in MERGED_FIELDS)
-    return tuple(Change(field, old, new) for field, old, new in pairs if old != new and (old or new))
+    changes = []
+    for field in MERGED_FIELDS:
+        old, new = getattr(before, field, None), getattr(after, field)
+        if old != new and (old or new):
+            changes.append(Change(field, old, new))
+    return tuple(changes)
 
 
 class Decisions(Resource):
@@ -77,8 +81,7 @@ class Decisions(Resource):
 class DecisionLog(Decisions):
     """Appends entries to a file of JSON lines, mode 0600: it holds values of work orders.
 
-    Not written again is what a run decides twice because a reply was lost, and what was stale before already: a stale
-    file that is kept would add a line each run.
+    What was stale before already is not written again: a stale file that is kept would add a line each run.
     """
 
     def __init__(self, path: Path, run: str = "") -> None:
@@ -95,20 +98,28 @@ class DecisionLog(Decisions):
 
     def _append(self, entries: Sequence[Entry]) -> None:
         try:
-            if self._known is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._known = deque(map(_body, _stale(self._path)), REMEMBERED)
-            known = set(self._known)
-            fresh = {body: entry for entry in entries if (body := _body(entry)) not in known}
-            kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh.values())
-            append_lines(self._path, map(_ENCODER.encode, fresh.values()), durable=kept_out)
-            self._known.extend(fresh)
-            self.rules.update(entry.rule for entry in fresh.values())
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._fresh(entries)
+            kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh)
+            append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
+            self.rules.update(entry.rule for entry in fresh)
         except OSError as error:
             raise Fatal(
                 f"the decision log {self._path} cannot be written ({error.strerror}): nothing was overwritten; free "
                 "the disk or set DATA_DECISION_LOG to a place that can be written, then run again"
             ) from error
+
+    def _fresh(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """All but those stale ones that the log tells of already."""
+        stale = {_body(entry): entry for entry in entries if entry.rule == Rule.STALE}
+        if not stale:
+            return entries
+        if self._known is None:
+            self._known = deque(map(_body, _stale(self._path)), REMEMBERED)
+        for body in stale.keys() & set(self._known):
+            del stale[body]
+        self._known.extend(stale)
+        return [entry for entry in entries if entry.rule != Rule.STALE] + list(stale.values())
 
 
 def read_decisions(path: Path) -> Iterator[Entry]:
@@ -133,6 +144,5 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
 
 
 def _body(entry: Entry) -> bytes:
-    """A hash of what an entry says, but for when; of a stale one, whichever run it was in."""
-    run = "" if entry.rule == Rule.STALE else entry.run
-    return hashlib.blake2b(_ENCODER.encode(replace(entry, at=_NO_TIME, run=run)), digest_size=12).digest()
+    """A hash of what an entry says, but for when and in which run."""
+    return hashlib.blake2b(_ENCODER.encode(replace(entry, at=_NO_TIME, run="")), digest_size=12).digest()

@@ -1,13 +1,12 @@
 """``doctor``: a check-up of everything that a run needs; writes nothing."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from typing import Final
 
 from rich.text import Text
 
-from pipeline.cli.output import Json, console, print_json, print_lines, print_table
+from pipeline.cli.output import Json, console, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin
 from pipeline.errors import Fatal
 from pipeline.finding import Finding, State, check_file, check_folder
@@ -57,7 +56,7 @@ def _mongo(session: Session) -> list[Finding]:
 
 
 def _print(findings: list[Finding]) -> None:
-    if not sys.stdout.isatty():
+    if not is_terminal():
         print_table([], [[one.state, one.name, one.says, one.do] for one in findings])
         return
     width = max(len(one.name) for one in findings)

@@ -44,7 +44,12 @@ def history(
     if json:
         print_json(runs)
     elif runs:
-        print_table(COLUMNS, map(_row, runs), right=["took", "exit", "read", "created", "updated", "sent", "dead"])
+        print_table(
+            COLUMNS,
+            map(_row, runs),
+            right=["took", "exit", "read", "created", "updated", "sent", "dead"],
+            wide=["ended"],
+        )
     else:
         print_lines([f"no runs yet in {path}"])
     return 0

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from loguru import logger
 from rich.text import Text
 
-from pipeline.cli.output import Json, clean, console, print_json, print_lines, print_table
+from pipeline.cli.output import Json, clean, console, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin, editor
 from pipeline.deadletters import DeadLetterOffice, Filed, Filters
 from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
@@ -83,13 +83,9 @@ def list_(*, which: Which = NONE, json: Json = False) -> int:
     if json:
         print_json([_brief(filed) for filed in found])
         return 0
-    rows = list(_rows(found))
+    rows = list(_brief_rows(found) if is_terminal() else _rows(found))
     if rows:
-        print_table(
-            ["id", "is", "flow", "stage", "where", "order", "tries", "last seen (UTC)", "because"],
-            rows,
-            right=["tries"],
-        )
+        print_table(["id", "where", "stage", "order", "tries", "last seen (UTC)", "because"], rows, right=["tries"])
     else:
         print_lines([f"no open dead letters in {office.root}" + (" like these" if which != NONE else "")])
     return 0
@@ -258,6 +254,22 @@ def _rows(found: Iterator[Filed]) -> Iterator[list[str]]:
             str(letter.attempts),
             f"{letter.last_seen:%Y-%m-%d %H:%M}",
             "; ".join(map(str, letter.reasons)),
+        ]
+
+
+def _brief_rows(found: Iterator[Filed]) -> Iterator[list[str]]:
+    """What fits on a terminal."""
+    for filed in found:
+        letter = filed.letter
+        first, *more = letter.reasons
+        yield [
+            filed.id,
+            letter.locator,
+            letter.stage + (", mended" if letter.mended is not None else ""),
+            "" if letter.id is None else str(letter.id),
+            str(letter.attempts),
+            f"{letter.last_seen:%Y-%m-%d %H:%M}",
+            f"{first}" if not more else f"{len(more) + 1} reasons: {first}",
         ]
 
 

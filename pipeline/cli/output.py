@@ -1,7 +1,7 @@
 """What commands print: tables for people on a terminal, tab-separated lines otherwise, or JSON."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Json", "clean", "console", "print_json", "print_lines", "print_table"]
+__all__ = ["Json", "clean", "console", "is_terminal", "print_json", "print_lines", "print_table"]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 """The option of every command that reports."""
@@ -20,6 +20,11 @@ Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)
 def console() -> Console:
     """Standard output as rich writes to it."""
     return Console(highlight=False, soft_wrap=False)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at standard output."""
+    return sys.stdout.isatty()
 
 
 def print_json(data: Any) -> None:
@@ -33,16 +38,27 @@ def print_lines(lines: Iterable[str]) -> None:
         sys.stdout.write(clean(line) + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> None:
-    """A table on a terminal; where standard output is none, a line of tab-separated cells a row, without a head."""
-    if not sys.stdout.isatty():
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    wide: Collection[str] | None = None,
+) -> None:
+    """A table on a terminal; where standard output is none, a line of tab-separated cells a row, without a head.
+
+    ``right``: columns of numbers; ``wide``: those that break into lines where there is no room, else the last.
+    """
+    if not is_terminal():
         for row in rows:
             sys.stdout.write("\t".join(map(clean, row)) + "\n")
         return
-    table = Table(box=SIMPLE, header_style="bold", pad_edge=False)
-    numbers = set(right)
+    table = Table(box=SIMPLE, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        wraps = column in (columns[-1:] if wide is None else wide)
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=not wraps, overflow="fold", min_width=3
+        )
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     console().print(table)

@@ -48,7 +48,7 @@ def _as_data(found: Plan) -> dict[str, Any]:
 
 def _print(found: Plan) -> None:
     if found.writes:
-        print_table(["order", "in", "field", "old", "new", "rule"], _rows(found.writes))
+        print_table(["order", "in", "field", "old", "new", "rule"], _rows(found.writes), wide=["old", "new"])
     if found.dead_letters:
         print_table(
             ["would be dead", "at", "because"],

@@ -118,6 +118,7 @@ class _BatchMerge:
             else:
                 self._results[position] = Rejected(Reason("the order's id is no int64 and no UTF-8 text"))
         self._entries: list[Entry] = []
+        self._told: dict[int, Entry] = {}
 
     def plan(self, documents: Mapping[ExternalId, Sequence[Mapping[str, Any]]], at: datetime) -> list[_Plan]:
         """Decide every open order; what needs no write is settled, for the rest there is a plan each."""
@@ -201,7 +202,10 @@ class _BatchMerge:
                 changes=changed(current.order if current else None, decision.order),
                 lost=decision.lost,
             )
-            self._entries.append(entry)
+            before = self._told.get(position)
+            if before is None or replace(before, at=at) != entry:  # decided anew, and otherwise
+                self._told[position] = entry
+                self._entries.append(entry)
         return decision
 
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:

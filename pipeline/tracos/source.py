@@ -11,6 +11,7 @@ from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.decisions import SENT, Decisions, Entry, changed
 from pipeline.errors import Rejected
+from pipeline.merge import Current
 from pipeline.sync import SyncState, handed_over
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Cursor, Operation
@@ -101,17 +102,21 @@ class TracosSource(Source[Document]):
         """Mark these as synced, as far as they still say what was sent."""
         at = now()
         documents = {locator: self._unsettled.pop(locator) for locator in locators}
-        await self._decisions.record([self._entry(locator, document, at) for locator, document in documents.items()])
-        await self._connection.ride_out(lambda: self._mark(documents, at))
+        currents = [read_document(document, self._client) for document in documents.values()]
+        told = zip(documents, currents, strict=True)
+        await self._decisions.record([self._entry(locator, current, at) for locator, current in told])
+        marks = [
+            self._mark(document, current, at) for document, current in zip(documents.values(), currents, strict=True)
+        ]
+        await self._connection.ride_out(lambda: self._write(documents, marks, at))
 
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These stay unsynced."""
         for letter in letters:
             self._unsettled.pop(letter.locator)
 
-    def _entry(self, locator: str, document: Document, at: datetime) -> Entry:
+    def _entry(self, locator: str, current: Current, at: datetime) -> Entry:
         """What the client has been told that it was not known to hold."""
-        current = read_document(document, self._client)
         record, sync = to_record(current, self._layout), current.sync
         known = None if sync is None else sync.sent[-1].values if sync.sent else sync.base
         return Entry(
@@ -125,12 +130,12 @@ class TracosSource(Source[Document]):
             changes=changed(known, record.order),
         )
 
-    async def _mark(self, documents: Mapping[str, Document], at: datetime) -> None:
-        marks = []
-        for document in documents.values():
-            current = read_document(document, self._client)
-            after = handed_over(current.sync, to_record(current, self._layout), client=self._client, at=at)
-            marks.append(Operation.update(guard(document), synced_fields(document, after, at, is_synced=True)))
+    def _mark(self, document: Document, current: Current, at: datetime) -> Operation:
+        """The write that marks a document as synced, if it still says what was sent."""
+        after = handed_over(current.sync, to_record(current, self._layout), client=self._client, at=at)
+        return Operation.update(guard(document), synced_fields(document, after, at, is_synced=True))
+
+    async def _write(self, documents: Mapping[str, Document], marks: Sequence[Operation], at: datetime) -> None:
         written = await self._connection.write(marks)
         for position, code in written.codes.items():
             logger.warning(

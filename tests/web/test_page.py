@@ -40,11 +40,15 @@ def letter_id(site, locator):
     return next(filed.id for filed in office.find() if filed.letter.locator == locator)
 
 
-def press(browser, button):
-    """Press a button and wait for the page that comes of it."""
+def follow(browser, element):
+    """Click on what leads to another page, and wait for that page."""
     here = browser.find_element(By.TAG_NAME, "html")
-    browser.find_element(By.XPATH, f"//button[contains(., '{button}')]").click()
+    element.click()
     WebDriverWait(browser, 30).until(staleness_of(here))
+
+
+def press(browser, button):
+    follow(browser, browser.find_element(By.XPATH, f"//button[contains(., '{button}')]"))
 
 
 class TestInTheBrowser:
@@ -52,7 +56,7 @@ class TestInTheBrowser:
         browser.get(site.address)
         assert browser.find_element(By.TAG_NAME, "h1").text == "3 open dead letters"
         row = next(row for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr") if "bad-schema" in row.text)
-        row.find_element(By.TAG_NAME, "a").click()
+        follow(browser, row.find_element(By.TAG_NAME, "a"))
         assert browser.find_element(By.TAG_NAME, "h1").text == "bad-schema.json failed at validate"
         assert [mark.text for mark in browser.find_elements(By.TAG_NAME, "mark")] == ['"LOST"', '"yesterday"', "7"]
         assert "line 1, column 23" in browser.find_element(By.CSS_SELECTOR, "ul.reasons").text
@@ -85,7 +89,7 @@ class TestInTheBrowser:
         assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
         press(browser, "retry all of these")
         assert browser.find_element(By.CLASS_NAME, "told").text == "1 retried: 0 passed, 1 failed again"
-        browser.find_element(By.LINK_TEXT, "runs").click()
+        follow(browser, browser.find_element(By.LINK_TEXT, "runs"))
         assert [row.text.split()[2] for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")] == ["retry", "run"]
         bars = browser.find_elements(By.CSS_SELECTOR, "svg .read")
         assert len(bars) == 2
@@ -97,7 +101,7 @@ class TestInTheBrowser:
         site.plant.run()
         browser.get(site.address)
         assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
-        browser.find_element(By.XPATH, "//tr[contains(., 'onerror')]//a").click()
+        follow(browser, browser.find_element(By.XPATH, "//tr[contains(., 'onerror')]//a"))
         assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
         assert "owned" not in browser.title
         assert "<script>" in browser.find_element(By.CLASS_NAME, "payload").text

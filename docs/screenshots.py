@@ -1,0 +1,117 @@
+"""Makes the pictures in docs/images, from real runs on the sample data: ``python -m docs.screenshots``.
+
+The terminal's are SVG, of what the commands print on a terminal; the page's are PNG, of Debian's Chromium.
+"""
+
+import io
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+from selenium import webdriver
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = Path(__file__).parent / "images"
+COLUMNS = 118
+
+EDITED = '{"id": 902, "status": "NEW", "createdAt": "2026-10-01", "title": "Mended"}'
+
+
+class Terminal:
+    """Runs commands in a folder as if a person did, and keeps what they print."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("MONGO", "DATA_"))}
+        self.environ |= {"PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS), "LINES": "50", "TERM": "xterm-256color"}
+
+    def run(self, *arguments: str) -> str:
+        """What ``python ARGUMENTS`` prints on a terminal, both streams."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=self.home, env=self.environ, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                block = os.read(ours, 65536)
+            except OSError:
+                break
+            if not block:
+                break
+            said += block
+        process.wait()
+        os.close(ours)
+        return said.decode().replace("\r\n", "\n")
+
+    def picture(self, name: str, *commands: tuple[str, ...]) -> None:
+        """A picture of these commands and of what they print."""
+        console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+        for command in commands:
+            said = self.run("-m", "pipeline", *command)
+            said = "".join(line for line in said.splitlines(keepends=True) if "orders ·" not in line)  # the progress
+            console.print(Text.assemble(("$ ", "green"), ("python -m pipeline " + " ".join(command), "bold")))
+            console.print(Text.from_ansi(said))
+        (IMAGES / f"{name}.svg").write_text(console.export_svg(title="workorder-sync"))
+
+    def letter(self, part: str) -> str:
+        """The id of the letter whose place holds ``part``."""
+        listed = subprocess.run(
+            [sys.executable, "-m", "pipeline", "dead-letters", "list"],
+            cwd=self.home, env=self.environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return next(line.split("\t")[0] for line in listed.stdout.splitlines() if part in line)
+
+
+def main() -> None:
+    """Make all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = Terminal(Path(folder))
+        terminal.run(str(ROOT / "setup.py"))
+        terminal.picture("plan", ("plan",))
+        terminal.picture("run", ("run",))
+        broken = terminal.letter("bad-schema")
+        terminal.picture("dead-letters", ("dead-letters", "list"), ("dead-letters", "show", broken))
+        page_pictures(terminal, broken)
+        editor = terminal.home / "editor"
+        editor.write_text(f"#!/bin/sh\necho '{EDITED}' > \"$1\"\n")
+        editor.chmod(0o700)
+        terminal.environ |= {"EDITOR": str(editor), "VISUAL": ""}
+        terminal.picture(
+            "mend", ("dead-letters", "edit", broken), ("dead-letters", "retry", broken), ("explain", "902")
+        )
+        terminal.picture("doctor", ("doctor",), ("history",))
+
+
+def page_pictures(terminal: Terminal, broken: str) -> None:
+    """The page: the list, one letter, the runs."""
+    command = [sys.executable, "-m", "pipeline", "inspect"]
+    server = subprocess.Popen(command, cwd=terminal.home, env=terminal.environ, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    select.select([server.stdout], [], [], 30)
+    found = re.search(r"http://\S+/", server.stdout.readline())
+    assert found is not None
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or "chromium"
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars", "window-size=1200,900"):
+        options.add_argument(f"--{argument}")
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    for name, path in (("page-list", ""), ("page-letter", f"letters/{broken}"), ("page-runs", "runs")):
+        browser.get(found[0] + path)
+        browser.save_screenshot(str(IMAGES / f"{name}.png"))
+    browser.quit()
+    server.terminate()
+    server.communicate()
+
+
+if __name__ == "__main__":
+    main()

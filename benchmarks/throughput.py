@@ -69,7 +69,9 @@ class Bench:
 
     async def _run(self, way: Callable[..., Any]) -> Report:
         erp: Connector = connect(
-            ClientSettings(name="erp_json", inbound_dir=self.inbound_dir, outbound_dir=self.outbound_dir)
+            ClientSettings(
+                name="erp_json", options={"inbound_dir": self.inbound_dir, "outbound_dir": self.outbound_dir}
+            )
         )
         flow = f"erp_json.{way.__name__}"
         dead = DeadLetterFolder(self.root / "dead-letter", flow=flow, client=erp.name, identify=erp.identify)

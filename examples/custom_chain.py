@@ -50,7 +50,7 @@ class Csv(BatchSink[Record]):
 
 
 async def main(inbound: Path, dead_letter: Path) -> None:
-    client = connect(ClientSettings(name="csv", inbound_dir=inbound, outbound_dir=inbound / "unused"))
+    client = connect(ClientSettings(name="csv", options={"inbound_dir": inbound, "outbound_dir": inbound / "unused"}))
     source = client.source()
     dead = DeadLetterFolder(dead_letter, flow="csv.open", client=client.name, identify=client.identify)
 

@@ -34,11 +34,14 @@ class Session:
         self.client: Connector = find_client(name)(
             ClientSettings(
                 name=name,
-                inbound_dir=settings.data_inbound_dir,
-                outbound_dir=settings.data_outbound_dir,
                 timezone=settings.client_timezone,
                 layout=settings.client_layout,
-                after="keep" if rehearse else settings.inbound_after,
+                defaults={
+                    "inbound_dir": settings.data_inbound_dir,
+                    "outbound_dir": settings.data_outbound_dir,
+                    "inbound_after": settings.inbound_after,
+                },
+                rehearse=rehearse,
             )
         )
 

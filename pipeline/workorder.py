@@ -73,6 +73,8 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     external_id: ExternalId
     """The client's own id in the client's own type; ``order.number`` may be its integer or text twin."""
     layout: str
+    known: Values | None = None
+    """On its way out: what the client is known to hold."""
 
 
 def id_key(number: ExternalId) -> ExternalId:

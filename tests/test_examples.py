@@ -62,7 +62,7 @@ def test_the_client_of_the_readme_works(tmp_path):
         "from pathlib import Path\n"
         "from pipeline.clients.connector import ClientSettings\n"
         "from pipeline.registry import find_client\n"
-        "settings = ClientSettings(name='x', inbound_dir=Path('in'), outbound_dir=Path('out'))\n"
+        "settings = ClientSettings(name='x', options={'inbound_dir': 'in', 'outbound_dir': 'out'})\n"
         "client = find_client('plant7:connect')(settings)\n"
         'checked = client.validate(client.parse(b\'{"id": 1, "status": "NEW", "createdAt": "2026-10-01"}\'))\n'
         "print(client.from_record(client.to_record(checked)).body.decode())\n"

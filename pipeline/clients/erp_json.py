@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from pipeline.clients.connector import ClientSettings, Outgoing
-from pipeline.clients.folder import FolderSink, FolderSource
+from pipeline.clients.folder import FolderOptions, FolderSink, FolderSource, InboundAfter
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.ports import BatchSink, Source
-from pipeline.finding import Finding, check_folder
+from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
 
 __all__ = ["ErpJson", "connect"]
@@ -18,24 +18,20 @@ class ErpJson(JsonConnector):
     def __init__(self, settings: ClientSettings) -> None:
         layouts = (status_order.LAYOUT, flag_order.LAYOUT)
         super().__init__(settings.name, layouts, settings.layout, settings.timezone)
-        self._settings = settings
+        self._options = settings.read(FolderOptions)
+        self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after
 
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""
-        settings = self._settings
-        writes = settings.after != "keep"
-        return (
-            check_folder("inbound folder", settings.inbound_dir, "DATA_INBOUND_DIR", writes=writes),
-            check_folder("outbound folder", settings.outbound_dir, "DATA_OUTBOUND_DIR", writes=True),
-        )
+        return self._options.check()
 
     def source(self) -> Source[bytes]:
         """The inbound folder."""
-        return FolderSource(self._settings.inbound_dir, after=self._settings.after)
+        return FolderSource(self._options.inbound_dir, after=self._after)
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
-        return FolderSink(self._settings.outbound_dir)
+        return FolderSink(self._options.outbound_dir)
 
 
 def connect(settings: ClientSettings) -> ErpJson:

@@ -71,6 +71,9 @@ class Source(Resource, ABC, Generic[T_co]):
     async def ack(self, locators: Sequence[str]) -> None:
         """These are done: delivered, or skipped on purpose."""
 
+    async def held(self, locators: Sequence[str]) -> None:
+        """These are dead already, or closed by a person, and unchanged since: they stay as they are."""
+
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These are dead, and safe in the dead-letter folder."""
 

@@ -184,6 +184,8 @@ def settle(source: Source[Any]) -> Passage:
             await source.ack(acks)
         if batch.dead_lettered:
             await source.nack(batch.dead_lettered)
+        if batch.held or batch.closed:
+            await source.held([*batch.held, *batch.closed])
         return batch
 
     return Passage(_per_batch(settled, source, ahead=True), Step("settle", "settle", source))

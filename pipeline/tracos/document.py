@@ -96,7 +96,9 @@ def to_record(current: Current, default_layout: str) -> Record:
     """The record to hand over: in the layout that the order came in, else in ``default_layout``."""
     if current.sync is None:
         return Record(order=current.order, external_id=current.order.number, layout=default_layout)
-    return Record(order=current.order, external_id=current.sync.id, layout=current.sync.layout)
+    sync = current.sync
+    known = sync.sent[-1].values if sync.sent else sync.base
+    return Record(order=current.order, external_id=sync.id, layout=sync.layout, known=known)
 
 
 def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:

@@ -117,8 +117,7 @@ class TracosSource(Source[Document]):
 
     def _entry(self, locator: str, current: Current, at: datetime) -> Entry:
         """What the client has been told that it was not known to hold."""
-        record, sync = to_record(current, self._layout), current.sync
-        known = None if sync is None else sync.sent[-1].values if sync.sent else sync.base
+        record = to_record(current, self._layout)
         return Entry(
             at=at,
             run=self._decisions.run,
@@ -127,7 +126,7 @@ class TracosSource(Source[Document]):
             locator=locator,
             rule=SENT,
             version=record.order.version,
-            changes=changed(known, record.order),
+            changes=changed(record.known, record.order),
         )
 
     def _mark(self, document: Document, current: Current, at: datetime) -> Operation:

@@ -15,7 +15,9 @@ from pipeline.workorder import Record, Status, WorkOrder
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("client")
-    return connect(ClientSettings(name="erp_json", inbound_dir=folder / "in", outbound_dir=folder / "out"))
+    return connect(
+        ClientSettings(name="erp_json", options={"inbound_dir": folder / "in", "outbound_dir": folder / "out"})
+    )
 
 
 def rejection(function, argument):
@@ -97,4 +99,4 @@ def test_an_order_goes_out_in_its_layout_under_its_own_id(client):
 
 def test_an_unknown_default_layout_is_a_wrong_setting(tmp_path):
     with pytest.raises(WrongSettings, match=r"CLIENT_LAYOUT.*status_order, flag_order"):
-        connect(ClientSettings(name="erp_json", inbound_dir=tmp_path, outbound_dir=tmp_path, layout="x"))
+        connect(ClientSettings(name="erp_json", options={"inbound_dir": "i", "outbound_dir": "o"}, layout="x"))

@@ -1,7 +1,9 @@
 """The transport of JSON files: a folder that orders are read from, a folder that they are written to."""
 
 from pipeline.clients.folder.names import id_of, name_of
+from pipeline.clients.folder.options import FolderOptions
+from pipeline.clients.folder.settled import InboundAfter
 from pipeline.clients.folder.sink import FolderSink
 from pipeline.clients.folder.source import FolderSource
 
-__all__ = ["FolderSink", "FolderSource", "id_of", "name_of"]
+__all__ = ["FolderOptions", "FolderSink", "FolderSource", "InboundAfter", "id_of", "name_of"]

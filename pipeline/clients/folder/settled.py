@@ -5,18 +5,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from loguru import logger
 from msgspec import Struct
 
-from pipeline.clients.connector import InboundAfter
 from pipeline.clients.folder.files import stamp_of
 from pipeline.dataflow.locators import place
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.disk import in_thread
 
-__all__ = ["Settled"]
+__all__ = ["InboundAfter", "Settled"]
+
+InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
+"""What becomes of an inbound file whose records are all settled."""
 
 ARCHIVE: Final = "archive"
 

@@ -9,10 +9,9 @@ from typing import Final, TypeAlias
 
 from loguru import logger
 
-from pipeline.clients.connector import InboundAfter
 from pipeline.clients.folder.files import Found, list_files, read_file, stamp_of, state_of
 from pipeline.clients.folder.records import Part
-from pipeline.clients.folder.settled import Settled
+from pipeline.clients.folder.settled import InboundAfter, Settled
 from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.disk import in_thread

@@ -39,6 +39,7 @@ ROOMS = {
     "session": HOUSE,
     "rehearsal": HOUSE,
     "retry": HOUSE,
+    "web": HOUSE | {"retry"},
     "testing": {"dataflow", "errors"},
 }
 """What a room may import of the house, beside itself; ``cli`` may import all."""
@@ -52,6 +53,9 @@ KEPT = {
     "bson": {"tracos"},
     "stamina": {"tracos", "cli"},
     "cyclopts": {"cli"},
+    "jinja2": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
     "rich": {"cli"},
     "dotenv": {"settings"},
 }

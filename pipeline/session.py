@@ -41,6 +41,11 @@ class Session:
                     "outbound_dir": settings.data_outbound_dir,
                     "inbound_after": settings.inbound_after,
                 },
+                variables={
+                    "inbound_dir": "DATA_INBOUND_DIR",
+                    "outbound_dir": "DATA_OUTBOUND_DIR",
+                    "inbound_after": "INBOUND_AFTER",
+                },
                 rehearse=rehearse,
             )
         )

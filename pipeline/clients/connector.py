@@ -31,6 +31,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """What this kind of client is told beside: folders, addresses ...; ``read`` turns them into a Struct."""
     defaults: Mapping[str, Any] = {}
     """Options that hold where nothing else is said, and where this kind of client has them."""
+    variables: Mapping[str, str] = {}
+    """The environment variables that ``defaults`` come from, by option."""
     state_dir: Path = Path("data/state")
     """Where a client may keep what it has to remember from run to run, in files that begin with its name."""
     secret: Callable[[str], str | None] = lambda name: None
@@ -58,6 +60,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         if problems:
             raise WrongSettings(problems)
         return kind(**values)
+
+    def called(self, option: str) -> str:
+        """The option by the name under which a person sets it."""
+        return option if option in self.options else self.variables.get(option, option)
 
     def reveal(self, variable: str) -> str:
         """The secret in the environment variable ``variable``; raises WrongSettings where it is not set."""

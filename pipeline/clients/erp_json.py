@@ -19,11 +19,12 @@ class ErpJson(JsonConnector):
         layouts = (status_order.LAYOUT, flag_order.LAYOUT)
         super().__init__(settings.name, layouts, settings.layout, settings.timezone)
         self._options = settings.read(FolderOptions)
+        self._called = settings.called
         self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after
 
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""
-        return self._options.check()
+        return self._options.check(self._called)
 
     def source(self) -> Source[bytes]:
         """The inbound folder."""

@@ -1,6 +1,6 @@
 """What a client of folders is told: where they are, and what becomes of a file that is done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,9 +18,10 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
     outbound_dir: Path
     inbound_after: InboundAfter = "keep"
 
-    def check(self) -> Sequence[Finding]:
-        """Whether both folders can be used."""
+    def check(self, called: Callable[[str], str]) -> Sequence[Finding]:
+        """Whether both folders can be used; ``called`` tells by which name a person sets an option."""
+        takes = self.inbound_after != "keep"
         return (
-            check_folder("inbound folder", self.inbound_dir, "inbound_dir", writes=self.inbound_after != "keep"),
-            check_folder("outbound folder", self.outbound_dir, "outbound_dir", writes=True),
+            check_folder("inbound folder", self.inbound_dir, called("inbound_dir"), writes=takes),
+            check_folder("outbound folder", self.outbound_dir, called("outbound_dir"), writes=True),
         )

@@ -160,8 +160,8 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
 class _Known(NamedTuple):
     """What is known of the client's side once a record has told what it took."""
 
-    older: Values
-    """What the client showed before."""
+    earlier: tuple[Values, ...]
+    """What it showed, or was handed, before base."""
     base: Values
     """What it showed last, or has been proved to have taken since."""
     sent: tuple[Sent, ...]
@@ -173,15 +173,17 @@ class _Known(NamedTuple):
 def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
     """What ``seen`` tells of the values that were handed over."""
     base = project(sync.base or NOTHING)
-    older = stored = _overlay(sync.base or NOTHING, base)
+    stored = _overlay(sync.base or NOTHING, base)
+    earlier: tuple[Values, ...] = (stored,)
     sent = sync.sent
     handed = [replace(project(one.values), **dict.fromkeys(one.overruled)) for one in sent]
     proven = max((_first_showing(field, seen, base, handed) for field in MERGED_FIELDS), default=-1)
     if proven >= 0:
         stored = _overlay(stored, handed[proven])
+        earlier = (*earlier, *handed[:proven])
         sent, handed = sent[proven + 1 :], handed[proven + 1 :]
     if not handed:
-        return _Known(older, stored, sent)
+        return _Known(earlier, stored, sent)
     untaken = frozenset(
         field
         for field in MERGED_FIELDS
@@ -190,10 +192,10 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
         and _value(handed[-1], field) != _value(stored, field)
     )
     if untaken and sent[-1].state == "resent" and sync.received and _newer(seen.version, sync.received.version):
-        return _Known(older, _overlay(stored, handed[-1]), ())
+        return _Known((*earlier, *handed[:-1]), _overlay(stored, handed[-1]), ())
     if untaken and sent[-1].state == "sent":
         sent = (*sent[:-1], replace(sent[-1], state="doubted"))
-    return _Known(older, stored, sent, untaken)
+    return _Known(earlier, stored, sent, untaken)
 
 
 def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:
@@ -229,7 +231,8 @@ def _three_way(seen: WorkOrder, order: WorkOrder, ours: Values, known: _Known) -
             because = "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
         elif client_edited:
             wins = True
-            because = "the client went back to its older value" if theirs == _value(known.older, field) else ""
+            back = any(theirs == _value(values, field) for values in known.earlier)
+            because = "the client went back to its older value" if back else ""
         else:
             wins, because = False, "not yet taken by the client" if field in known.untaken else ""
         if wins:

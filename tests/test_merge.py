@@ -242,6 +242,13 @@ class TestSent:
         decision = judge(shown(6, title="ours"), current, "c.json")
         assert decision.order.title == "ours"
 
+    def test_one_value_of_the_last_hand_over_beside_one_of_an_earlier_may_be_chance_and_what_gives_way_is_told(self):
+        first = sent(edited(taken(shown(2)), 3, title="first"))
+        second = sent(edited(first, 5, title="second", status=Status.COMPLETED))
+        decision = judge(shown(title="first", status=Status.COMPLETED), second)  # its own edit of the status, perhaps
+        assert decision.order.title == "first"
+        assert lost(decision) == [("title", "tracos", "second")]
+
     def test_an_edit_back_in_tracos_is_not_undone_by_the_echo_of_what_was_sent(self):
         current = edited(self.sent_title(), 6, title="Pump")
         decision = judge(shown(7, title="ours"), current, "b.json")

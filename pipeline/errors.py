@@ -3,6 +3,7 @@
     PipelineError
     ├── Fatal             the run stops, nothing of the batch in hand is acked     exit 1
     │   ├── Outage        a system stayed away after all retries                   exit 1
+    │   │   └── TracosOutage  it was MongoDB: no client can be served              exit 1
     │   ├── WrongSettings the settings cannot work, nothing was started            exit 2
     │   ├── WrongUsage    what was asked for makes no sense, or is not there       exit 2
     │   ├── BudgetExceeded  more of something than a setting allows                exit 5
@@ -27,6 +28,7 @@ __all__ = [
     "PipelineError",
     "Reason",
     "Rejected",
+    "TracosOutage",
     "Unhandled",
     "WrongSettings",
     "WrongUsage",
@@ -58,6 +60,10 @@ class Fatal(PipelineError):
 
 class Outage(Fatal):
     """A system stayed away after all retries."""
+
+
+class TracosOutage(Outage):
+    """MongoDB stayed away after all retries: no client can be served."""
 
 
 class WrongSettings(Fatal):

@@ -1,6 +1,8 @@
 """The two chains: inbound, from the client to TracOS, and outbound, from TracOS to the client."""
 
 import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from pipeline.clients.connector import Connector
 from pipeline.dataflow.budget import Budget
@@ -11,7 +13,7 @@ from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, r
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
 
-__all__ = ["inbound", "outbound"]
+__all__ = ["FLOWS", "inbound", "outbound"]
 
 
 def inbound(
@@ -60,3 +62,7 @@ def outbound(
         | dead_letters(dead)
         | settle(source)
     )
+
+
+FLOWS: Final[Mapping[str, Callable[..., Chain[Outcome]]]] = {"inbound": inbound, "outbound": outbound}
+"""In the order in which they are run: what the client shows is merged before it is told anything."""

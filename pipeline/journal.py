@@ -39,7 +39,7 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     began: datetime
     ended: datetime | None = None
     ending: str = ""
-    """finished, stopped or interrupted."""
+    """finished, incomplete (some clients were stopped or left out), stopped or interrupted."""
     exit: int | None = None
     error: str | None = None
     """The one line that says why it stopped."""
@@ -75,12 +75,12 @@ class Journal:
             ) from error
 
 
-def counts(client: str, reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
+def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
     """What the journal keeps of reports."""
     return tuple(
         FlowCounts(
             flow=report.flow,
-            client=client,
+            client=report.flow.rpartition(".")[0],
             read=report.received,
             outcomes=dict(report.outcomes),
             skipped=report.skipped,

@@ -1,44 +1,87 @@
-"""Find a client by its name: a module of ours, an entry point, or ``package.module:name``."""
+"""Find a kind of client by its name: a module of ours, an entry point, or ``package.module:name``."""
 
+import ast
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Final, TypeAlias, cast
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias, cast
 
 import pipeline.clients
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.errors import WrongSettings
 
-__all__ = ["Connect", "find_client"]
+__all__ = ["Connect", "Kind", "find_client", "kinds"]
 
 Connect: TypeAlias = Callable[[ClientSettings], Connector]
 
 GROUP: Final = "pipeline.clients"
 
 
+class Kind(NamedTuple):
+    """A kind of client that can be named, found without importing it."""
+
+    name: str
+    origin: str
+    """``built in``, or the package that it comes from."""
+    target: str
+    """``module:function``."""
+    says: str = ""
+    """The first sentence of a built-in module."""
+
+
+def kinds() -> list[Kind]:
+    """All kinds that there are, by name; none is imported. Two of one name are both there."""
+    found = _built_in()
+    for entry in entry_points(group=GROUP):
+        found.append(Kind(entry.name, _package(entry), entry.value))
+    return sorted(found)
+
+
 def find_client(name: str) -> Connect:
-    """The function that makes the client ``name``; only this client's module is imported.
+    """The function that makes clients of the kind ``name``; only this kind's module is imported.
 
-    Raises WrongSettings where there is none of that name, naming those that there are, or where it cannot be loaded.
+    Raises WrongSettings where there is none of that name, naming those that there are; where several packages have one
+    of that name; and where it cannot be loaded.
     """
-    plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
-    ours = [module.name for module in pkgutil.iter_modules(pipeline.clients.__path__)]
+    if ":" in name:
+        return _load(name, name)
+    known = kinds()
+    found = [kind for kind in known if kind.name == name]
+    if not found:
+        raise WrongSettings([f"no client is of the kind {name!r}; known: {', '.join(kind.name for kind in known)}"])
+    if len(found) > 1:
+        origins = " and ".join(kind.origin for kind in found)
+        raise WrongSettings(
+            [f"several clients are of the kind {name!r}: {origins}; name the one that is meant as package.module:name"]
+        )
+    return _load(name, found[0].target)
+
+
+def _load(name: str, target: str) -> Connect:
+    module, _, attribute = target.partition(":")
     try:
-        if ":" in name:
-            module, _, attribute = name.partition(":")
-            return cast("Connect", getattr(import_module(module), attribute))
-        if name in plugins:
-            return cast("Connect", plugins[name].load())
-        if name in ours:
-            return cast("Connect", import_module(f"{GROUP}.{name}").connect)
+        return cast("Connect", getattr(import_module(module), attribute))
     except Exception as error:
-        problem = f"CLIENTS: the client {name!r} cannot be loaded: {type(error).__name__}: {error}"
+        problem = f"clients of the kind {name!r} cannot be loaded: {type(error).__name__}: {error}"
         raise WrongSettings([problem]) from error
-    known = ", ".join(sorted(_clients(ours) | set(plugins)))
-    raise WrongSettings([f"CLIENTS: no client is called {name!r}; known: {known}"])
 
 
-def _clients(modules: list[str]) -> set[str]:
-    """Those modules that are clients and not what clients share."""
-    return {name for name in modules if hasattr(import_module(f"{GROUP}.{name}"), "connect")}
+def _built_in() -> list[Kind]:
+    """Those of our modules that have a function ``connect``; the others are what clients share."""
+    folder = Path(next(iter(pipeline.clients.__path__)))
+    found = []
+    for module in pkgutil.iter_modules([str(folder)]):
+        path = folder / f"{module.name}.py"
+        if not path.exists():
+            continue
+        tree = ast.parse(path.read_bytes())
+        if any(isinstance(node, ast.FunctionDef) and node.name == "connect" for node in tree.body):
+            says = (ast.get_docstring(tree) or "").partition("\n")[0]
+            found.append(Kind(module.name, "built in", f"{GROUP}.{module.name}:connect", says))
+    return found
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an installed package"

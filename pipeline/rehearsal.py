@@ -12,7 +12,7 @@ from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.run import Report, run
 from pipeline.deadletters import Drawer
 from pipeline.decisions import Entry
-from pipeline.flows import inbound, outbound
+from pipeline.flows import FLOWS
 from pipeline.merge import Rule
 from pipeline.session import Session
 
@@ -43,8 +43,8 @@ async def rehearse(session: Session, uri: str) -> Plan:
     drawers = session.settings.data_dead_letter_dir
     client = _ReadOnlyClient(session.client)
     async with session.tracos(uri) as tracos:
-        for flow in (inbound, outbound):
-            dead = _NotedLetters(Drawer(drawers / f"{client.name}.{flow.__name__}"), plan.dead_letters)
+        for name, flow in FLOWS.items():
+            dead = _NotedLetters(Drawer(drawers / f"{client.name}.{name}"), plan.dead_letters)
             plan.reports.append(await run(flow(client, tracos, dead)))
     plan.entries = session.decisions.entries
     return plan

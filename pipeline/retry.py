@@ -8,13 +8,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.run import Report, run
-from pipeline.deadletters import Filed
+from pipeline.deadletters import DeadLetterOffice, Filed
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.replay import AgainFolder, LetterSource, RetriedLetters
 from pipeline.errors import Fatal
 from pipeline.flows import inbound, outbound
 from pipeline.journal import Journal, counts, new_run
-from pipeline.session import Session
+from pipeline.session import Session, Sessions
 from pipeline.settings import Settings
 from pipeline.tracos.store import Tracos
 from pipeline.workorder import ExternalId
@@ -58,20 +58,19 @@ async def retry_letters(settings: Settings, letters: Iterable[Filed]) -> Retried
             by_flow[letter.client, letter.flow].append(_Slip(letter.last_seen, filed.path.name, letter.id))
         else:
             without[letter.flow].append(filed)
-    sessions: dict[str, Session] = {}
     for group in without.values():
-        _office_of(settings, sessions, group[0].letter.client).office.release(group)
+        DeadLetterOffice(settings.data_dead_letter_dir).release(group)
         told.released += len(group)
-    journal, record, reports = Journal(settings.data_journal), new_run("retry"), list[Report]()
     if not by_flow:
         return told
+    journal, record, reports = Journal(settings.data_journal), new_run("retry"), list[Report]()
+    sessions = Sessions(settings, run=record.run)
+    work = [(sessions.get(client), flow, slips) for (client, flow), slips in by_flow.items()]
     journal.write(record)
     code, error = 0, None
     try:
-        first = _office_of(settings, sessions, next(iter(by_flow))[0], record.run)
-        with first.mongo() as uri:
-            for (client, flow), slips in by_flow.items():
-                session = _office_of(settings, sessions, client, record.run)
+        with sessions.mongo() as uri:
+            for session, flow, slips in work:
                 async with session.tracos(uri) as tracos:
                     report = Report(flow=flow)
                     reports.append(report)
@@ -95,7 +94,8 @@ async def retry_letters(settings: Settings, letters: Iterable[Filed]) -> Retried
                 ending="stopped" if error else "finished",
                 exit=code,
                 error=error,
-                flows=tuple(count for session in sessions.values() for count in counts(session.client.name, reports)),
+                flows=counts(reports),
+                rules=dict(sessions.decisions.rules),
             )
         )
     return told
@@ -112,7 +112,3 @@ async def _outbound(session: Session, tracos: Tracos, slips: list[_Slip], report
     numbers = list({slip.order for slip in slips if slip.order is not None})
     source = tracos.source(session.client.name, session.client.default_layout, numbers)
     await run(outbound(session.client, tracos, AgainFolder(session.dead("outbound")), source=source), report=report)
-
-
-def _office_of(settings: Settings, sessions: dict[str, Session], client: str, run: str = "") -> Session:
-    return sessions.setdefault(client, Session(settings, client=client, run=run))

@@ -13,11 +13,22 @@ from msgspec import Meta, Struct
 from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 
-__all__ = ["Settings", "load"]
+__all__ = ["Secrets", "Settings", "load"]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Words = tuple[str, ...]
+
+
+class Secrets:
+    """What the environment holds beside the settings: told one variable at a time, and never shown."""
+
+    def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def get(self, variable: str) -> str | None:
+        """The value of ``variable``, where it is set."""
+        return self._values.get(variable)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -38,11 +49,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_journal: Path = Path("data/runs.jsonl")
     data_mongo_dir: Path = Path("data/mongo")
     """The embedded MongoDB's data."""
-    clients: Words = ("erp_json",)
+    data_state_dir: Path = Path("data/state")
+    """What clients remember from run to run."""
+    clients: Words = ()
+    """The one client; with ``clients_file`` those of its clients that are run. Empty: erp_json, or all of the file."""
+    clients_file: Path | None = None
+    """A TOML file that describes several clients."""
     client_timezone: ZoneInfo = ZoneInfo("UTC")
     """Of a client's dates that name no zone."""
-    client_layout: str = "status_order"
-    """Of orders born in TracOS."""
+    client_layout: str | None = None
+    """Of orders born in TracOS. None: the client's first."""
     inbound_after: Literal["keep", "archive", "delete"] = "keep"
     """What becomes of an inbound file whose records are all settled."""
     sync_max_deletes: Count = 1000
@@ -51,6 +67,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    secrets: Secrets = Secrets()
+    """Where clients find the secrets that they know by name; no setting of its own."""
 
     @property
     def database(self) -> str:
@@ -87,14 +105,14 @@ def load(environ: Mapping[str, str], dotenv: Path) -> Settings:
     problems: list[str] = []
     for field in msgspec.structs.fields(Settings):
         text = said.get(field.name.upper())
-        if not text:
+        if not text or field.name == "secrets":
             continue
         try:
             folded = _FOLD.get(field.name, str)(text)
             values[field.name] = msgspec.convert(folded, field.type, strict=False, dec_hook=_decode)
         except (msgspec.ValidationError, ValueError, OSError, KeyError):
             problems.append(f"{field.name.upper()}: expected {EXPECTED.get(field.name, 'a text')}")
-    settings = Settings(**values)
+    settings = Settings(**values, secrets=Secrets(said))
     problems += _contradictions(settings)
     if problems:
         raise WrongSettings(problems)
@@ -107,13 +125,14 @@ def _contradictions(settings: Settings) -> list[str]:
         Budget(settings.max_dead_letters)
     except ValueError as error:
         problems.append(f"MAX_DEAD_LETTERS: {error}")
-    if len(settings.clients) != 1:
-        problems.append("CLIENTS: expected one client: two on one collection would take each other's orders")
+    if len(settings.clients) > 1 and settings.clients_file is None:
+        problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
     folders = {
         "DATA_INBOUND_DIR": settings.data_inbound_dir,
         "DATA_OUTBOUND_DIR": settings.data_outbound_dir,
         "DATA_DEAD_LETTER_DIR": settings.data_dead_letter_dir,
         "DATA_MONGO_DIR": settings.data_mongo_dir,
+        "DATA_STATE_DIR": settings.data_state_dir,
     }
     seen: dict[Path, str] = {}
     for name, folder in folders.items():

@@ -17,7 +17,18 @@ MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "pipel
 CORE = {"errors", "workorder"}
 PURE = CORE | {"translation", "sync", "merge"}
 WING = PURE | {"dataflow", "disk", "finding"}
-HOUSE = WING | {"clients", "deadletters", "decisions", "flows", "journal", "registry", "session", "settings", "tracos"}
+HOUSE = WING | {
+    "clients",
+    "customers",
+    "deadletters",
+    "decisions",
+    "flows",
+    "journal",
+    "registry",
+    "session",
+    "settings",
+    "tracos",
+}
 ROOMS = {
     "errors": set(),
     "workorder": set(),
@@ -34,6 +45,7 @@ ROOMS = {
     "flows": WING | {"tracos", "clients"},
     "registry": {"errors", "clients"},
     "settings": CORE | {"dataflow"},
+    "customers": {"errors", "settings"},
     "journal": {"dataflow", "disk", "errors"},
     "graph": {"dataflow"},
     "session": HOUSE,

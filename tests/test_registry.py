@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.clients.erp_json import connect
 from pipeline.errors import WrongSettings
-from pipeline.registry import find_client
+from pipeline.registry import find_client, kinds
 
 
 @pytest.fixture
@@ -44,10 +44,31 @@ def test_a_client_by_module_and_name(package):
     assert find_client("their_erp:connect").__module__ == "their_erp"
 
 
-@pytest.mark.parametrize("name", ["their_broken", "their_erp:nothing", "no.such:thing", "connector"])
+@pytest.mark.parametrize("name", ["their_broken", "their_erp:nothing", "no.such:thing"])
 def test_a_client_that_cannot_be_loaded_is_a_wrong_setting(package, name):
     with pytest.raises(WrongSettings, match=f"{name}.*cannot be loaded"):
         find_client(name)
+
+
+def test_a_module_that_makes_no_client_is_no_kind():
+    with pytest.raises(WrongSettings, match="'connector'; known: erp_json"):
+        find_client("connector")
+
+
+def test_two_of_one_name_are_told_with_where_they_come_from(package, tmp_path):
+    meta = tmp_path / "other-1.0.dist-info"
+    meta.mkdir()
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (meta / "entry_points.txt").write_text("[pipeline.clients]\nerp_json = their_erp:connect\n")
+    with pytest.raises(WrongSettings, match=r"'erp_json': built in and other; .*package\.module:name"):
+        find_client("erp_json")
+
+
+def test_listing_imports_nothing(package):
+    found = {kind.name: kind for kind in kinds()}
+    assert found["their_broken"].origin == "their_erp"
+    assert found["erp_json"].says.startswith("The default client")
+    assert not {"their_erp", "their_broken"} & sys.modules.keys()
 
 
 def test_an_unknown_client_is_told_with_those_that_there_are(package):

@@ -14,10 +14,10 @@ from pipeline.dataflow.run import run
 from pipeline.deadletters import read_letters
 from pipeline.decisions import SENT, read_decisions
 from pipeline.errors import BudgetExceeded, Fatal
-from pipeline.flows import inbound, outbound
+from pipeline.flows import FLOWS
 from pipeline.merge import Rule
 from pipeline.rehearsal import rehearse
-from pipeline.session import Session
+from pipeline.session import Sessions
 from pipeline.settings import Settings
 from pipeline.workorder import Status
 from tests.plant import Plant
@@ -39,10 +39,14 @@ def settings_of(plant, **values):
     )
 
 
+def plan_of(config):
+    return asyncio.run(rehearse(Sessions(config, rehearse=True).get("erp_json"), config.mongo_uri))
+
+
 async def sync(session):
     async with session.tracos(session.settings.mongo_uri) as tracos:
-        for flow in (inbound, outbound):
-            await run(flow(session.client, tracos, session.dead(flow.__name__)))
+        for name, flow in FLOWS.items():
+            await run(flow(session.client, tracos, session.dead(name)))
 
 
 def without_time(entries):
@@ -67,11 +71,11 @@ def state(plant):
 def check(plant, config):
     """Plan, see that nothing was touched, run, and see that it did what was planned."""
     before = state(plant)
-    plan = asyncio.run(rehearse(Session(config, rehearse=True), config.mongo_uri))
+    plan = plan_of(config)
     assert state(plant) == before
     known = len(list(read_decisions(config.data_decision_log)))
     dead = {letter.locator for _, letter in read_letters(config.data_dead_letter_dir)}
-    asyncio.run(sync(Session(config)))
+    asyncio.run(sync(Sessions(config).get("erp_json")))
     done = list(read_decisions(config.data_decision_log))[known:]
     assert without_time(done) == without_time(plan.entries)
     fresh = {letter.locator for _, letter in read_letters(config.data_dead_letter_dir)} - dead
@@ -86,13 +90,13 @@ def test_the_sample(plant, after):
     plan = check(plant, config)
     assert len({entry.number for entry in plan.writes}) == 15
     assert len(plan.dead_letters) == 3
-    again = asyncio.run(rehearse(Session(config, rehearse=True), config.mongo_uri))
+    again = plan_of(config)
     assert (list(again.entries), again.dead_letters) == ([], [])
 
 
 def test_where_nothing_is_there_nothing_is_made(plant):
     config = settings_of(plant)
-    plan = asyncio.run(rehearse(Session(config, rehearse=True), config.mongo_uri))
+    plan = plan_of(config)
     assert (list(plan.entries), plan.dead_letters) == ([], [])
     assert list(plant.home.iterdir()) == []
     assert plant.orders.database.list_collection_names() == []
@@ -104,11 +108,11 @@ def test_what_would_stop_the_run_stops_the_plan(plant):
     plant.put("2.json", {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "deletedAt": "2026-10-02"})
     config = settings_of(plant, sync_max_deletes=0)
     with pytest.raises(BudgetExceeded):
-        asyncio.run(rehearse(Session(config, rehearse=True), config.mongo_uri))
+        plan_of(config)
     plant.orders.drop_indexes()
     plant.orders.insert_one({"number": 1})
     with pytest.raises(Fatal, match="same number"):
-        asyncio.run(rehearse(Session(config, rehearse=True), config.mongo_uri))
+        plan_of(config)
 
 
 def test_an_order_that_comes_many_times_is_followed_through_batches(plant):
@@ -162,6 +166,6 @@ def test_whatever_both_sides_hold(mongo_uri, tmp_path_factory, steps):
 
 
 def test_the_database_is_not_even_made(mongo_uri, plant):
-    asyncio.run(rehearse(Session(settings_of(plant), rehearse=True), mongo_uri))
+    plan_of(settings_of(plant))
     with MongoClient(mongo_uri) as client:
         assert plant.environ["MONGO_DATABASE"] not in client.list_database_names()

@@ -12,7 +12,7 @@ from pipeline.errors import Fatal, WrongSettings
 if TYPE_CHECKING:
     from loguru import Logger
 
-__all__ = ["INTERRUPTED", "app", "main"]
+__all__ = ["INTERRUPTED", "app", "main", "tell"]
 
 INTERRUPTED: Final = 130
 
@@ -67,7 +67,7 @@ for _app, _commands in ((app, COMMANDS), (letters, LETTERS)):
 app.command(letters)
 
 
-def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a line an error
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` names, ``run`` where it names none; returns its exit code, raises nothing."""
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or (given[0].startswith("-") and given[0] not in {"--help", "-h", "--version"}):
@@ -77,14 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a line an
         return code if isinstance(code, int) else 0
     except CycloptsError:
         return WrongSettings.exit_code  # told already
-    except WrongSettings as error:
-        for problem in error.problems:
-            _logger().error("wrong settings: {}", problem)
-        return error.exit_code
-    except Fatal as error:
-        _logger().opt(exception=error).trace("stopped")
-        _logger().error("{}", error)
-        return error.exit_code
     except KeyboardInterrupt:
         _logger().warning("interrupted")
         return INTERRUPTED
@@ -92,9 +84,21 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a line an
         sys.stderr.close()  # whoever read our lines has read enough
         return 0
     except Exception as error:
-        _logger().opt(exception=error).trace("stopped")
-        _logger().error("stopped by an unexpected {}; set LOG_LEVEL=TRACE for the details", type(error).__name__)
-        return 1
+        return tell(error).exit_code
+
+
+def tell(error: Exception, *, who: str = "") -> Fatal:
+    """Log what stopped everything, or ``who``, in one line a problem; returns it as what has an exit code."""
+    fatal = (
+        error
+        if isinstance(error, Fatal)
+        else Fatal(f"stopped by an unexpected {type(error).__name__}; set LOG_LEVEL=TRACE for the details")
+    )
+    _logger().opt(exception=error).trace("stopped")
+    lines = [f"wrong settings: {line}" for line in fatal.problems] if isinstance(fatal, WrongSettings) else [str(fatal)]
+    for line in lines:
+        _logger().error("{}", f"{who}: {line}" if who else line)
+    return fatal
 
 
 def _logger() -> "Logger":

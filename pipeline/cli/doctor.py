@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
+from msgspec.structs import replace
 from rich.text import Text
 
 from pipeline.cli.output import Json, console, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin
 from pipeline.errors import Fatal
 from pipeline.finding import Finding, State, check_file, check_folder
-from pipeline.session import Session
+from pipeline.session import Session, Sessions
 from pipeline.settings import Settings
 
 __all__ = ["doctor"]
@@ -30,8 +32,8 @@ def doctor(*, client: str | None = None, json: Json = False) -> int:
         json: Print JSON.
     """
     settings = begin(quiet=True)
-    session = Session(settings, client=client, rehearse=True)
-    findings = [*_disk(settings), *session.client.check(), *_mongo(session)]
+    sessions = Sessions(settings, only=client, rehearse=True)
+    findings = [*_disk(settings), *_clients(sessions), *_mongo(sessions)]
     if json:
         print_json(findings)
     else:
@@ -40,19 +42,35 @@ def doctor(*, client: str | None = None, json: Json = False) -> int:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    yield Finding("settings", "ok", f"all of them can be understood; client {', '.join(settings.clients)}")
+    yield Finding("settings", "ok", "all of them can be understood")
     yield check_folder("dead letters", settings.data_dead_letter_dir, "DATA_DEAD_LETTER_DIR", writes=True)
     yield check_file("decision log", settings.data_decision_log, "DATA_DECISION_LOG")
     yield check_file("journal", settings.data_journal, "DATA_JOURNAL")
 
 
-def _mongo(session: Session) -> list[Finding]:
+def _clients(sessions: Sessions) -> Iterator[Finding]:
+    for problem in chain.from_iterable(sessions.problems.values()):
+        yield Finding("clients", "problem", problem, "mend it: the others are served without this one")
+    for session in sessions:
+        for finding in session.client.check():
+            yield replace(finding, name=_named(session, finding.name, sessions))
+
+
+def _mongo(sessions: Sessions) -> list[Finding]:
+    findings: dict[Finding, None] = {}
     try:
-        with session.mongo() as uri:
-            return asyncio.run(session.tracos(uri).examine())
+        with sessions.mongo() as uri:
+            for session in sessions:
+                for finding in asyncio.run(session.tracos(uri).examine()):
+                    findings.setdefault(finding)
     except Fatal as error:
         what, _, do = str(error).partition(": ")
         return [Finding("MongoDB", "problem", what, do)]
+    return list(findings)
+
+
+def _named(session: Session, name: str, sessions: Sessions) -> str:
+    return name if len(sessions) == 1 else f"{session.client.name}: {name}"
 
 
 def _print(findings: list[Finding]) -> None:

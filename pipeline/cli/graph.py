@@ -5,11 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pipeline.cli.start import begin
-from pipeline.flows import inbound, outbound
+from pipeline.cli.start import begin, tell_problems
+from pipeline.flows import FLOWS
 from pipeline.graph import mermaid
 from pipeline.graph import svg as as_svg
-from pipeline.session import Session
+from pipeline.session import Sessions
 
 __all__ = ["graph"]
 
@@ -21,11 +21,12 @@ def graph(*, client: str | None = None, svg: Annotated[bool, Parameter(negative=
         client: Of this client.
         svg: Print SVG instead.
     """
-    session = Session(begin(), client=client, rehearse=True)
-    tracos = session.tracos("mongodb://localhost")  # made, never opened
+    sessions = Sessions(begin(), only=client, rehearse=True)
+    tell_problems(sessions)
     chains = [
-        (f"{session.client.name}.{name}", flow(session.client, tracos, session.dead(name)))
-        for name, flow in (("inbound", inbound), ("outbound", outbound))
-    ]
+        (f"{one.client.name}.{name}", flow(one.client, one.tracos("mongodb://localhost"), one.dead(name)))
+        for one in sessions
+        for name, flow in FLOWS.items()
+    ]  # made, never opened
     sys.stdout.write(as_svg(chains) if svg else mermaid(chains))
     return 0

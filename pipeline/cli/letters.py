@@ -20,7 +20,7 @@ from pipeline.deadletters import DeadLetterOffice, Filed, Filters
 from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
 from pipeline.errors import Rejected, WrongUsage
 from pipeline.retry import Retried, retry_letters
-from pipeline.session import Session
+from pipeline.session import Sessions
 
 __all__ = ["discard", "edit", "list_", "retry", "show", "stats"]
 
@@ -166,7 +166,7 @@ def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
         print_lines(["nothing was changed"])
         return 0
     filed = office.mend(filed, after)
-    client = Session(settings, client=filed.letter.client).client
+    client = Sessions(settings, only=filed.letter.client).get(filed.letter.client).client
     try:
         client.to_record(client.validate(client.parse(filed.letter.payload)))
     except Rejected as error:

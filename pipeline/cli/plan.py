@@ -7,10 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.cli.output import Json, print_json, print_lines, print_table
-from pipeline.cli.start import begin
+from pipeline.cli.start import begin, tell_problems
+from pipeline.dataflow.messages import DeadLetter
 from pipeline.decisions import SENT, Entry
-from pipeline.rehearsal import Plan, rehearse
-from pipeline.session import Session
+from pipeline.errors import WrongSettings
+from pipeline.rehearsal import rehearse
+from pipeline.session import Sessions
 
 __all__ = ["plan"]
 
@@ -24,50 +26,55 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
         client: For this client alone.
         json: Print JSON.
     """
-    session = Session(begin(quiet=True), client=client, rehearse=True)  # the tables say what the log would
-    with session.mongo() as uri:
-        found = asyncio.run(rehearse(session, uri))
+    sessions = Sessions(begin(quiet=True), only=client, rehearse=True)  # the tables say what the log would
+    tell_problems(sessions)
+    with sessions.mongo() as uri:
+        plans = [asyncio.run(rehearse(session, uri)) for session in sessions]
+    writes = [entry for one in plans for entry in one.writes]
+    letters = [letter for one in plans for letter in one.dead_letters]
     if json:
-        print_json(_as_data(found))
+        print_json(_as_data(writes, letters))
     else:
-        _print(found)
-    return SOMETHING_TO_DO if found.writes or found.dead_letters else 0
+        _print(writes, letters)
+    if sessions.problems:
+        return WrongSettings.exit_code
+    return SOMETHING_TO_DO if writes or letters else 0
 
 
-def _as_data(found: Plan) -> dict[str, Any]:
-    letters = [
-        {"flow": one.flow, "stage": one.stage, "locator": one.locator, "reasons": one.reasons}
-        for one in found.dead_letters
-    ]
-    writes = [
-        {"side": side(entry), **{key: value for key, value in msgspec.to_builtins(entry).items() if key != "at"}}
-        for entry in found.writes
-    ]
-    return {"writes": writes, "dead_letters": letters}
+def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str, Any]:
+    return {
+        "writes": [
+            {"side": side(entry), **{key: value for key, value in msgspec.to_builtins(entry).items() if key != "at"}}
+            for entry in writes
+        ],
+        "dead_letters": [
+            {"flow": one.flow, "stage": one.stage, "locator": one.locator, "reasons": one.reasons} for one in letters
+        ],
+    }
 
 
-def _print(found: Plan) -> None:
-    if found.writes:
-        print_table(["order", "in", "field", "old", "new", "rule"], _rows(found.writes), wide=["old", "new"])
-    if found.dead_letters:
+def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
+    if writes:
+        print_table(["order", "in", "field", "old", "new", "rule", "client"], _rows(writes), wide=["old", "new"])
+    if letters:
         print_table(
-            ["would be dead", "at", "because"],
-            [[one.locator, one.stage, "; ".join(map(str, one.reasons))] for one in found.dead_letters],
+            ["would be dead", "at", "because", "flow"],
+            [[one.locator, one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
         )
-    orders = len({(entry.number, entry.rule == SENT) for entry in found.writes})
-    if not found.writes and not found.dead_letters:
+    orders = len({(entry.client, entry.number, entry.rule == SENT) for entry in writes})
+    if not writes and not letters:
         print_lines(["nothing to do"])
     else:
-        print_lines([f"{orders:,} orders would be written or sent, {len(found.dead_letters):,} items would be dead"])
+        print_lines([f"{orders:,} orders would be written or sent, {len(letters):,} items would be dead"])
 
 
 def _rows(entries: Sequence[Entry]) -> Iterator[list[str]]:
     for entry in entries:
-        head = [str(entry.number), side(entry)]
+        head, tail = [str(entry.number), side(entry)], [entry.rule, entry.client]
         for change in entry.changes:
-            yield [*head, change.field, said(change.old), said(change.new), entry.rule]
+            yield [*head, change.field, said(change.old), said(change.new), *tail]
         if not entry.changes:
-            yield [*head, "(bookkeeping alone)", "", "", entry.rule]
+            yield [*head, "(bookkeeping alone)", "", "", *tail]
 
 
 def side(entry: Entry) -> str:

@@ -1,10 +1,10 @@
-"""``run``: both flows, a display of how far they are, the summary, the journal and the exit code."""
+"""``run``: all flows of all clients, a display of how far they are, the summary, the journal and the exit code."""
 
 import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, cast
@@ -13,20 +13,18 @@ from cyclopts import Parameter
 from loguru import logger
 from msgspec.structs import replace
 
-from pipeline.cli.app import INTERRUPTED
+from pipeline.cli.app import INTERRUPTED, tell
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import Display
-from pipeline.cli.start import begin
+from pipeline.cli.start import begin, tell_problems
 from pipeline.cli.summary import summary
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.run import run as run_chain
-from pipeline.dataflow.stage import Chain
-from pipeline.errors import Fatal
-from pipeline.flows import inbound, outbound
+from pipeline.errors import Fatal, TracosOutage, WrongSettings
+from pipeline.flows import FLOWS
 from pipeline.journal import Journal, counts, new_run
-from pipeline.session import Session
+from pipeline.session import Session, Sessions
 
 __all__ = ["run"]
 
@@ -34,8 +32,6 @@ DEAD_LETTERS: Final = 3
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_SECONDS: Final = 5
 """How long what is on its way may take after a Ctrl-C."""
-
-FLOWS: Final[Mapping[str, Callable[..., Chain[Outcome]]]] = {"inbound": inbound, "outbound": outbound}
 
 
 def run(
@@ -45,7 +41,7 @@ def run(
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     json: Json = False,
 ) -> int:
-    """Sync both ways: what the client shows into TracOS, what TracOS has to tell to the client.
+    """Sync both ways: what the clients show into TracOS, what TracOS has to tell to the clients.
 
     Args:
         only: Run this flow alone.
@@ -62,12 +58,13 @@ class _Run:
     def __init__(self, only: str | None, client: str | None, *, is_strict: bool, as_json: bool) -> None:
         self._settings = begin()
         self._run = new_run("run")
-        self._session = Session(self._settings, run=self._run.run, client=client)
+        self._sessions = Sessions(self._settings, run=self._run.run, only=client)
+        tell_problems(self._sessions)
         self._flows = {only: FLOWS[only]} if only else FLOWS
         self._is_strict = is_strict
         self._as_json = as_json
-        self._reports: list[Report] = []
-        self._budget = Budget(self._settings.max_dead_letters)
+        self._reports: dict[str, list[Report]] = {}
+        self._failed: dict[str, Fatal] = {}
         self._stop = asyncio.Event()
         self._interrupted = False
 
@@ -76,58 +73,87 @@ class _Run:
         journal = Journal(self._settings.data_journal)
         journal.write(self._run)
         began = time.monotonic()
-        ending, code, error = "stopped", 1, None
+        stopped: BaseException | None = None
         try:
-            with self._session.mongo() as uri:
+            with self._sessions.mongo() as uri:
                 asyncio.run(self._all(uri))
-            ending, code = "finished", DEAD_LETTERS if self._is_strict and self._any_dead() else 0
-            if self._interrupted:
-                ending, code = "interrupted", INTERRUPTED
-        except Fatal as fatal:
-            code, error = fatal.exit_code, str(fatal)
-            raise
-        except KeyboardInterrupt:
-            ending, code = "interrupted", INTERRUPTED
+        except BaseException as error:
+            stopped = error
             raise
         finally:
+            ending, code = self._ending(stopped)
             self._run = replace(
                 self._run,
                 ended=datetime.now(UTC).replace(microsecond=0),
                 ending=ending,
                 exit=code,
-                error=error,
-                flows=counts(self._session.client.name, self._reports),
-                rules=dict(getattr(self._session.decisions, "rules", {})),
+                error="; ".join(self._errors(stopped)) or None,
+                flows=counts([report for reports in self._reports.values() for report in reports]),
+                rules=dict(self._sessions.decisions.rules),
             )
             self._tell(ending, time.monotonic() - began)
             journal.write(self._run)
         return code
 
     async def _all(self, uri: str) -> None:
-        session = self._session
+        """All clients, one after the other; what stops one of them stops no other, but for MongoDB's own outage."""
         with self._signals(), suppress(asyncio.CancelledError):
-            async with session.tracos(uri) as tracos:
-                for name, flow in self._flows.items():
-                    chain = flow(session.client, tracos, session.dead(name), budget=self._budget, stop=self._stop)
-                    report = Report(flow=f"{session.client.name}.{name}")
-                    self._reports.append(report)
-                    with Display(chain, report):
-                        await run_chain(chain, report=report)
-                    if self._interrupted:
-                        break
+            for session in self._sessions:
+                try:
+                    await self._one(session, uri)
+                except TracosOutage:
+                    raise
+                except Exception as error:
+                    if len(self._sessions) == 1:
+                        raise
+                    self._failed[session.client.name] = tell(error, who=session.client.name)
+                if self._interrupted:
+                    break
+
+    async def _one(self, session: Session, uri: str) -> None:
+        reports = self._reports.setdefault(session.client.name, [])
+        budget = Budget(self._settings.max_dead_letters)
+        async with session.tracos(uri) as tracos:
+            for name, flow in self._flows.items():
+                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=self._stop)
+                reports.append(Report(flow=f"{session.client.name}.{name}"))
+                with Display(chain, reports[-1]):
+                    await run_chain(chain, report=reports[-1])
+                if self._interrupted:
+                    break
+
+    def _ending(self, stopped: BaseException | None) -> tuple[str, int]:
+        """How the run ended, and its exit code; of several failures the code that they share, else 1."""
+        if self._interrupted or isinstance(stopped, KeyboardInterrupt):
+            return "interrupted", INTERRUPTED
+        if stopped is not None:
+            return "stopped", stopped.exit_code if isinstance(stopped, Fatal) else 1
+        codes = {error.exit_code for error in self._failed.values()}
+        if self._sessions.problems:
+            codes.add(WrongSettings.exit_code)
+        if codes:
+            return "incomplete", codes.pop() if len(codes) == 1 else 1
+        return "finished", DEAD_LETTERS if self._is_strict and self._any_dead() else 0
+
+    def _errors(self, stopped: BaseException | None) -> Iterator[str]:
+        for lines in self._sessions.problems.values():
+            yield from lines
+        for name, error in self._failed.items():
+            yield f"{name}: {error}"
+        if isinstance(stopped, Fatal):
+            yield str(stopped)
 
     def _tell(self, ending: str, seconds: float) -> None:
         if self._as_json:
             print_json(self._run)
         elif self._reports:
             folder = self._settings.data_dead_letter_dir
-            text = summary(
-                self._reports, client=self._session.client.name, dead_letters=folder, seconds=seconds, ending=ending
-            )
+            failed = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._sessions.problems, "left out")
+            text = summary(self._reports, failed=failed, dead_letters=folder, seconds=seconds, ending=ending)
             sys.stdout.write(text)
 
     def _any_dead(self) -> bool:
-        return any(report.dead or report.held for report in self._reports)
+        return any(report.dead or report.held for reports in self._reports.values() for report in reports)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -1,14 +1,17 @@
 """What every command begins with: the settings, and the log set up as they say. Alone reads the environment."""
 
+import itertools
 import os
 from pathlib import Path
 
 import stamina.instrumentation
+from loguru import logger
 
 from pipeline.cli import logs
+from pipeline.session import Sessions
 from pipeline.settings import Settings, load
 
-__all__ = ["begin", "editor"]
+__all__ = ["begin", "editor", "tell_problems"]
 
 
 def begin(*, quiet: bool = False) -> Settings:
@@ -22,6 +25,12 @@ def begin(*, quiet: bool = False) -> Settings:
     level = "ERROR" if quiet and settings.log_level in {"INFO", "WARNING"} else settings.log_level
     logs.configure(level, settings.log_format)
     return settings
+
+
+def tell_problems(sessions: Sessions) -> None:
+    """Log why some clients cannot be served, while the others are."""
+    for problem in itertools.chain.from_iterable(sessions.problems.values()):
+        logger.error("wrong settings: {}; this client is left out", problem)
 
 
 def editor() -> str:

@@ -1,6 +1,6 @@
 """What a run did, in a few aligned lines for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +14,31 @@ WORDS: Final = {"repeat": "unchanged"}
 """Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
 
 
-def summary(reports: Sequence[Report], *, client: str, dead_letters: Path, seconds: float, ending: str) -> str:
-    """The text of the summary; ``ending`` says how the run ended (finished, stopped, interrupted)."""
-    width = max((len(f"{report.received:,}") for report in reports), default=1)
-    lines = [f"work orders, {client} ⇄ TracOS: {ending} in {seconds:.1f} s"]
-    lines += ["", *(_flow(report, width) for report in reports)] if reports else []
-    lines += _dead(reports, dead_letters)
-    return "\n".join(lines) + "\n"
+def summary(
+    reports: Mapping[str, Sequence[Report]],
+    *,
+    dead_letters: Path,
+    seconds: float,
+    ending: str,
+    failed: Mapping[str, str] | None = None,
+) -> str:
+    """The text of the summary of ``reports``, those of each client.
+
+    ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients.
+    """
+    failed = failed or {}
+    names = list(dict.fromkeys([*reports, *failed]))
+    several = len(names) > 1
+    every = [report for of_one in reports.values() for report in of_one]
+    width = max((len(f"{report.received:,}") for report in every), default=1)
+    lines = [f"work orders, {f'{len(names)} clients' if several else names[0]} ⇄ TracOS: {ending} in {seconds:.1f} s"]
+    for name in names:
+        told = [_flow(report, width) for report in reports.get(name, ())]
+        told += [f"  {failed[name]}; the log says why"] if name in failed else []
+        if told:
+            lines += ["", f"  {name}"] if several else [""]
+        lines += [f"  {line}" if several else line for line in told]
+    return "\n".join(lines + _dead(every, dead_letters)) + "\n"
 
 
 def _flow(report: Report, width: int) -> str:

@@ -25,8 +25,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     name: str
     timezone: ZoneInfo = ZoneInfo("UTC")
     """Of dates that name no zone."""
-    layout: str = "status_order"
-    """Name of the layout of orders born in TracOS."""
+    layout: str | None = None
+    """Name of the layout of orders born in TracOS. None: the client's first."""
     options: Mapping[str, Any] = {}
     """What this kind of client is told beside: folders, addresses ...; ``read`` turns them into a Struct."""
     defaults: Mapping[str, Any] = {}

@@ -16,8 +16,7 @@ class ErpJson(JsonConnector):
     """JSON files in, JSON files out; two layouts, recognised by their keys."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        layouts = (status_order.LAYOUT, flag_order.LAYOUT)
-        super().__init__(settings.name, layouts, settings.layout, settings.timezone)
+        super().__init__(settings, (status_order.LAYOUT, flag_order.LAYOUT))
         self._options = settings.read(FolderOptions)
         self._called = settings.called
         self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after

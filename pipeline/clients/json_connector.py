@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
-from pipeline.clients.connector import Connector, Outgoing
+from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.translation.json import load
 from pipeline.translation.layout import Layout
@@ -28,14 +27,14 @@ class Checked(Struct, frozen=True):
 class JsonConnector(Connector):
     """The functions between JSON objects and Record; a client adds ``source`` and ``sink``."""
 
-    def __init__(self, name: str, layouts: tuple[Layout[Any], ...], default_layout: str, timezone: ZoneInfo) -> None:
-        self.name = name
+    def __init__(self, settings: ClientSettings, layouts: tuple[Layout[Any], ...]) -> None:
+        self.name = settings.name
         self.layouts: Mapping[str, Layout[Any]] = {layout.name: layout for layout in layouts}
-        self.default_layout = default_layout
-        self.timezone = timezone
-        if default_layout not in self.layouts:
+        self.default_layout = settings.layout or layouts[0].name
+        self.timezone = settings.timezone
+        if self.default_layout not in self.layouts:
             known = ", ".join(self.layouts)
-            raise WrongSettings([f"CLIENT_LAYOUT: the client {name} has no such layout; it has: {known}"])
+            raise WrongSettings([f"{self.name}: {settings.called('layout')}: it has no such layout; known: {known}"])
 
     def parse(self, raw: bytes) -> Mapping[str, Any]:
         """The JSON object in ``raw``."""

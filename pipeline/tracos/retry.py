@@ -14,7 +14,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from pipeline.errors import Fatal, Outage, WrongSettings
+from pipeline.errors import Fatal, TracosOutage, WrongSettings
 
 __all__ = ["ride_out"]
 
@@ -30,7 +30,7 @@ async def ride_out(operation: Callable[[], Awaitable[T]], *, seconds: float) -> 
     """The result of ``operation``, tried again while MongoDB is away, for about ``seconds``.
 
     A standalone server never retries writes, so a reply may be lost of a write that was applied: ``operation`` must be
-    idempotent. Raises Outage when MongoDB stays away, Fatal for everything else that it refuses as a whole.
+    idempotent. Raises TracosOutage when MongoDB stays away, Fatal for everything else that it refuses as a whole.
     """
 
     def is_away(error: Exception) -> bool:
@@ -45,7 +45,7 @@ async def ride_out(operation: Callable[[], Awaitable[T]], *, seconds: float) -> 
             with attempt:
                 return await operation()
     except AWAY as error:
-        raise Outage(
+        raise TracosOutage(
             f"MongoDB did not answer for {seconds:g} s ({type(error).__name__}): nothing is lost; see that the server "
             "runs and that MONGO_URI names it, then run again"
         ) from error

@@ -57,7 +57,7 @@ class TestUsage:
 
     def test_a_client_that_is_not_set_is_wrong_usage(self, plant):
         _, err = plant.run("pipeline/__main__.py", "run", "--client", "sap", exits=2)
-        assert "no client 'sap'; CLIENTS has: erp_json" in err
+        assert "no client 'sap'; they have: erp_json" in err
 
     def test_wrong_settings_are_told_all_at_once(self, plant):
         _, err = plant.run("pipeline/__main__.py", "history", exits=2, MAX_DEAD_LETTERS="many", LOG_LEVEL="loud")
@@ -123,10 +123,10 @@ class TestRun:
 class TestPlan:
     def test_it_tells_every_write_by_order_field_and_rule_and_exits_with_four(self, sample):
         rows = [line.split("\t") for line in sample.command("plan", exits=4).splitlines()]
-        assert ["103", "TracOS", "status", "in_progress", "completed", "no_base"] in rows
-        assert ["104", "client", "title", "Older here", "Newer in TracOS", "sent"] in rows
-        assert ["104", "TracOS", "(bookkeeping alone)", "", "", "no_base"] in rows
-        assert ["bad-malformed.json", "parse", "not JSON: input data was truncated"] in rows
+        assert ["103", "TracOS", "status", "in_progress", "completed", "no_base", "erp_json"] in rows
+        assert ["104", "client", "title", "Older here", "Newer in TracOS", "sent", "erp_json"] in rows
+        assert ["104", "TracOS", "(bookkeeping alone)", "", "", "no_base", "erp_json"] in rows
+        assert ["bad-malformed.json", "parse", "not JSON: input data was truncated", "erp_json.inbound"] in rows
         assert rows[-1] == ["16 orders would be written or sent, 3 items would be dead"]
         assert sample.letters() == {}
 

@@ -8,7 +8,7 @@ from pipeline.dataflow.run import Report
 
 
 def text(*reports, ending="finished"):
-    return summary(reports, client="erp_json", dead_letters=Path("data/dead-letter"), seconds=1.25, ending=ending)
+    return summary({"erp_json": reports}, dead_letters=Path("data/dead-letter"), seconds=1.25, ending=ending)
 
 
 def test_a_run_with_something_to_tell():
@@ -49,3 +49,33 @@ def test_an_idle_run_reads_as_calm_as_it_is():
 
 def test_a_run_that_was_stopped_before_anything_was_read():
     assert text(ending="stopped") == "work orders, erp_json ⇄ TracOS: stopped in 1.2 s\n"
+
+
+def test_several_clients_have_a_block_each_and_what_befell_them_is_told():
+    told = summary(
+        {
+            "acme": [
+                Report(flow="acme.inbound", received=12, outcomes=Counter(created=12)),
+                Report(flow="acme.outbound"),
+            ],
+            "north": [Report(flow="north.inbound", received=3)],
+        },
+        failed={"north": "stopped", "south": "left out"},
+        dead_letters=Path("data/dead-letter"),
+        seconds=1.25,
+        ending="incomplete",
+    )
+    assert told == (
+        "work orders, 3 clients ⇄ TracOS: incomplete in 1.2 s\n"
+        "\n"
+        "  acme\n"
+        "    inbound   client → TracOS  12 read   12 created\n"
+        "    outbound  TracOS → client   0 read   nothing to do\n"
+        "\n"
+        "  north\n"
+        "    inbound   client → TracOS   3 read   nothing to do\n"
+        "    stopped; the log says why\n"
+        "\n"
+        "  south\n"
+        "    left out; the log says why\n"
+    )

@@ -98,5 +98,5 @@ def test_an_order_goes_out_in_its_layout_under_its_own_id(client):
 
 
 def test_an_unknown_default_layout_is_a_wrong_setting(tmp_path):
-    with pytest.raises(WrongSettings, match=r"CLIENT_LAYOUT.*status_order, flag_order"):
+    with pytest.raises(WrongSettings, match=r"layout: it has no such layout; known: status_order, flag_order"):
         connect(ClientSettings(name="erp_json", options={"inbound_dir": "i", "outbound_dir": "o"}, layout="x"))

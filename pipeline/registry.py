@@ -17,6 +17,8 @@ __all__ = ["Connect", "Kind", "find_client", "kinds"]
 Connect: TypeAlias = Callable[[ClientSettings], Connector]
 
 GROUP: Final = "pipeline.clients"
+EXTRAS: Final = {"httpx": "http"}
+"""A package that may be missing -> the extra that brings it."""
 
 
 class Kind(NamedTuple):
@@ -65,6 +67,8 @@ def _load(name: str, target: str) -> Connect:
         return cast("Connect", getattr(import_module(module), attribute))
     except Exception as error:
         problem = f"clients of the kind {name!r} cannot be loaded: {type(error).__name__}: {error}"
+        extra = EXTRAS.get(getattr(error, "name", None) or "")
+        problem += f"; install the extra: pip install -e '.[{extra}]'" if extra else ""
         raise WrongSettings([problem]) from error
 
 

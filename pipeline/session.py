@@ -25,7 +25,7 @@ class Session:
         self.settings = settings
         self.client = client
         self.decisions = decisions
-        self._customer = customer
+        self.customer = customer
         self._rehearse = not isinstance(decisions, DecisionLog)
 
     def tracos(self, uri: str) -> Tracos:
@@ -33,8 +33,8 @@ class Session:
         settings = self.settings
         return Tracos(
             uri=uri,
-            database=self._customer.database,
-            collection=self._customer.collection,
+            database=self.customer.database,
+            collection=self.customer.collection,
             decisions=self.decisions,
             retry_seconds=settings.mongo_retry_seconds,
             max_deletes=settings.sync_max_deletes,

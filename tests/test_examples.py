@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_the_custom_chain_prints_open_orders_and_puts_the_bad_aside(tmp_path):
 def test_the_python_blocks_of_the_readme_run(block, tmp_path):
     done = script("-c", block, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_fake_erp_prints_settings_that_lead_to_it(plant):
+    process = plant.start("examples/fake_erp.py", "--orders", "5", "--faults", "0.2")
+    try:
+        lines = [process.stdout.readline() for _ in range(9)]
+        (plant.home / "clients.toml").write_text("".join(lines))
+        out, _ = plant.run(CLIENTS_FILE="clients.toml")
+        assert "5 created" in out
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
 
 
 def test_the_client_of_the_readme_works(tmp_path):

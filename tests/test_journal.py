@@ -15,9 +15,7 @@ def test_a_run_is_what_its_last_line_says_and_one_without_an_end_has_none(tmp_pa
     journal = Journal(tmp_path / "data" / "runs.jsonl")
     first, second = new_run("run"), new_run("retry")
     report = Report(flow="erp.inbound", received=3, outcomes=Counter(created=1), held=1, dead=Counter(parse=1))
-    ended = replace(
-        first, ended=first.began + timedelta(seconds=2), ending="finished", exit=0, flows=counts([report])
-    )
+    ended = replace(first, ended=first.began + timedelta(seconds=2), ending="finished", exit=0, flows=counts([report]))
     for run in (first, second, ended):
         journal.write(run)
     assert list(read_runs(tmp_path / "data" / "runs.jsonl")) == [ended, second]

@@ -51,7 +51,7 @@ def test_a_client_that_cannot_be_loaded_is_a_wrong_setting(package, name):
 
 
 def test_a_module_that_makes_no_client_is_no_kind():
-    with pytest.raises(WrongSettings, match="'connector'; known: erp_json"):
+    with pytest.raises(WrongSettings, match="'connector'; known: csv_folder"):
         find_client("connector")
 
 
@@ -72,5 +72,13 @@ def test_listing_imports_nothing(package):
 
 
 def test_an_unknown_client_is_told_with_those_that_there_are(package):
-    with pytest.raises(WrongSettings, match=r"'sap'; known: erp_json, their_broken, their_erp"):
+    with pytest.raises(WrongSettings, match=r"'sap'; known: csv_folder, .*, sap_pm, their_broken, their_erp"):
         find_client("sap")
+
+
+def test_a_kind_that_lacks_an_extra_tells_which(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    for name in [name for name in sys.modules if name.startswith(("pipeline.clients.http", "pipeline.clients.rest"))]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(WrongSettings, match=r"'rest_json' cannot be loaded: .*install the extra: .*\[http\]"):
+        find_client("rest_json")

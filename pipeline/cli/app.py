@@ -50,6 +50,10 @@ COMMANDS: Final = {
     "graph": ("graph:graph", "Draw the chains, made from the stages themselves."),
     "inspect": ("inspect:inspect", "Serve a local page to look into dead letters."),
 }
+CLIENTS: Final = {
+    "list": ("clients:list_", "List the kinds of clients that can be named."),
+    "new": ("clients:new", "Write the skeleton of a client, and its test."),
+}
 LETTERS: Final = {
     "list": ("letters:list_", "List the open dead letters."),
     "show": ("letters:show", "Show one letter, with the offending places marked."),
@@ -60,11 +64,15 @@ LETTERS: Final = {
 }
 """By name, and with their help here: a command's own modules are imported when it runs."""
 
+clients = App(
+    name="clients", help="The kinds of clients that there are, and the beginning of a new one.", help_epilogue=""
+)
 letters = App(name="dead-letters", help="Look into what could not pass, mend it, run it again.", help_epilogue="")
-for _app, _commands in ((app, COMMANDS), (letters, LETTERS)):
+for _app, _commands in ((app, COMMANDS), (clients, CLIENTS), (letters, LETTERS)):
     for _name, (_function, _help) in _commands.items():
         _app.command(f"pipeline.cli.{_function}", name=_name, help=_help, help_epilogue="")
 app.command(letters)
+app.command(clients)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

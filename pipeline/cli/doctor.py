@@ -52,6 +52,10 @@ def _clients(sessions: Sessions) -> Iterator[Finding]:
     for problem in chain.from_iterable(sessions.problems.values()):
         yield Finding("clients", "problem", problem, "mend it: the others are served without this one")
     for session in sessions:
+        if session.customer.every:
+            yield Finding(
+                _named(session, "schedule", sessions), "ok", f"wants to be run every {session.customer.every}"
+            )
         for finding in session.client.check():
             yield replace(finding, name=_named(session, finding.name, sessions))
 

@@ -80,6 +80,8 @@ class Outgoing(Struct, frozen=True):
 
     id: str
     body: bytes
+    is_new: bool = False
+    """The client is not known to have it."""
 
 
 class Connector(ABC):

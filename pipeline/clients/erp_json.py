@@ -27,11 +27,11 @@ class ErpJson(JsonConnector):
 
     def source(self) -> Source[bytes]:
         """The inbound folder."""
-        return FolderSource(self._options.inbound_dir, after=self._after)
+        return FolderSource(self._options.inbound_dir, after=self._after, setting=self._called("inbound_dir"))
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
-        return FolderSink(self._options.outbound_dir)
+        return FolderSink(self._options.outbound_dir, setting=self._called("outbound_dir"))
 
 
 def connect(settings: ClientSettings) -> ErpJson:

@@ -57,7 +57,7 @@ class JsonConnector(Connector):
         layout = self.layouts.get(record.layout)
         if layout is None:
             raise Rejected(f"the client has no layout of the name in $.sync.layout; it has: {', '.join(self.layouts)}")
-        return Outgoing(str(record.external_id), layout.to_json(record))
+        return Outgoing(str(record.external_id), layout.to_json(record), is_new=record.known is None)
 
     def identify(self, raw: bytes) -> ExternalId | None:
         """The order's id, where ``raw`` is an object that has one."""

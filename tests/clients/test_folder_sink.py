@@ -66,7 +66,7 @@ async def test_two_runs_at_once_are_told(tmp_path):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO])
 @pytest.mark.parametrize("call", ["open", "write", "rename", "fsync"])
 async def test_a_disk_that_takes_no_more_is_fatal_and_leaves_no_half_file(tmp_path, monkeypatch, code, call):
-    async with FolderSink(tmp_path) as sink:
+    async with FolderSink(tmp_path, setting="DATA_OUTBOUND_DIR") as sink:
         await sink.write_batch(batch(a=b"old"))
         real, calls = getattr(os, call), []
 
@@ -116,4 +116,4 @@ async def test_files_are_made_durable_before_they_have_their_names(tmp_path, mon
 async def test_a_file_in_place_of_the_folder_is_fatal(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Fatal, match="DATA_OUTBOUND_DIR"):
-        await FolderSink(tmp_path / "file").open()
+        await FolderSink(tmp_path / "file", setting="DATA_OUTBOUND_DIR").open()

@@ -210,7 +210,7 @@ async def test_a_folder_that_is_missing_holds_nothing_and_one_that_cannot_be_rea
     assert [line for line in log if "nothing to read" in line]
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Fatal, match="DATA_INBOUND_DIR"):
-        await everything(tmp_path / "file")
+        await everything(tmp_path / "file", setting="DATA_INBOUND_DIR")
 
 
 def letter(locator, raw=b"raw"):

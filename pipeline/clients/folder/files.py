@@ -2,32 +2,19 @@
 
 import gzip
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from loguru import logger
 from msgspec import Struct
 
-from pipeline.clients.folder.records import (
-    BLOCK,
-    MAX_FILE,
-    UNREADABLE,
-    Broken,
-    Part,
-    Readable,
-    is_lines,
-    lines,
-    unreadable,
-    whole,
-)
+from pipeline.clients.folder.formats import FileFormat
+from pipeline.clients.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
 from pipeline.errors import Reason
 
 __all__ = ["Found", "list_files", "read_file", "stamp_of", "state_of"]
-
-_NAMES: Final = re.compile(r"(?s).+\.(?:json|(ndjson|jsonl))(\.gz)?")
 
 
 class Found(Struct, frozen=True, order=True, gc=False):
@@ -46,10 +33,11 @@ def stamp_of(state: os.stat_result) -> str:
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
-def list_files(directory: Path) -> list[Found]:
-    """What lies in ``directory`` under the names of JSON files, in the order of (modification time, name)."""
+def list_files(directory: Path, form: FileFormat) -> list[Found]:
+    """What lies in ``directory`` under the names of ``form``, in the order of (modification time, name)."""
+    names = form.names
     with os.scandir(directory) as entries:
-        found = [_found(entry) for entry in entries if _NAMES.fullmatch(entry.name)]
+        found = [_found(entry) for entry in entries if names.fullmatch(entry.name)]
     return sorted(file for file in found if file is not None)
 
 
@@ -61,7 +49,9 @@ def state_of(file: Found, within: int) -> os.stat_result | None:
         return None
 
 
-def read_file(directory: Path, file: Found, state: os.stat_result | None, *, within: int) -> Iterator[Part | Broken]:
+def read_file(
+    directory: Path, file: Found, state: os.stat_result | None, form: FileFormat, *, within: int
+) -> Iterator[Part | Broken]:
     """The records of one file; whatever is wrong with it comes as Broken, nothing is raised.
 
     ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
@@ -80,7 +70,7 @@ def read_file(directory: Path, file: Found, state: os.stat_result | None, *, wit
         yield Broken("", unreadable(error))
         return
     try:
-        yield from _records(file.name, opened)
+        yield from _records(file.name, opened, form)
     finally:
         os.close(opened)
 
@@ -104,28 +94,14 @@ def _refused(directory: Path, file: Found, state: os.stat_result) -> str | None:
     return None
 
 
-def _records(name: str, opened: int) -> Iterator[Part | Broken]:
-    match = _NAMES.fullmatch(name)
-    by_line, zipped = match.groups() if match else (None, None)
+def _records(name: str, opened: int, form: FileFormat) -> Iterator[Part | Broken]:
     stream: Readable = _Plain(opened)
-    if zipped:
+    if name.endswith(".gz"):
         stream = cast("Readable", gzip.GzipFile(fileobj=os.fdopen(opened, "rb", closefd=False)))
     try:
-        head = b"" if by_line else stream.read(BLOCK)
-        if by_line or is_lines(head):
-            yield from lines(head, stream)
-            return
-        data = head
-        while len(data) >= BLOCK and len(data) <= MAX_FILE and (more := stream.read(BLOCK * 16)):
-            data += more
+        yield from form.records(name.removesuffix(".gz"), stream)
     except UNREADABLE as error:
         yield Broken("", unreadable(error))
-        return
-    if len(data) > MAX_FILE:
-        message = f"more than {MAX_FILE // 2**20} MB in one JSON value: write one order a line (.ndjson)"
-        yield Broken("", Reason(message))
-    else:
-        yield from whole(data)
 
 
 class _Plain:

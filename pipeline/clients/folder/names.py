@@ -13,7 +13,7 @@ CUT: Final = "~"
 """Stands between prefix and hash of an id that is too long; percent-encoded where an id itself holds it."""
 
 
-def name_of(order_id: str) -> str:
+def name_of(order_id: str, suffix: str = SUFFIX) -> str:
     """The name of the file for the order ``order_id``; different ids have different names.
 
     Everything but ASCII letters, digits, ``_``, ``-`` and ``.`` is percent-encoded, and a dot at the beginning too.
@@ -25,7 +25,7 @@ def name_of(order_id: str) -> str:
     if len(safe) > REVERSIBLE:
         digest = hashlib.blake2b(order_id.encode(), digest_size=16).hexdigest()
         safe = f"{safe[:PREFIX]}{CUT}{digest}"
-    return safe + SUFFIX
+    return safe + suffix
 
 
 def id_of(name: str) -> str | None:

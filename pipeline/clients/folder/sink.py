@@ -18,11 +18,14 @@ __all__ = ["FolderSink"]
 class FolderSink(BatchSink[Outgoing]):
     """Writes each order as ``<its id>.json``, whole and durable; a file that says the same already is kept.
 
-    The folder is this run's alone while it is open: a second run at the same time is told so.
+    The folder is this run's alone while it is open: a second run at the same time is told so. ``suffix`` is how names
+    end; ``setting`` is the name under which a person sets the folder.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, suffix: str = ".json", setting: str = "") -> None:
         self._directory = directory
+        self._suffix = suffix
+        self._called = f"{directory} ({setting})" if setting else str(directory)
         self._lock: int | None = None
 
     @property
@@ -42,7 +45,7 @@ class FolderSink(BatchSink[Outgoing]):
 
     async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> Sequence[Outcome | Exception]:
         """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
-        names = [name_of(item.payload.id) for item in items]
+        names = [name_of(item.payload.id, self._suffix) for item in items]
         files = {name: item.payload.body for name, item in zip(names, items, strict=True)}
         blocked = await in_thread(self._write, files)
         return [blocked.get(name, Outcome.SENT) for name in names]
@@ -54,9 +57,7 @@ class FolderSink(BatchSink[Outgoing]):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_leftovers(self._directory)
         except BlockingIOError:
-            raise Fatal(
-                f"another run is writing into {self._directory} (DATA_OUTBOUND_DIR): nothing was done; let it finish"
-            ) from None
+            raise Fatal(f"another run is writing into {self._called}: nothing was done; let it finish") from None
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -85,6 +86,6 @@ class FolderSink(BatchSink[Outgoing]):
 
     def _unusable(self, error: OSError) -> Fatal:
         return Fatal(
-            f"cannot write into {self._directory} (DATA_OUTBOUND_DIR): {error.strerror}; the orders in hand stay "
+            f"cannot write into {self._called}: {error.strerror}; the orders in hand stay "
             "unsynced; make room or set the permissions right, then run again"
         )

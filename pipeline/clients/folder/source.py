@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from loguru import logger
 
 from pipeline.clients.folder.files import Found, list_files, read_file, stamp_of, state_of
+from pipeline.clients.folder.formats import JSON_FILES, FileFormat
 from pipeline.clients.folder.records import Part
 from pipeline.clients.folder.settled import InboundAfter, Settled
 from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
@@ -27,12 +28,12 @@ Item: TypeAlias = Envelope[bytes] | Unreadable
 
 
 class FolderSource(Source[bytes]):
-    """Yields the records of the JSON files in a folder, in the order of (modification time, name).
+    """Yields the records of the files in a folder, in the order of (modification time, name).
 
-    A file holds one object, an array, or an object a line (``.ndjson``, ``.jsonl``), plain or gzipped. A file that was
-    written less than a second ago is looked at again a second later: it is read if it has not changed, else left for
-    the next run. ``after`` says what becomes of a file whose records are all settled. ``clock`` gives seconds since
-    1970.
+    ``form`` says which files, and what a record of them is; they may be gzipped. A file that was written less than a
+    second ago is looked at again a second later: it is read if it has not changed, else left for the next run.
+    ``after`` says what becomes of a file whose records are all settled, ``setting`` is the name under which a person
+    sets the folder. ``clock`` gives seconds since 1970.
     """
 
     def __init__(
@@ -40,10 +41,14 @@ class FolderSource(Source[bytes]):
         directory: Path,
         *,
         after: InboundAfter = "keep",
+        form: FileFormat = JSON_FILES,
+        setting: str = "",
         quiet_seconds: float = QUIET_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
+        self._form = form
+        self._called = f"the folder {directory}" + (f" ({setting})" if setting else "")
         self._quiet_seconds = quiet_seconds
         self._clock = clock
         self._settled = Settled(directory, after)
@@ -65,19 +70,16 @@ class FolderSource(Source[bytes]):
         try:
             await in_thread(os.listdir, self._directory)
         except FileNotFoundError:
-            logger.warning("there is no folder {} (DATA_INBOUND_DIR): nothing to read", self._directory)
+            logger.warning("{} is not there: nothing to read", self._called)
             self._is_there = False
         except OSError as error:
-            raise Fatal(
-                f"cannot read the folder {self._directory} (DATA_INBOUND_DIR): {error.strerror}; set it right, then "
-                "run again"
-            ) from error
+            raise Fatal(f"cannot read {self._called}: {error.strerror}; set it right, then run again") from error
 
     async def read(self) -> AsyncIterator[Sequence[Item]]:
         """Yield the records in groups of at most 500, or about 8 MB."""
         if not self._is_there:
             return
-        found = await in_thread(list_files, self._directory)
+        found = await in_thread(list_files, self._directory, self._form)
         self._read, self._total = 0, len(found)
         newest = (self._clock() - self._quiet_seconds) * 1e9
         quiet = [file for file in found if file.mtime_ns <= newest]
@@ -98,7 +100,7 @@ class FolderSource(Source[bytes]):
         await self._settled.nack(letters)
 
     def _unchanged(self, fresh: Sequence[Found]) -> list[Found]:
-        now = {file.name: file for file in list_files(self._directory)}
+        now = {file.name: file for file in list_files(self._directory, self._form)}
         for file in fresh:
             if file.name in now and now[file.name] != file:
                 logger.info("{} is still being written: left for the next run", file.name)
@@ -121,7 +123,7 @@ class FolderSource(Source[bytes]):
                 state = state_of(file, within)
                 stamp = stamp_of(state) if state else ""
                 self._settled.begin(file.name, stamp)
-                for part in read_file(self._directory, file, state, within=within):
+                for part in read_file(self._directory, file, state, self._form, within=within):
                     self._settled.count(file.name)
                     locator = file.name + part.suffix
                     if isinstance(part, Part):

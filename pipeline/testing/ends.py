@@ -1,4 +1,4 @@
-"""In-memory ends for those who write clients and chains, and for their tests; nothing else imports this."""
+"""In-memory ends of chains."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar

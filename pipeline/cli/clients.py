@@ -1,0 +1,61 @@
+"""``clients``: the kinds of clients that there are, and the beginning of a new one."""
+
+import keyword
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.errors import WrongUsage
+from pipeline.registry import kinds
+
+__all__ = ["list_", "new"]
+
+
+def list_(*, json: Json = False) -> int:
+    """List the kinds of clients that can be named; none of them is imported.
+
+    Args:
+        json: Print JSON.
+    """
+    found = kinds()
+    if json:
+        print_json([{**msgspec.to_builtins(kind._asdict())} for kind in found])
+    else:
+        print_table(["kind", "from", "what it is"], [[one.name, one.origin, one.says or one.target] for one in found])
+    return 0
+
+
+def new(
+    name: Annotated[str, Parameter(name="NAME")], /, *, folder: Annotated[Path, Parameter(name="--in")] = Path()
+) -> int:
+    """Write the skeleton of a client into NAME.py, and its test into test_NAME.py; what is there already stays.
+
+    Args:
+        name: A module's name, such as acme_erp.
+        folder: Write them there.
+    """
+    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or name != name.lower():
+        raise WrongUsage(f"{name!r} cannot be a module's name: use small letters, digits and _")
+    titled = "".join(part.capitalize() for part in name.split("_"))
+    written = []
+    for template, target in (("client.txt", f"{name}.py"), ("test.txt", f"test_{name}.py")):
+        text = Template((files("pipeline.cli") / "skeleton" / template).read_text()).substitute(name=name, Name=titled)
+        try:
+            with (folder / target).open("x") as file:
+                file.write(text)
+        except OSError as error:
+            raise WrongUsage(f"{folder / target} cannot be written: {error.strerror}") from error
+        written.append(str(folder / target))
+    print_lines(
+        [
+            f"written: {' and '.join(written)}",
+            f"its suite passes already: pytest --client test_{name}:client   (where they are)",
+            f"then make it yours, and run it: CLIENTS={name}:connect python -m pipeline",
+        ]
+    )
+    return 0

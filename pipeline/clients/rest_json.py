@@ -1,0 +1,12 @@
+"""Any JSON API of work orders: how it pages, signs and takes orders is told by its options."""
+
+from pipeline.clients.connector import ClientSettings
+from pipeline.clients.http import HttpConnector
+from pipeline.translation import flag_order, status_order
+
+__all__ = ["connect"]
+
+
+def connect(settings: ClientSettings) -> HttpConnector:
+    """The client that ``settings`` describe; it speaks the layouts of ``erp_json``."""
+    return HttpConnector(settings, (status_order.LAYOUT, flag_order.LAYOUT))

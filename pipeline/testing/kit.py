@@ -1,0 +1,48 @@
+"""What a client's author hands to the conformance suite: how to make the client, and records of its system."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.clients.connector import ClientSettings, Connector
+from pipeline.testing.stands import FolderStand, Sample, Stand
+
+__all__ = ["ClientUnderTest"]
+
+
+class ClientUnderTest(Struct, frozen=True, kw_only=True):
+    """One kind of client. Its samples should hold every status, and different ids."""
+
+    connect: Callable[[ClientSettings], Connector]
+    samples: Sequence[Sample]
+    """Records as the client's system shows them: JSON objects as mappings, anything else as bytes."""
+    stand: Callable[[], Stand] = FolderStand
+    """Makes what stands for the client's system."""
+    options: Mapping[str, Any] = {}
+    """Beside those of the stand."""
+    secrets: Mapping[str, str] = {}
+    """The environment variables that the options name."""
+
+    @property
+    def raw(self) -> list[bytes]:
+        """The samples' bytes."""
+        return [one if isinstance(one, bytes) else msgspec.json.encode(one) for one in self.samples]
+
+    @contextmanager
+    def made(self, folder: Path, *, rehearse: bool = False) -> Iterator[tuple[Connector, Stand]]:
+        """The client with a system of its own, fresh in ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stand = self.stand()
+        with stand.stand(folder) as options:
+            settings = ClientSettings(
+                name="under-test",
+                options={**options, **self.options},
+                state_dir=folder / "state",
+                secret=self.secrets.get,
+                rehearse=rehearse,
+            )
+            yield self.connect(settings), stand

@@ -1,0 +1,65 @@
+"""TracOS in memory, for tests of clients: the very rules of the merge, without a database."""
+
+from collections.abc import Sequence
+
+from pipeline.clients.connector import Connector, Outgoing
+from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.ports import BatchSink
+from pipeline.dataflow.run import Report, run
+from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate
+from pipeline.merge import Current, Rule, decide
+from pipeline.testing.ends import MemoryDeadLetters
+from pipeline.workorder import ExternalId, Record, Values, id_key
+
+__all__ = ["Model"]
+
+OUTCOMES = {Rule.REPEAT: Outcome.REPEAT, Rule.STALE: Outcome.STALE, Rule.INSERT: Outcome.CREATED}
+
+
+class Model:
+    """Takes what a client shows, and tells it of orders."""
+
+    def __init__(self) -> None:
+        self.dead = MemoryDeadLetters()
+        self._held: dict[ExternalId, Current] = {}
+
+    @property
+    def orders(self) -> dict[ExternalId, Values]:
+        """What it holds, by number."""
+        return {number: held.order.values for number, held in self._held.items()}
+
+    async def pull(self, client: Connector) -> Report:
+        """Run the inbound chain of ``client``."""
+        source = client.source()
+        return await run(
+            read(source, flow=f"{client.name}.inbound")
+            | hold_known(self.dead)
+            | parse(client.parse)
+            | validate(client.validate)
+            | translate(client.to_record)
+            | deliver(_ModelSink(self._held, client))
+            | dead_letters(self.dead)
+            | settle(source)
+        )
+
+    @staticmethod
+    async def push(client: Connector, orders: Sequence[Outgoing]) -> Sequence[Outcome | Exception]:
+        """Hand ``orders`` to ``client``, in one batch."""
+        async with client.sink() as sink:
+            return await sink.write_batch([Envelope(order, order.id, order.body) for order in orders])
+
+
+class _ModelSink(BatchSink[Record]):
+    def __init__(self, held: dict[ExternalId, Current], client: Connector) -> None:
+        self._held = held
+        self._client = client
+
+    async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome | Exception]:
+        return [self._write(item) for item in items]
+
+    def _write(self, item: Envelope[Record]) -> Outcome:
+        record, number = item.payload, id_key(item.payload.external_id)
+        project = self._client.layouts[record.layout].project
+        decision = decide(record, item.locator, self._held.get(number), client=self._client.name, project=project)
+        self._held[number] = Current(order=decision.order, sync=decision.sync)
+        return OUTCOMES.get(decision.rule, Outcome.UPDATED)

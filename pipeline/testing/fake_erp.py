@@ -234,14 +234,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if fault in {"429", "500", "503"}:
+            status, answer = int(fault), b'{"detail": "as was asked for"}'
             headers = {"Retry-After": self.erp.faults.retry_after} if fault == "429" else {}
-            self._answer(int(fault), b'{"detail": "as was asked for"}', headers)
         else:
             status, answer, headers = self._work(parts.path, query, body, fault)
-            if fault == "garbled" and self.command == "GET":
-                answer = answer[: len(answer) // 2]
-            self._answer(status, answer, headers, fault)
-        self._note(parts.path, query, status if fault not in {"429", "500", "503"} else int(fault))
+        if fault == "garbled" and self.command == "GET":
+            answer = answer[: len(answer) // 2]
+        self._note(parts.path, query, status)  # before the answer: whoever has that finds this
+        self._answer(status, answer, headers, fault)
 
     def _work(
         self, path: str, query: dict[str, str], body: bytes, fault: str | None

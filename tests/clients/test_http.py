@@ -325,6 +325,7 @@ class TestAuth:
         [
             ({"url": "ftp://x"}, "north: url: expected an address"),
             ({"url": "https://user:secret@erp.example"}, "no password in an address"),
+            ({"url": "https://erp.example/orders?plant=7"}, "north: url: expected no query in it"),
             ({"auth": {"type": "magic"}}, "north: auth: .*magic"),
             ({"auth": {"type": "bearer", "token": "abc"}}, "north: auth: "),
             ({"page": "cursor"}, "north: next: required"),

@@ -125,6 +125,8 @@ def _problems(options: HttpOptions) -> Sequence[str]:
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             problems.append(f"{key}: expected an address such as https://erp.example/api/orders")
+        elif key == "url" and (parts.query or parts.fragment):
+            problems.append("url: expected no query in it: put it into params")
         elif parts.username or parts.password:
             problems.append(f"{key}: expected no user and no password in an address: name their variables in auth")
     if options.page == "cursor" and not options.next:

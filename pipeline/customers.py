@@ -109,12 +109,14 @@ def _of_environment(settings: Settings) -> Customer:
             "inbound_dir": settings.data_inbound_dir,
             "outbound_dir": settings.data_outbound_dir,
             "inbound_after": settings.inbound_after,
+            "durability": settings.durability,
         },
         variables={
             "layout": "CLIENT_LAYOUT",
             "inbound_dir": "DATA_INBOUND_DIR",
             "outbound_dir": "DATA_OUTBOUND_DIR",
             "inbound_after": "INBOUND_AFTER",
+            "durability": "DURABILITY",
         },
     )
 
@@ -188,6 +190,8 @@ def _customer(name: str, entry: Mapping[str, Any], settings: Settings, where: st
         collection=entry.get("collection", settings.mongo_collection),
         every=entry.get("every"),
         options={key: value for key, value in entry.items() if key not in TEXTS},
+        defaults={"durability": settings.durability},
+        variables={"durability": "DURABILITY"},
         where=where,
     )
 

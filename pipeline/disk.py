@@ -6,14 +6,17 @@ import ctypes
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
-__all__ = ["append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
+__all__ = ["Durability", "append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Durability: TypeAlias = Literal["file", "batch", "none"]
+"""How written files are made to survive a loss of power: each by itself, a batch at once, or not at all."""
 
 LEFTOVER: Final = ".~tmp"
 """How the names of temporary files end: never in ``.json``, and like nothing else."""
@@ -34,12 +37,15 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         raise
 
 
-def write_files(directory: Path, files: Mapping[str, bytes], *, mode: int = 0o644) -> dict[str, OSError]:
+def write_files(
+    directory: Path, files: Mapping[str, bytes], *, mode: int = 0o644, durability: Durability = "batch"
+) -> dict[str, OSError]:
     """Write ``files`` into ``directory``: each is whole or not there, and all are durable when this returns.
 
     All are written aside, made durable together (one syncfs; fsync where the system has none), renamed, and the folder
-    is made durable. Returns the errors of those whose name is taken by a folder. Raises OSError for everything else; no
-    temporary file is left then.
+    is made durable. With the durability ``file`` each is synced by itself, with ``none`` nothing is: a process that is
+    killed then still leaves whole files only, but a loss of power may take or tear any of them. Returns the errors of
+    those whose name is taken by a folder. Raises OSError for everything else; no temporary file is left then.
     """
     # Write-back errors are reported only to descriptors that were open before the writing.
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -50,11 +56,11 @@ def write_files(directory: Path, files: Mapping[str, bytes], *, mode: int = 0o64
             file = os.open(aside[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode, dir_fd=folder)
             try:
                 write_all(file, body)
-                if _SYNCFS is None:
+                if durability == "file" or (durability == "batch" and _SYNCFS is None):
                     os.fsync(file)
             finally:
                 os.close(file)
-        if _SYNCFS is not None and files and _SYNCFS(folder):
+        if durability == "batch" and _SYNCFS is not None and files and _SYNCFS(folder):
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), str(directory))
         for name in files:
@@ -63,7 +69,8 @@ def write_files(directory: Path, files: Mapping[str, bytes], *, mode: int = 0o64
             except IsADirectoryError as error:
                 blocked[name] = error
                 os.unlink(aside[name], dir_fd=folder)
-        os.fsync(folder)
+        if durability != "none":
+            os.fsync(folder)
     except BaseException:
         for name in aside.values():
             _unlink(name, folder)

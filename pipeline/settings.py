@@ -61,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of orders born in TracOS. None: the client's first."""
     inbound_after: Literal["keep", "archive", "delete"] = "keep"
     """What becomes of an inbound file whose records are all settled."""
+    durability: Literal["file", "batch", "none"] = "batch"
+    """How outbound files are made to survive a loss of power."""
     sync_max_deletes: Count = 1000
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
@@ -81,6 +83,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "mongo_retry_seconds": "a number of seconds, from 0 to 86400",
     "client_timezone": "the name of a time zone, such as UTC or America/Sao_Paulo",
     "inbound_after": "keep, archive or delete",
+    "durability": "file, batch or none",
     "sync_max_deletes": "a whole number, 0 or more",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
@@ -90,6 +93,7 @@ EXPECTED: Final[Mapping[str, str]] = {
 _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
     "clients": lambda text: [name.strip() for name in text.split(",") if name.strip()],
     "inbound_after": str.lower,
+    "durability": str.lower,
     "log_level": str.upper,
     "log_format": str.lower,
 }

@@ -119,6 +119,13 @@ def titles(plant):
     return {name: [one["title"] for one in database[name].find()] for name in sorted(database.list_collection_names())}
 
 
+def test_a_setting_holds_for_all_and_an_option_for_one(tmp_path):
+    path = tmp_path / "clients.toml"
+    path.write_text(FILE + 'durability = "file"\n')
+    made = Sessions(Settings(clients_file=path, durability="none"))
+    assert [one.client.sink()._durability for one in made] == ["none", "file"]
+
+
 class TestRun:
     def test_no_order_crosses_from_one_customer_to_another(self, two):
         out, _ = two.run()

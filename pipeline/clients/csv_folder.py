@@ -67,7 +67,9 @@ class CsvFolder(JsonConnector):
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
-        return FolderSink(self._options.outbound_dir, suffix=".csv", setting=self._called("outbound_dir"))
+        options = self._options
+        called = self._called("outbound_dir")
+        return FolderSink(options.outbound_dir, suffix=".csv", setting=called, durability=options.durability)
 
     def parse(self, raw: bytes) -> dict[str, Any]:
         """The row in ``raw``, by our keys."""

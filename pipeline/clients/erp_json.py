@@ -31,7 +31,9 @@ class ErpJson(JsonConnector):
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
-        return FolderSink(self._options.outbound_dir, setting=self._called("outbound_dir"))
+        options = self._options
+        called = self._called("outbound_dir")
+        return FolderSink(options.outbound_dir, setting=called, durability=options.durability)
 
 
 def connect(settings: ClientSettings) -> ErpJson:

@@ -113,6 +113,19 @@ async def test_files_are_made_durable_before_they_have_their_names(tmp_path, mon
     assert events == ["sync", "rename", "rename"]
 
 
+@pytest.mark.parametrize(("durability", "expected"), [("file", ["fsync"] * 2), ("batch", ["sync"]), ("none", [])])
+async def test_how_durable_files_are_before_they_have_their_names(tmp_path, monkeypatch, durability, expected):
+    events, rename, fsync = [], os.rename, os.fsync
+    monkeypatch.setattr(disk, "_SYNCFS", lambda folder: events.append("sync") or 0)
+    monkeypatch.setattr(os, "fsync", lambda file: (events.append("fsync"), fsync(file)))
+    monkeypatch.setattr(os, "rename", lambda *args, **kw: (events.append("rename"), rename(*args, **kw)))
+    async with FolderSink(tmp_path, durability=durability) as sink:
+        await sink.write_batch(batch(a=b"1", b=b"2"))
+    folder = [] if durability == "none" else ["fsync"]
+    assert events == [*expected, "rename", "rename", *folder]
+    assert (tmp_path / "a.json").read_bytes() == b"1"
+
+
 async def test_a_file_in_place_of_the_folder_is_fatal(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Fatal, match="DATA_OUTBOUND_DIR"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.clients.folder.settled import InboundAfter
+from pipeline.disk import Durability
 from pipeline.finding import Finding, check_folder
 
 __all__ = ["FolderOptions"]
@@ -17,6 +18,8 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
     inbound_dir: Path
     outbound_dir: Path
     inbound_after: InboundAfter = "keep"
+    durability: Durability = "batch"
+    """Of outbound files."""
 
     def check(self, called: Callable[[str], str]) -> Sequence[Finding]:
         """Whether both folders can be used; ``called`` tells by which name a person sets an option."""

@@ -9,7 +9,7 @@ from pipeline.clients.connector import Outgoing
 from pipeline.clients.folder.names import name_of
 from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.disk import in_thread, remove_leftovers, write_files
+from pipeline.disk import Durability, in_thread, remove_leftovers, write_files
 from pipeline.errors import Fatal, Rejected
 
 __all__ = ["FolderSink"]
@@ -19,12 +19,15 @@ class FolderSink(BatchSink[Outgoing]):
     """Writes each order as ``<its id>.json``, whole and durable; a file that says the same already is kept.
 
     The folder is this run's alone while it is open: a second run at the same time is told so. ``suffix`` is how names
-    end; ``setting`` is the name under which a person sets the folder.
+    end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
     """
 
-    def __init__(self, directory: Path, *, suffix: str = ".json", setting: str = "") -> None:
+    def __init__(
+        self, directory: Path, *, suffix: str = ".json", setting: str = "", durability: Durability = "batch"
+    ) -> None:
         self._directory = directory
         self._suffix = suffix
+        self._durability: Durability = durability
         self._called = f"{directory} ({setting})" if setting else str(directory)
         self._lock: int | None = None
 
@@ -64,7 +67,7 @@ class FolderSink(BatchSink[Outgoing]):
     def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:
         try:
             fresh = {name: body for name, body in files.items() if not self._holds(name, body)}
-            blocked = write_files(self._directory, fresh)
+            blocked = write_files(self._directory, fresh, durability=self._durability)
         except OSError as error:
             raise self._unusable(error) from error
         return {

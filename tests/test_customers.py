@@ -152,6 +152,12 @@ class TestRun:
         assert titles(two)["north"] == ["of north"]
         assert two.command("doctor", exits=1).count("acme: outbound folder") == 1
 
+    def test_what_stops_the_plan_of_one_stops_that_of_no_other(self, two):
+        two.orders.database["acme"].insert_many([{"number": 1}, {"number": 1}])
+        plan = two.command("plan", exits=1)
+        assert {line.split("\t")[-1] for line in plan.splitlines()[:-1]} == {"north"}
+        assert plan.splitlines()[-1] == "1 orders would be written or sent, 0 items would be dead"
+
     def test_wrong_settings_of_one_stop_no_other(self, two):
         (two.home / "clients.toml").write_text(FILE.replace('"data/acme/in"', "5"))
         out, err = two.run(exits=2)

@@ -7,11 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.cli.output import Json, print_json, print_lines, print_table
-from pipeline.cli.start import begin, tell_problems
+from pipeline.cli.start import begin, goes_on, tell_problems
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.decisions import SENT, Entry
-from pipeline.errors import WrongSettings
-from pipeline.rehearsal import rehearse
+from pipeline.errors import Fatal, WrongSettings
+from pipeline.rehearsal import Plan, rehearse
 from pipeline.session import Sessions
 
 __all__ = ["plan"]
@@ -28,16 +28,20 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
     """
     sessions = Sessions(begin(quiet=True), only=client, rehearse=True)  # the tables say what the log would
     tell_problems(sessions)
+    plans: list[Plan] = []
+    failed: dict[str, Fatal] = {}
     with sessions.mongo() as uri:
-        plans = [asyncio.run(rehearse(session, uri)) for session in sessions]
+        for session in sessions:
+            with goes_on(sessions, session, failed):
+                plans.append(asyncio.run(rehearse(session, uri)))
     writes = [entry for one in plans for entry in one.writes]
     letters = [letter for one in plans for letter in one.dead_letters]
     if json:
         print_json(_as_data(writes, letters))
     else:
         _print(writes, letters)
-    if sessions.problems:
-        return WrongSettings.exit_code
+    if failed or sessions.problems:
+        return Fatal.exit_code if failed else WrongSettings.exit_code
     return SOMETHING_TO_DO if writes or letters else 0
 
 

@@ -13,15 +13,15 @@ from cyclopts import Parameter
 from loguru import logger
 from msgspec.structs import replace
 
-from pipeline.cli.app import INTERRUPTED, tell
+from pipeline.cli.app import INTERRUPTED
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import Display
-from pipeline.cli.start import begin, tell_problems
+from pipeline.cli.start import begin, goes_on, tell_problems
 from pipeline.cli.summary import summary
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.run import run as run_chain
-from pipeline.errors import Fatal, TracosOutage, WrongSettings
+from pipeline.errors import Fatal, WrongSettings
 from pipeline.flows import FLOWS
 from pipeline.journal import Journal, counts, new_run
 from pipeline.session import Session, Sessions
@@ -96,17 +96,11 @@ class _Run:
         return code
 
     async def _all(self, uri: str) -> None:
-        """All clients, one after the other; what stops one of them stops no other, but for MongoDB's own outage."""
+        """All clients, one after the other."""
         with self._signals(), suppress(asyncio.CancelledError):
             for session in self._sessions:
-                try:
+                with goes_on(self._sessions, session, self._failed):
                     await self._one(session, uri)
-                except TracosOutage:
-                    raise
-                except Exception as error:
-                    if len(self._sessions) == 1:
-                        raise
-                    self._failed[session.client.name] = tell(error, who=session.client.name)
                 if self._interrupted:
                     break
 

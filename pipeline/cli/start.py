@@ -2,16 +2,20 @@
 
 import itertools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import stamina.instrumentation
 from loguru import logger
 
 from pipeline.cli import logs
-from pipeline.session import Sessions
+from pipeline.cli.app import tell
+from pipeline.errors import Fatal, TracosOutage
+from pipeline.session import Session, Sessions
 from pipeline.settings import Settings, load
 
-__all__ = ["begin", "editor", "tell_problems"]
+__all__ = ["begin", "editor", "goes_on", "tell_problems"]
 
 
 def begin(*, quiet: bool = False) -> Settings:
@@ -31,6 +35,22 @@ def tell_problems(sessions: Sessions) -> None:
     """Log why some clients cannot be served, while the others are."""
     for problem in itertools.chain.from_iterable(sessions.problems.values()):
         logger.error("wrong settings: {}; this client is left out", problem)
+
+
+@contextmanager
+def goes_on(sessions: Sessions, session: Session, failed: dict[str, Fatal]) -> Iterator[None]:
+    """What stops one client inside of this stops no other, but for MongoDB's own outage: it is told, and ``failed``.
+
+    Of a single client it is raised.
+    """
+    try:
+        yield
+    except TracosOutage:
+        raise
+    except Exception as error:
+        if len(sessions) == 1:
+            raise
+        failed[session.client.name] = tell(error, who=session.client.name)
 
 
 def editor() -> str:

@@ -89,7 +89,7 @@ def outbound(folder: Path, collection: "Collection[dict[str, Any]]") -> int:
 
 def _bytes(name: str, directory: int) -> bytes:
     file = os.open(name, os.O_RDONLY, dir_fd=directory)
-    data = os.read(file, 1 << 20)
+    data = os.read(file, 1 << 16)
     os.close(file)
     return data
 

@@ -51,6 +51,8 @@ class TracosSource(Source[Document]):
         self._read = 0
         self._total: int | None = None
         self._unsettled: dict[str, Document] = {}
+        self._currents: dict[str, Current] = {}
+        """What unsettled documents say, from when they are handed over until they are marked."""
 
     @property
     def title(self) -> str:
@@ -63,7 +65,10 @@ class TracosSource(Source[Document]):
 
     def to_record(self, document: Document) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
-        return to_record(read_document(document, self._client), self._layout)
+        current = read_document(document, self._client)
+        if (locator := _locator(document)) in self._unsettled:
+            self._currents[locator] = current
+        return to_record(current, self._layout)
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[Document]]]:
         """Yield what is unsynced in groups of 500, along an index that marked documents leave.
@@ -102,7 +107,7 @@ class TracosSource(Source[Document]):
         """Mark these as synced, as far as they still say what was sent."""
         at = now()
         documents = {locator: self._unsettled.pop(locator) for locator in locators}
-        currents = [read_document(document, self._client) for document in documents.values()]
+        currents = [self._understood(locator, document) for locator, document in documents.items()]
         told = zip(documents, currents, strict=True)
         await self._decisions.record([self._entry(locator, current, at) for locator, current in told])
         marks = [
@@ -114,6 +119,11 @@ class TracosSource(Source[Document]):
         """These stay unsynced."""
         for letter in letters:
             self._unsettled.pop(letter.locator)
+            self._currents.pop(letter.locator, None)
+
+    def _understood(self, locator: str, document: Document) -> Current:
+        current = self._currents.pop(locator, None)
+        return read_document(document, self._client) if current is None else current
 
     def _entry(self, locator: str, current: Current, at: datetime) -> Entry:
         """What the client has been told that it was not known to hold."""

@@ -19,6 +19,11 @@ def test_what_is_written_is_read_back(moment):
     assert parse_time(format_time(moment), UTC) == moment
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_what_is_written_is_iso_8601_with_milliseconds(moment):
+    assert format_time(moment) == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @given(moments, st.integers(-23 * 60, 23 * 60))
 def test_an_offset_names_the_same_instant(moment, minutes):
     text = moment.astimezone(timezone(timedelta(minutes=minutes))).isoformat()

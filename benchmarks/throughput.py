@@ -8,6 +8,7 @@ gives medians, and the ratio is the median of the rounds' ratios. ``peak`` is th
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import statistics
@@ -24,6 +25,7 @@ from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
 from benchmarks import floor
+from pipeline.cli.start import COLLECT_AFTER
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.erp_json import connect
 from pipeline.dataflow.run import Report, run
@@ -144,6 +146,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     logger.remove()
+    gc.set_threshold(COLLECT_AFTER, 10, 10)  # as the program does; the floor has it too
     with tempfile.TemporaryDirectory(prefix="throughput-") as folder:
         root = Path(folder)
         with embedded_mongod(root / "mongo") as uri:

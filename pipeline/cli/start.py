@@ -1,10 +1,12 @@
 """What every command begins with: the settings, and the log set up as they say. Alone reads the environment."""
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import stamina.instrumentation
 from loguru import logger
@@ -15,7 +17,11 @@ from pipeline.errors import Fatal, TracosOutage
 from pipeline.session import Session, Sessions
 from pipeline.settings import Settings, load
 
-__all__ = ["begin", "editor", "goes_on", "tell_problems"]
+__all__ = ["COLLECT_AFTER", "begin", "editor", "goes_on", "tell_problems"]
+
+
+COLLECT_AFTER: Final = 20_000
+"""How many new objects until Python looks for garbage. Its own 700 are reached many times a batch, and find nothing."""
 
 
 def begin(*, quiet: bool = False) -> Settings:
@@ -23,6 +29,7 @@ def begin(*, quiet: bool = False) -> Settings:
 
     ``quiet``: errors alone are logged, unless the settings want details.
     """
+    gc.set_threshold(COLLECT_AFTER, 10, 10)
     logs.configure("INFO", "text")
     stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words
     settings = load(os.environ, Path(".env"))

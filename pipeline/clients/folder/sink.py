@@ -77,7 +77,7 @@ class FolderSink(BatchSink[Outgoing]):
 
     def _holds(self, name: str, body: bytes) -> bool:
         try:
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._lock)
+            file = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return False
         try:

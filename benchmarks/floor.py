@@ -5,7 +5,9 @@ batch of files, makes them durable with one syncfs, renames them, fsyncs the fol
 """
 
 import ctypes
+import hashlib
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,11 +45,17 @@ def inbound(folder: Path, collection: "Collection[dict[str, Any]]") -> int:
     directory = os.open(folder, os.O_RDONLY)
     inserted = 0
     for start in range(0, len(names), BATCH):
-        orders = [decode(_bytes(name, directory)) for name in names[start : start + BATCH]]
+        batch = names[start : start + BATCH]
+        bodies = [_bytes(name, directory) for name in batch]
+        orders = [decode(body) for body in bodies]
         numbers = [order.id for order in orders]
         found = collection.find({"number": {"$in": numbers}}, {"_id": 0, "number": 1}, batch_size=BATCH)
         known = {document["number"] for document in found}
-        fresh = [_document(order) for order in orders if order.id not in known]
+        fresh = [
+            _document(order, name, body)
+            for order, name, body in zip(orders, batch, bodies, strict=True)
+            if order.id not in known
+        ]
         collection.insert_many(fresh, ordered=False)
         inserted += len(fresh)
     os.close(directory)
@@ -94,15 +102,30 @@ def _bytes(name: str, directory: int) -> bytes:
     return data
 
 
-def _document(order: Order) -> dict[str, Any]:
+def _document(order: Order, name: str, body: bytes) -> dict[str, Any]:
+    status = STATUS[order.status]
+    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
     return {
         "number": order.id,
         "title": order.title,
         "description": order.description,
-        "status": STATUS[order.status],
+        "status": status,
         "createdAt": order.createdAt,
         "updatedAt": order.updatedAt,
         "deleted": False,
         "isSynced": True,
-        "syncedAt": "2026-11-01T00:00:00Z",
+        "syncedAt": "2026-11-01T00:00:00.000Z",
+        "sync": {
+            "client": "erp_json",
+            "id": order.id,
+            "layout": "status_order",
+            "base": {"title": order.title, "description": order.description, "status": status, "deleted": False},
+            "sent": [],
+            "received": {
+                "version": datetime.fromisoformat(order.updatedAt or order.createdAt),
+                "hash": digest,
+                "taken": [{"locator": name, "hash": digest}],
+            },
+            "rev": 1,
+        },
     }

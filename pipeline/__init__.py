@@ -24,8 +24,8 @@ A chain is read from top to bottom, and every step of it is visible::
 """
 
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
-from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Resource, Sink, Source
+from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Resource, Sink, Source, Witness
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain, Passage, Stage
 from pipeline.dataflow.stages import (
@@ -78,10 +78,12 @@ __all__ = [
     "Resource",
     "Sink",
     "Source",
+    "Spared",
     "Stage",
     "Status",
     "Unreadable",
     "Values",
+    "Witness",
     "WorkOrder",
     "WrongSettings",
     "WrongUsage",

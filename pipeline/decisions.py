@@ -26,7 +26,7 @@ SENT: Final = "sent"
 """In place of a rule: the order was handed to the client."""
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """One field that was written."""
 
     field: str
@@ -34,7 +34,7 @@ class Change(Struct, frozen=True):
     new: Any
 
 
-class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What one record did to one work order."""
 
     at: datetime
@@ -53,14 +53,16 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
 _ENCODER: Final = msgspec.json.Encoder()
+NOTHING: Final = Values()
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tuple[Change, ...]:
     """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
     changes = []
+    before = before or NOTHING
     for field in MERGED_FIELDS:
-        old, new = getattr(before, field, None), getattr(after, field)
+        old, new = getattr(before, field), getattr(after, field)
         if old != new and (old or new):
             changes.append(Change(field, old, new))
     return tuple(changes)

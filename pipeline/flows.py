@@ -27,6 +27,7 @@ def inbound(
 ) -> Chain[Outcome]:
     """What the client shows, merged into TracOS; from ``source``, where it is not the client's own."""
     source = source or client.source()
+    source.rely_on(tracos.witness(client.name))
     projections = {name: layout.project for name, layout in client.layouts.items()}
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)

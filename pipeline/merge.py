@@ -54,7 +54,7 @@ class Rule(StrEnum):
     THREE_WAY = "three_way"
 
 
-class Current(Struct, frozen=True, kw_only=True):
+class Current(Struct, frozen=True, kw_only=True, gc=False):
     """What TracOS holds now."""
 
     order: WorkOrder
@@ -72,7 +72,7 @@ class Lost(Struct, frozen=True, kw_only=True):
     because: str
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Decision(Struct, frozen=True, kw_only=True, gc=False):
     """What is to be done with one record."""
 
     rule: Rule
@@ -111,12 +111,11 @@ def record_hash(record: Record) -> str:
 
 
 def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
-    seen = record.order
-    order = replace(
-        seen,
-        status=seen.status or (Status.CANCELLED if seen.deleted else None),
-        updated_at=seen.updated_at or seen.created_at,
-    )
+    order = seen = record.order
+    if seen.status is None and seen.deleted:
+        order = replace(order, status=Status.CANCELLED)
+    if seen.updated_at is None:
+        order = replace(order, updated_at=seen.created_at)
     sync = SyncState(
         client=client,
         id=record.external_id,

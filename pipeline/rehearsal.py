@@ -7,8 +7,8 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from pipeline.clients.connector import Connector, Outgoing
-from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Unreadable
-from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
+from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Source, Witness
 from pipeline.dataflow.run import Report, run
 from pipeline.deadletters import Drawer
 from pipeline.decisions import Entry
@@ -92,7 +92,10 @@ class _Untold(Source[bytes]):
     async def close(self) -> None:
         await self._source.close()
 
-    async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
+    def rely_on(self, witness: Witness) -> None:
+        self._source.rely_on(witness)
+
+    async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable | Spared]]:
         async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]
             async for group in groups:
                 yield group

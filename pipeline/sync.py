@@ -14,14 +14,14 @@ HASHES_KEPT: Final = 8
 SENT_KEPT: Final = 8
 
 
-class Taken(Struct, frozen=True):
+class Taken(Struct, frozen=True, gc=False):
     """The hash of the record last taken from one place."""
 
     locator: str
     hash: str
 
 
-class Received(Struct, frozen=True, kw_only=True):
+class Received(Struct, frozen=True, kw_only=True, gc=False):
     """What has been taken from the client."""
 
     version: datetime | None = None
@@ -32,7 +32,7 @@ class Received(Struct, frozen=True, kw_only=True):
     """By place, oldest first, the newest eight."""
 
 
-class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Values handed to the client and not yet seen back."""
 
     values: Values
@@ -44,7 +44,7 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fields in which TracOS has taken another value from the client since: seeing ours there proves nothing."""
 
 
-class SyncState(Struct, frozen=True, kw_only=True):
+class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     """The ``sync`` part of a TracOS document: what we know of the client's side."""
 
     client: str

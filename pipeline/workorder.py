@@ -52,7 +52,7 @@ class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     @property
     def version(self) -> datetime | None:
         """The effective version: the later of ``updated_at`` and, if deleted, ``deleted_at``."""
-        return later(self.updated_at, self.deleted_at if self.deleted else None)
+        return later(self.updated_at, self.deleted_at) if self.deleted else self.updated_at
 
     @property
     def values(self) -> Values:

@@ -55,6 +55,7 @@ class Mongod:
             str(require_mongod()),
             *("--dbpath", str(self._data), "--bind_ip", str(self.socket), "--nounixsocket"),
             *("--wiredTigerCacheSizeGB", "0.25", "--quiet", *self._extra),
+            *("--setParameter", "enableTestCommands=1"),
         ]
         with (self._data.parent / "mongod.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

@@ -55,6 +55,7 @@ def _flow(report: Report, width: int) -> str:
         ("dead-lettered", report.dead.total()),
         ("still dead", report.held),
         ("closed by hand", report.closed),
+        ("unchanged, not read again", report.spared),
     ]
     what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
     return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"

@@ -17,7 +17,7 @@ __all__ = ["Checked", "JsonConnector"]
 _DECODER: Final = msgspec.json.Decoder()
 
 
-class Checked(Struct, frozen=True):
+class Checked(Struct, frozen=True, gc=False):
     """A record that a layout has checked."""
 
     layout: Layout[Any]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.errors import Reason
 
-__all__ = ["Batch", "DeadLetter", "Envelope", "Outcome", "Unreadable"]
+__all__ = ["Batch", "DeadLetter", "Envelope", "Outcome", "Spared", "Unreadable"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -49,6 +49,12 @@ class Unreadable(Struct, frozen=True):
     stamp: str = ""
 
 
+class Spared(Struct, frozen=True):
+    """What a source yields for places that it leaves unread: nothing has changed there since all was delivered."""
+
+    count: int
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """One item that failed: where, at which stage, for which reasons, and its original bytes."""
 
@@ -84,9 +90,14 @@ class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     dead_lettered: Sequence[DeadLetter] = ()
     """Failed, and safe in the dead-letter folder."""
 
+    spared: int = 0
+    """Places left unread, because nothing has changed there since all was delivered; none of their items is here."""
+
     @classmethod
-    def of(cls, flow: str, items: Sequence[Envelope[Any]], failed: Sequence[DeadLetter] = ()) -> "Batch[Any]":
+    def of(
+        cls, flow: str, items: Sequence[Envelope[Any]], failed: Sequence[DeadLetter] = (), spared: int = 0
+    ) -> "Batch[Any]":
         """A new batch that has just been read."""
         received = [item.locator for item in items]
         received += [letter.locator for letter in failed]
-        return Batch(flow=flow, received=received, items=items, failed=failed)
+        return Batch(flow=flow, received=received, items=items, failed=failed, spared=spared)

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
-from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Unreadable
+from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Spared, Unreadable
 
-__all__ = ["BatchSink", "DeadLetters", "Progress", "Resource", "Sink", "Source"]
+__all__ = ["BatchSink", "DeadLetters", "Progress", "Resource", "Sink", "Source", "Witness"]
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -54,18 +54,36 @@ class Progress(NamedTuple):
     unit: str
 
 
+class Witness(ABC):
+    """Vouches that what was delivered is still where it was delivered to."""
+
+    @abstractmethod
+    async def seal(self) -> str | None:
+        """A text that stands for everything delivered so far; None where nothing can be vouched for."""
+
+    @abstractmethod
+    async def holds(self, seal: str) -> bool:
+        """Whether everything that had been delivered when ``seal`` was made is still there."""
+
+
 class Source(Resource, ABC, Generic[T_co]):
     """Where items come from; it is told what became of each."""
+
+    def rely_on(self, witness: Witness) -> None:
+        """What has not changed since it was delivered may be left unread, as long as ``witness`` holds.
+
+        Called before reading. Override where reading can be spared.
+        """
 
     def progress(self) -> Progress | None:
         """How far reading has come; None where that cannot be said. Override where it can."""
         return None
 
     @abstractmethod
-    def read(self) -> AsyncIterator[Sequence[Envelope[T_co] | Unreadable]]:
+    def read(self) -> AsyncIterator[Sequence[Envelope[T_co] | Unreadable | Spared]]:
         """Yield the items in order, in groups of a few hundred (never all at once): each group becomes a Batch.
 
-        What cannot be read is yielded as Unreadable; only Fatal is raised.
+        What cannot be read is yielded as Unreadable, what need not be as Spared; only Fatal is raised.
         """
 
     async def ack(self, locators: Sequence[str]) -> None:
@@ -76,6 +94,9 @@ class Source(Resource, ABC, Generic[T_co]):
 
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These are dead, and safe in the dead-letter folder."""
+
+    async def finish(self) -> None:
+        """The chain has come to its end, and everything that was read is settled; not called where it was stopped."""
 
 
 class Sink(Resource, ABC, Generic[T_contra]):
@@ -91,6 +112,10 @@ class Sink(Resource, ABC, Generic[T_contra]):
 
 class BatchSink(Resource, ABC, Generic[T_contra]):
     """Where items go, a batch at a time."""
+
+    in_flight: ClassVar[int] = 1
+    """How many batches may be under way at once. They are begun in order; a sink that allows more than one sees to it
+    that what belongs together is written in that order too."""
 
     @abstractmethod
     async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> Sequence[Outcome | Exception]:

@@ -24,6 +24,8 @@ class Report(Struct, kw_only=True):
     held: int = 0
     closed: int = 0
     deferred: int = 0
+    spared: int = 0
+    """Places left unread, because nothing has changed there since all was delivered; not among the received."""
     dead: Counter[str] = field(default_factory=Counter)
     """Dead-lettered items by the stage where they failed."""
 
@@ -36,6 +38,7 @@ class Report(Struct, kw_only=True):
         self.held += len(batch.held)
         self.closed += len(batch.closed)
         self.deferred += len(batch.deferred)
+        self.spared += batch.spared
         self.dead.update(letter.stage for letter in batch.dead_lettered)
 
 

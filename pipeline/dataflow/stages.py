@@ -9,13 +9,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
-from aiostream import pipable_operator, streamcontext
+from aiostream import pipable_operator, stream, streamcontext
 from aiostream.core import operator
 from loguru import logger
 from msgspec import structs
 
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Unreadable
+from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
 from pipeline.dataflow.stage import Apply, Chain, Passage, Stage, Step
 from pipeline.errors import Deferred, Fatal, Reason, Rejected, Unhandled
@@ -55,7 +55,8 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
             async for group in groups:
                 items = [item for item in group if isinstance(item, Envelope)]
                 failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
-                yield Batch.of(flow, items, failed)
+                spared = sum(item.count for item in group if isinstance(item, Spared))
+                yield Batch.of(flow, items, failed, spared)
                 if stop is not None and stop.is_set():
                     break
 
@@ -64,12 +65,12 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
 
 def map_items(function: ItemFunction[A, B], *, name: str = "map") -> Stage[A, B]:
     """Replace each payload by ``function(payload)``."""
-    return _per_item(name, function, lambda item, result: [_with(item, result)])
+    return _per_item(name, function, lambda item, result: (_with(item, result),))
 
 
 def filter_items(predicate: ItemFunction[T, bool], *, name: str = "filter") -> Stage[T, T]:
     """Keep the items for which ``predicate`` holds; the others are skipped, which settles them."""
-    return _per_item(name, predicate, lambda item, keep: [item] if keep else [])
+    return _per_item(name, predicate, lambda item, keep: (item,) if keep else ())
 
 
 def flat_map_items(function: ItemFunction[A, Iterable[B]], *, name: str = "flat_map") -> Stage[A, B]:
@@ -98,6 +99,7 @@ def translate(function: ItemFunction[A, B]) -> Stage[A, B]:
 def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
     """Hand each batch to ``sink``; what comes out says, item by item, what the sink did."""
     write = sink.write_batch if isinstance(sink, BatchSink) else _one_by_one(sink)
+    in_flight = sink.in_flight if isinstance(sink, BatchSink) else 1
 
     async def delivered(batch: Batch[T]) -> Batch[Outcome]:
         results = await _written(write, batch.items) if batch.items else ()
@@ -116,7 +118,7 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
                 failed.append(_letter(batch.flow, "deliver", item, result))
         return structs.replace(cast(Batch[Any], batch), items=done, deferred=deferred, failed=failed)
 
-    return Stage(_per_batch(delivered, sink, ahead=True), Step("deliver", "sink", sink))
+    return Stage(_per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
 
 
 def hold_known(dead: DeadLetters) -> Passage:
@@ -188,7 +190,7 @@ def settle(source: Source[Any]) -> Passage:
             await source.held([*batch.held, *batch.closed])
         return batch
 
-    return Passage(_per_batch(settled, source, ahead=True), Step("settle", "settle", source))
+    return Passage(_per_batch(settled, source, ahead=True, at_end=source.finish), Step("settle", "settle", source))
 
 
 def unhandled(batch: Batch[Any]) -> Unhandled:
@@ -201,7 +203,7 @@ def unhandled(batch: Batch[Any]) -> Unhandled:
 
 
 def _per_item(
-    name: str, function: Callable[[A], Any], outcome: Callable[[Envelope[A], Any], list[Envelope[Any]]]
+    name: str, function: Callable[[A], Any], outcome: Callable[[Envelope[A], Any], Sequence[Envelope[Any]]]
 ) -> Stage[A, Any]:
     """A stage that calls ``function`` with each payload; ``outcome`` says which items come of an item."""
 
@@ -229,14 +231,37 @@ def _per_item(
     return Stage(_per_batch(each), Step(name, "items"))
 
 
-def _per_batch(function: BatchFunction[A, B], resource: Resource | None = None, *, ahead: bool = False) -> Apply:
-    """The operator that runs ``function`` on each batch, one after the other, while ``resource`` is open."""
+def _per_batch(
+    function: BatchFunction[A, B],
+    resource: Resource | None = None,
+    *,
+    ahead: bool = False,
+    in_flight: int = 1,
+    at_end: Callable[[], Awaitable[None]] | None = None,
+) -> Apply:
+    """The operator that runs ``function`` on each batch, ``in_flight`` of them at once, while ``resource`` is open.
+
+    ``at_end`` is called after the last batch, and not where an exception ends the chain.
+    """
+
+    async def one(batch: Batch[A], *others: Batch[A]) -> Batch[B]:
+        return await function(batch)
 
     @pipable_operator
     async def batches(source: AsyncIterable[Batch[A]]) -> AsyncIterator[Batch[B]]:
-        async with resource or Resource(), streamcontext(_one_ahead(source) if ahead else source) as stream:
-            async for batch in stream:
-                yield await function(batch)
+        groups = _one_ahead(source) if ahead else source
+        async with resource or Resource():
+            if in_flight == 1:
+                async with streamcontext(groups) as waiting:
+                    async for batch in waiting:
+                        yield await function(batch)
+            else:
+                results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)
+                async with streamcontext(results) as done:
+                    async for result in done:
+                        yield result
+            if at_end is not None:
+                await at_end()
 
     return batches
 

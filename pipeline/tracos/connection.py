@@ -60,7 +60,7 @@ class Cursor(Protocol):
         """Give back what the server holds."""
 
 
-class Operation(Struct, frozen=True):
+class Operation(Struct, frozen=True, gc=False):
     """One write: a document to insert, or a statement ``{"q": guard, "u": changes}``."""
 
     verb: Literal["insert", "update"]
@@ -137,19 +137,20 @@ class Connection(Resource):
         when one document cannot be encoded.
         """
         matched, codes = 0, {}
-        for verb in ("insert", "update"):
-            encoded: dict[int, bytes] = {}
-            for position, operation in enumerate(operations):
-                if operation.verb == verb:
-                    try:
-                        encoded[position] = bson.encode(operation.statement)
-                    except UNFIT:
-                        codes[position] = TOO_LARGE
-                    if len(encoded.get(position, b"")) > COMMAND_BYTES:
-                        del encoded[position]
-                        codes[position] = TOO_LARGE
-            for chunk in _chunks(encoded):
-                done, failed = await self._command(verb, [RawBSONDocument(encoded[position]) for position in chunk])
+        encoded: dict[str, dict[int, bytes]] = {"insert": {}, "update": {}}
+        for position, operation in enumerate(operations):
+            try:
+                statement = bson.encode(operation.statement)
+            except UNFIT:
+                codes[position] = TOO_LARGE
+                continue
+            if len(statement) > COMMAND_BYTES:
+                codes[position] = TOO_LARGE
+            else:
+                encoded[operation.verb][position] = statement
+        for verb, statements in encoded.items():
+            for chunk in _chunks(statements):
+                done, failed = await self._command(verb, [RawBSONDocument(statements[position]) for position in chunk])
                 matched += done if verb == "update" else 0
                 codes |= {chunk[index]: code for index, code in failed.items()}
         return Written(matched, codes)

@@ -103,20 +103,23 @@ def to_record(current: Current, default_layout: str) -> Record:
 
 def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:
     """The document of an order that came from the client: dates as ISO strings, absent values left out."""
-    said = {
-        "number": order.number,
-        "title": order.title,
-        "description": order.description,
-        "status": order.status and order.status.value,
-        "createdAt": order.created_at and format_time(order.created_at),
-        "updatedAt": order.updated_at and format_time(order.updated_at),
-        "deleted": bool(order.deleted),
-        "deletedAt": order.deleted_at and format_time(order.deleted_at),
-        "isSynced": is_synced,
-        "syncedAt": format_time(at) if is_synced else None,
-        "sync": stored(sync),
-    }
-    return {key: value for key, value in said.items() if value is not None}
+    document: dict[str, Any] = {"number": order.number, "deleted": bool(order.deleted), "isSynced": is_synced}
+    if order.title is not None:
+        document["title"] = order.title
+    if order.description is not None:
+        document["description"] = order.description
+    if order.status is not None:
+        document["status"] = order.status.value
+    if order.created_at is not None:
+        document["createdAt"] = format_time(order.created_at)
+    if order.updated_at is not None:
+        document["updatedAt"] = format_time(order.updated_at)
+    if order.deleted_at is not None:
+        document["deletedAt"] = format_time(order.deleted_at)
+    if is_synced:
+        document["syncedAt"] = format_time(at)
+    document["sync"] = stored(sync)
+    return document
 
 
 def changes(document: Document, before: WorkOrder, after: WorkOrder) -> dict[str, Any]:

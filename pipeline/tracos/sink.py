@@ -17,6 +17,7 @@ from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import changes, guard, new_document, number_key, read_document, synced_fields
+from pipeline.tracos.turns import Turns
 from pipeline.workorder import INT64, ExternalId, Record, id_key
 
 __all__ = ["TracosSink"]
@@ -24,8 +25,15 @@ __all__ = ["TracosSink"]
 FAR_AHEAD: Final = timedelta(days=1)
 DUPLICATE: Final = 11000
 
+OUTCOMES: Final[Mapping[Rule, Outcome]] = {
+    Rule.REPEAT: Outcome.REPEAT,
+    Rule.STALE: Outcome.STALE,
+    Rule.INSERT: Outcome.CREATED,
+}
+"""What a record came to by the rule alone; by the others it depends on what they changed."""
 
-class _Plan(Struct):
+
+class _Plan(Struct, gc=False):
     """The one write that a batch's records of one order come to."""
 
     key: ExternalId
@@ -42,6 +50,8 @@ class TracosSink(BatchSink[Record]):
     orders in question are looked up and decided again, and what was written already shows as a repeat.
     """
 
+    in_flight = 2
+
     def __init__(
         self,
         connection: Connection,
@@ -55,6 +65,7 @@ class TracosSink(BatchSink[Record]):
         self._projections = projections
         self._decisions = decisions
         self._deletes = deletes
+        self._turns = Turns()
 
     @property
     def title(self) -> str:
@@ -64,9 +75,10 @@ class TracosSink(BatchSink[Record]):
     async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome | Exception]:
         """Merge a batch; several records of one order are merged one after the other, and written once."""
         merge = _BatchMerge(items, self._client, self._projections, self._decisions.run)
-        for _ in range(ATTEMPTS):
-            if merge.open:
-                await self._connection.ride_out(lambda: self._attempt(merge))
+        async with self._turns.take(merge.open):
+            for _ in range(ATTEMPTS):
+                if merge.open:
+                    await self._connection.ride_out(lambda: self._attempt(merge))
         return merge.results()
 
     async def _attempt(self, merge: "_BatchMerge") -> None:
@@ -171,9 +183,9 @@ class _BatchMerge:
             self._close(key, outcomes)
             return None
         # A repeat now may be what an attempt whose reply was lost has written: then it counts as that.
-        self._intended.update(
-            {position: outcome for position, outcome in outcomes.items() if outcome is not Outcome.REPEAT}
-        )
+        for position, outcome in outcomes.items():
+            if outcome is not Outcome.REPEAT:
+                self._intended[position] = outcome
         deletes = before is not None and bool(last.order.deleted) and not before.order.deleted
         return _Plan(key, _operation(document, before, last, at), outcomes, deletes)
 
@@ -219,16 +231,10 @@ def _storable(number: ExternalId) -> bool:
 
 
 def _outcome(decision: Decision, current: Current | None) -> Outcome:
-    match decision.rule:
-        case Rule.REPEAT:
-            return Outcome.REPEAT
-        case Rule.STALE:
-            return Outcome.STALE
-        case Rule.INSERT:
-            return Outcome.CREATED
-        case _:
-            changed = current is None or decision.order != current.order
-            return Outcome.UPDATED if changed else Outcome.UNCHANGED
+    outcome = OUTCOMES.get(decision.rule)
+    if outcome is None:
+        outcome = Outcome.UNCHANGED if current is not None and decision.order == current.order else Outcome.UPDATED
+    return outcome
 
 
 def _operation(document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime) -> Operation:

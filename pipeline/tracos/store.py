@@ -14,6 +14,7 @@ from pipeline.tracos.indexes import prepare, refuse_twins
 from pipeline.tracos.rehearsal import Rehearsal
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
+from pipeline.tracos.witness import TracosWitness
 from pipeline.workorder import ExternalId
 
 __all__ = ["Tracos"]
@@ -54,6 +55,10 @@ class Tracos(Resource):
         With ``numbers`` only those among them.
         """
         return TracosSource(self._connection, client, default_layout, self._decisions, self._deletes, numbers)
+
+    def witness(self, client: str) -> TracosWitness:
+        """What vouches that ``client``'s delivered records are still here."""
+        return TracosWitness(self._connection, client)
 
     async def examine(self) -> list[Finding]:
         """What a check-up finds; instead of opening it."""

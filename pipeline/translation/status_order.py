@@ -34,7 +34,7 @@ WORD_OF: Final[Mapping[Status, str]] = {status: word for word, status in STATUS_
 """TracOS's word -> the client's."""
 
 
-class StatusOrder(Struct, frozen=True, kw_only=True):
+class StatusOrder(Struct, frozen=True, kw_only=True, gc=False):
     """A checked record of this layout, times in UTC."""
 
     id: ExternalId

@@ -268,7 +268,7 @@ class TestDeadLetters:
         kept = msgspec.json.decode(archived)
         assert (kept["text"].encode(), kept["attempts"], kept["closed"]) == (BAD, 2, "retried")
         before = plant.state()
-        assert "1 unchanged · 1 closed by hand" in plant.run()[0]
+        assert "1 closed by hand · 1 unchanged, not read again" in plant.run()[0]
         assert plant.state() == before
 
     def test_retried_as_they_were_they_fail_again_with_one_attempt_more(self, sample):

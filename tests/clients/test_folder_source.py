@@ -249,6 +249,22 @@ class TestAfter:
         put(tmp_path, "a.json", b"[1]")
         assert await self.settle(tmp_path, "delete", dead=[("a.json[0]", b"")]) == ["a.json"]
 
+    async def test_a_file_that_is_written_again_before_its_turn_is_left_and_stays(self, tmp_path):
+        put(tmp_path, "a.json", b"{}")
+        path = put(tmp_path, "b.json", b"{}", 1)
+        source = FolderSource(tmp_path, after="delete")
+        listed = source._items
+
+        def written_again(files):
+            put(tmp_path, "b.json", b'{"id": 2}', 2)
+            return listed(files)
+
+        source._items = written_again
+        async with source:
+            read = [item.locator async for group in source.read() for item in group]
+            await source.ack(read)
+        assert (read, path.read_bytes()) == (["a.json"], b'{"id": 2}')
+
     async def test_a_file_that_has_changed_since_stays(self, tmp_path):
         path = put(tmp_path, "a.json", b"{}")
         source = FolderSource(tmp_path, after="delete")

@@ -14,6 +14,7 @@ from pipeline import (
     Reason,
     Rejected,
     Sink,
+    Spared,
     Unreadable,
     dead_letters,
     deliver,
@@ -266,3 +267,74 @@ async def test_stages_join_before_they_have_a_source():
     await run(read(source, flow="f") | loud | deliver(sink) | settle(source))
     assert sink.written == ["A!", "C!"]
     assert repr(loud) == "<Stage map | map | filter>"
+
+
+class Overlapping(ListSink):
+    """Takes two batches at once; ``under_way`` are their first payloads."""
+
+    in_flight = 2
+
+    def __init__(self, fails_at=None):
+        super().__init__()
+        self.under_way, self.most, self.abandoned, self.fails_at = [], 0, [], fails_at
+
+    async def write_batch(self, items):
+        first = items[0].payload
+        self.under_way.append(first)
+        self.most = max(self.most, len(self.under_way))
+        try:
+            for _ in range(20 if len(self.under_way) == 1 else 1):  # the second is done before the first
+                await asyncio.sleep(0)
+            if first == self.fails_at:
+                raise Fatal("the disk is full")
+        except asyncio.CancelledError:
+            self.abandoned.append(first)
+            raise
+        finally:
+            self.under_way.remove(first)
+        return await super().write_batch(items)
+
+
+async def test_a_sink_may_take_several_batches_at_once_and_they_leave_in_order():
+    source, sink = ListSource(range(20)), Overlapping()
+    report = await run(read(source, flow="f") | deliver(sink) | settle(source))
+    assert sink.most == 2
+    assert report.outcomes == {"sent": 20}
+    assert source.acked == [str(number) for number in range(20)]
+    assert sorted(sink.written) == list(range(20)) != sink.written
+
+
+async def test_what_stops_one_batch_ends_the_other_before_the_sink_is_closed():
+    source, sink = ListSource(range(20)), Overlapping(fails_at=4)
+    with pytest.raises(Fatal, match="disk is full"):
+        await run(read(source, flow="f") | deliver(sink) | settle(source))
+    assert sink.under_way == []
+    assert set(source.acked) <= {str(number) for number in range(4)}
+
+
+async def test_a_source_is_told_of_the_end_unless_the_chain_was_stopped():
+    class Finishing(ListSource):
+        finished = None
+
+        async def finish(self):
+            self.finished = list(self.acked)
+
+    source = Finishing("abc")
+    await run(read(source, flow="f") | deliver(ListSink()) | settle(source))
+    assert source.finished == ["0", "1", "2"]
+    source = Finishing("abc")
+    with pytest.raises(Fatal):
+        await run(read(source, flow="f") | deliver(Overlapping(fails_at="c")) | settle(source))
+    assert source.finished is None
+
+
+async def test_places_that_were_spared_are_counted_apart():
+    class Sparing(ListSource):
+        async def read(self):
+            yield [Spared(7)]
+            async for group in super().read():
+                yield group
+
+    source, sink = Sparing("abc"), ListSink()
+    report = await run(read(source, flow="f") | map_items(str.upper) | deliver(sink) | settle(source))
+    assert (report.received, report.spared, sink.written) == (3, 7, ["A", "B", "C"])

@@ -46,7 +46,7 @@ def test_a_stale_file_undoes_nothing(plant):
     plant.put("late.json", order(1, "Old", 3))
     before = plant.documents()
     out, _ = plant.run()
-    assert "1 unchanged · 1 stale" in out
+    assert "1 stale · 1 unchanged, not read again" in out
     assert plant.documents() == before
     log = (plant.home / "data/decisions.jsonl").read_bytes()
     plant.run()

@@ -45,7 +45,7 @@ def test_a_second_run_touches_no_document_and_no_file(sample):
     before = sample.state()
     out, err = sample.run()
     assert sample.state() == before
-    assert "11 unchanged · 3 still dead" in out
+    assert "3 still dead · 9 unchanged, not read again" in out
     assert "0 read   nothing to do" in out
     assert err == ""
 

@@ -1,6 +1,7 @@
 """The transport of files: a folder that orders are read from, a folder that they are written to."""
 
 from pipeline.clients.folder.formats import JSON_FILES, FileFormat
+from pipeline.clients.folder.known import KnownFiles
 from pipeline.clients.folder.names import id_of, name_of
 from pipeline.clients.folder.options import FolderOptions
 from pipeline.clients.folder.settled import InboundAfter
@@ -14,6 +15,7 @@ __all__ = [
     "FolderSink",
     "FolderSource",
     "InboundAfter",
+    "KnownFiles",
     "id_of",
     "name_of",
 ]

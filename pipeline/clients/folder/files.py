@@ -3,9 +3,9 @@
 import gzip
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from loguru import logger
 from msgspec import Struct
@@ -14,7 +14,10 @@ from pipeline.clients.folder.formats import FileFormat
 from pipeline.clients.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
 from pipeline.errors import Reason
 
-__all__ = ["Found", "list_files", "read_file", "stamp_of", "state_of"]
+__all__ = ["Found", "Opened", "Spare", "list_files", "open_file", "stamp_of"]
+
+Spare: TypeAlias = Callable[[str, os.stat_result], bool]
+"""Whether the file of this name and state need not be looked at again."""
 
 
 class Found(Struct, frozen=True, order=True, gc=False):
@@ -28,80 +31,109 @@ class Found(Struct, frozen=True, order=True, gc=False):
     is_link: bool
 
 
+class Opened(Struct, frozen=True, gc=False):
+    """A file in hand: what it is now, and its bytes, or the reason why it has none for us."""
+
+    name: str
+    state: os.stat_result | None
+    """None where nothing is there any more."""
+    descriptor: int | None = None
+    reason: Reason | None = None
+
+    @property
+    def stamp(self) -> str:
+        """The state as a text."""
+        return "" if self.state is None else stamp_of(self.state)
+
+    def parts(self, form: FileFormat) -> Iterator[Part | Broken]:
+        """The records; whatever is wrong comes as Broken, nothing is raised. The file is closed at the end."""
+        if self.descriptor is None:
+            if self.reason is not None:
+                yield Broken("", self.reason)
+            return
+        try:
+            stream: Readable = _Plain(self.descriptor)
+            if self.name.endswith(".gz"):
+                plain = os.fdopen(self.descriptor, "rb", closefd=False)
+                stream = cast("Readable", gzip.GzipFile(fileobj=plain))
+            yield from form.records(self.name.removesuffix(".gz"), stream)
+        except UNREADABLE as error:
+            yield Broken("", unreadable(error))
+        finally:
+            os.close(self.descriptor)
+
+
 def stamp_of(state: os.stat_result) -> str:
     """Changes when somebody writes, touches or replaces the file, or changes its permissions."""
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
-def list_files(directory: Path, form: FileFormat) -> list[Found]:
-    """What lies in ``directory`` under the names of ``form``, in the order of (modification time, name)."""
-    names = form.names
-    with os.scandir(directory) as entries:
-        found = [_found(entry) for entry in entries if names.fullmatch(entry.name)]
-    return sorted(file for file in found if file is not None)
+def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) -> list[Found]:
+    """What lies in ``directory`` under the names of ``form``, in the order of (modification time, name).
 
-
-def state_of(file: Found, within: int) -> os.stat_result | None:
-    """What the file is now, in the folder that ``within`` is a descriptor of; None where nothing is there any more."""
+    Without those that ``spare`` holds true of.
+    """
+    endings = form.endings
+    found: list[Found] = []
+    within = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # by path each look at a file would cost more
     try:
-        return os.stat(file.name, dir_fd=within)
+        with os.scandir(within) as entries:
+            for entry in entries:
+                name = entry.name
+                if not name.endswith(endings) or name in endings:
+                    continue
+                is_link = entry.is_symlink()
+                try:
+                    state = entry.stat()
+                except OSError:
+                    if not is_link:
+                        continue  # removed since the folder was listed: nobody's order any more
+                    state = entry.stat(follow_symlinks=False)
+                if spare is None or not spare(name, state):
+                    found.append(Found(state.st_mtime_ns, name, is_link))
+    finally:
+        os.close(within)
+    return sorted(found)
+
+
+def open_file(directory: Path, file: Found, within: int) -> Opened | None:
+    """Open a file that was found; None where somebody is writing it again: it is left for the next run.
+
+    ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
+    """
+    if file.is_link and not (directory / file.name).resolve().is_relative_to(directory.resolve()):
+        state = _state(file.name, within)
+        if state is not None:
+            reason = Reason("a link out of the folder: copy the file itself into the folder")
+            return Opened(file.name, state, reason=reason)
+    try:
+        # Without O_NONBLOCK a FIFO of this name would be waited for.
+        descriptor = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
+    except OSError as error:
+        state = _state(file.name, within)
+        return Opened(file.name, state, reason=(state and _refusal(state)) or unreadable(error))
+    state = os.fstat(descriptor)
+    refusal = _refusal(state)
+    if refusal is None and state.st_mtime_ns == file.mtime_ns:
+        return Opened(file.name, state, descriptor)
+    os.close(descriptor)
+    if refusal is None:
+        logger.info("{} is being written again: left for the next run", file.name)
+        return None
+    return Opened(file.name, state, reason=refusal)
+
+
+def _state(name: str, within: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=within)
     except OSError:
         return None
 
 
-def read_file(
-    directory: Path, file: Found, state: os.stat_result | None, form: FileFormat, *, within: int
-) -> Iterator[Part | Broken]:
-    """The records of one file; whatever is wrong with it comes as Broken, nothing is raised.
-
-    ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
-    """
-    refused = state and _refused(directory, file, state)
-    if refused:
-        yield Broken("", Reason(refused))
-        return
-    if state and state.st_mtime_ns != file.mtime_ns:
-        logger.info("{} is being written again: left for the next run", file.name)
-        return
-    try:
-        # Without O_NONBLOCK a FIFO that has taken the file's place would be waited for.
-        opened = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
-    except OSError as error:
-        yield Broken("", unreadable(error))
-        return
-    try:
-        yield from _records(file.name, opened, form)
-    finally:
-        os.close(opened)
-
-
-def _found(entry: "os.DirEntry[str]") -> Found | None:
-    is_link = entry.is_symlink()
-    try:
-        state = entry.stat()
-    except OSError:
-        if not is_link:
-            return None  # removed since the folder was listed: nobody's order any more
-        state = entry.stat(follow_symlinks=False)
-    return Found(state.st_mtime_ns, entry.name, is_link)
-
-
-def _refused(directory: Path, file: Found, state: os.stat_result) -> str | None:
-    if not stat.S_ISREG(state.st_mode):
-        return "not a file: move the folder, pipe or device of this name away"
-    if file.is_link and not (directory / file.name).resolve().is_relative_to(directory.resolve()):
-        return "a link out of the folder: copy the file itself into the folder"
-    return None
-
-
-def _records(name: str, opened: int, form: FileFormat) -> Iterator[Part | Broken]:
-    stream: Readable = _Plain(opened)
-    if name.endswith(".gz"):
-        stream = cast("Readable", gzip.GzipFile(fileobj=os.fdopen(opened, "rb", closefd=False)))
-    try:
-        yield from form.records(name.removesuffix(".gz"), stream)
-    except UNREADABLE as error:
-        yield Broken("", unreadable(error))
+def _refusal(state: os.stat_result) -> Reason | None:
+    if stat.S_ISREG(state.st_mode):
+        return None
+    return Reason("not a file: move the folder, pipe or device of this name away")
 
 
 class _Plain:

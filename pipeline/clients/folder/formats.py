@@ -1,7 +1,6 @@
 """What the files of a folder are: which names are theirs, and how their bytes come apart into records."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -17,30 +16,28 @@ class FileFormat(Struct, frozen=True):
 
     suffixes: tuple[str, ...]
     """How their names end; the first is that of a file with one order."""
-    records: Callable[[str, Readable], Iterator[Part | Broken]]
+    records: Callable[[str, Readable], Iterable[Part | Broken]]
     """A file's name (without ``.gz``) and bytes -> its records; may raise what reading raises, before the first."""
 
     @property
-    def names(self) -> re.Pattern[str]:
-        """Which names are theirs; the group is set for gzipped ones."""
-        return re.compile(rf"(?s).+(?:{'|'.join(map(re.escape, self.suffixes))})(\.gz)?")
+    def endings(self) -> tuple[str, ...]:
+        """How their names end, plain or gzipped; there is something before it."""
+        return (*self.suffixes, *(f"{suffix}.gz" for suffix in self.suffixes))
 
 
-def _json(name: str, stream: Readable) -> Iterator[Part | Broken]:
+def _json(name: str, stream: Readable) -> Iterable[Part | Broken]:
     """One object, an array, or an object a line."""
     by_line = not name.endswith(".json")
     head = b"" if by_line else stream.read(BLOCK)
     if by_line or is_lines(head):
-        yield from lines(head, stream)
-        return
+        return lines(head, stream)
     data = head
     while len(data) >= BLOCK and len(data) <= MAX_FILE and (more := stream.read(BLOCK * 16)):
         data += more
     if len(data) > MAX_FILE:
         message = f"more than {MAX_FILE // 2**20} MB in one JSON value: write one order a line (.ndjson)"
-        yield Broken("", Reason(message))
-    else:
-        yield from whole(data)
+        return (Broken("", Reason(message)),)
+    return whole(data)
 
 
 JSON_FILES: Final = FileFormat((".json", ".ndjson", ".jsonl"), _json)

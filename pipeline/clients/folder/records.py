@@ -1,10 +1,11 @@
 """The records in a file's bytes: one object, an array's elements, or a line each; each with its own bytes."""
 
 import zlib
-from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from pipeline.errors import Reason, Rejected
 from pipeline.translation.json import load
@@ -35,14 +36,14 @@ UNREADABLE: Final = (OSError, EOFError, zlib.error)
 """What reading a file raises, plain or gzipped."""
 
 
-class Part(NamedTuple):
+class Part(Struct, frozen=True, gc=False):
     """One record: what follows the file's name in its locator, and its bytes."""
 
     suffix: str
     raw: bytes
 
 
-class Broken(NamedTuple):
+class Broken(Struct, frozen=True, gc=False):
     """What cannot be taken apart further, for which reason, with its bytes unless there are too many."""
 
     suffix: str
@@ -57,18 +58,15 @@ class Readable(Protocol):
         """At most ``size`` bytes more; none at the end."""
 
 
-def whole(data: bytes) -> Iterator[Part | Broken]:
+def whole(data: bytes) -> Iterable[Part | Broken]:
     """The records of a file that is one JSON value: an array's elements, else the value itself."""
     if data.lstrip()[:1] != b"[":
-        yield _sized("", data)
-        return
+        return (_sized("", data),)
     try:
         elements = load(data, _ELEMENTS)
     except Rejected as error:
-        yield Broken("", error.reasons[0], data)
-        return
-    for index, element in enumerate(elements):
-        yield _sized(f"[{index}]", bytes(element))
+        return (Broken("", error.reasons[0], data),)
+    return (_sized(f"[{index}]", bytes(element)) for index, element in enumerate(elements))
 
 
 def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:

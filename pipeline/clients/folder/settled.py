@@ -1,21 +1,21 @@
-"""What becomes of an inbound file once all its records are settled: kept, archived or deleted."""
+"""What becomes of an inbound file once all its records are settled: kept and remembered, archived or deleted."""
 
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Final, Literal, TypeAlias
 
 from loguru import logger
 from msgspec import Struct
 
-from pipeline.clients.folder.files import stamp_of
+from pipeline.clients.folder.files import Opened, stamp_of
+from pipeline.clients.folder.known import KnownFiles
 from pipeline.dataflow.locators import place
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.disk import in_thread
 
-__all__ = ["InboundAfter", "Settled"]
+__all__ = ["InboundAfter", "Settled", "Tally"]
 
 InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 """What becomes of an inbound file whose records are all settled."""
@@ -23,83 +23,101 @@ InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 ARCHIVE: Final = "archive"
 
 
-class _Open(Struct):
-    """A file of which not every record is settled yet."""
+class Tally(Struct):
+    """The records of one file. Each count is changed by one thread alone."""
 
-    stamp: str
-    left: int = 0
-    is_read: bool = False
+    state: os.stat_result | None
+    read: int = 0
+    """By the thread that reads, like ``is_whole``."""
+    is_whole: bool = False
+    """The file was read to its end."""
+    delivered: int = 0
+    dead: int = 0
+    """Dead with their bytes in the letter."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is left to be said of the file."""
+        return self.is_whole and self.read == self.delivered + self.dead
 
 
 class Settled:
-    """Counts the records of each file, and archives or deletes it with its last one.
+    """Counts the records of each file, and remembers, archives or deletes it with its last one.
 
     A record is settled when it is delivered, or dead with its bytes in the letter. A file that has changed since it was
-    read stays, and so does one with a record that is left for the next run.
+    read stays, and so does one with a record that is left for the next run. Remembered is a file that is kept and whose
+    records are all delivered.
     """
 
-    def __init__(self, directory: Path, after: InboundAfter) -> None:
+    def __init__(self, directory: Path, after: InboundAfter, known: KnownFiles | None = None) -> None:
         self._directory = directory
         self._after = after
-        self._files: dict[str, _Open] = {}
-        self._lock = Lock()  # records are counted in the thread that reads ahead, and settled in the loop
+        self._known = known
+        self._files: dict[str, Tally] = {}
 
-    def begin(self, name: str, stamp: str) -> None:
-        """The file is going to be read."""
-        if self._after != "keep":
-            with self._lock:
-                self._files[name] = _Open(stamp)
+    def begin(self, file: Opened) -> Tally:
+        """The file is going to be read; its records are counted in what is returned."""
+        tally = Tally(file.state)
+        self._files[file.name] = tally
+        return tally
 
-    def count(self, name: str) -> None:
-        """One more record was read of the file."""
-        if self._after != "keep":
-            with self._lock:
-                self._files[name].left += 1
-
-    def end(self, name: str) -> None:
+    def end(self, name: str, tally: Tally) -> None:
         """The file was read whole."""
-        if self._after != "keep":
-            with self._lock:
-                self._files[name].is_read = True
+        tally.is_whole = True
+        if tally.is_settled:
             self._finish([name])
 
     async def ack(self, locators: Sequence[str]) -> None:
         """These records are delivered."""
-        await self._settle(locators)
+        done = []
+        for name, count in self._count(locators):
+            tally = self._files[name]
+            tally.delivered += count
+            if tally.is_settled:
+                done.append(name)
+        await self._finished(done)
 
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These records are dead."""
-        await self._settle([letter.locator for letter in letters if letter.raw])
+        done = []
+        for name, count in self._count(letter.locator for letter in letters if letter.raw):
+            tally = self._files[name]
+            tally.dead += count
+            if tally.is_settled:
+                done.append(name)
+        await self._finished(done)
 
-    async def _settle(self, locators: Iterable[str]) -> None:
+    def _count(self, locators: Iterable[str]) -> Iterable[tuple[str, int]]:
+        """The files of these records, with how many are theirs."""
+        return Counter(locator if locator in self._files else place(locator).file for locator in locators).items()
+
+    async def _finished(self, names: Sequence[str]) -> None:
         if self._after == "keep":
-            return
-        counts = Counter(place(locator).file for locator in locators)
-        with self._lock:
-            for name, count in counts.items():
-                self._files[name].left -= count
-        await in_thread(self._finish, list(counts))
+            self._finish(names)
+        elif names:
+            await in_thread(self._finish, names)
 
     def _finish(self, names: Sequence[str]) -> None:
-        """Put those files away that are read and settled."""
-        with self._lock:
-            files = {name: self._files[name] for name in names if name in self._files}
-            done = {name: file.stamp for name, file in files.items() if file.is_read and file.left == 0}
-            for name in done:
-                del self._files[name]
-        for name, stamp in done.items():
-            try:
-                self._put_away(self._directory / name, stamp)
-            except OSError as error:
-                logger.warning("{} could not be put away ({}): it stays where it is", name, error.strerror)
+        for name in names:
+            tally = self._files.pop(name, None)
+            if tally is None or tally.state is None:
+                continue  # by the other thread already, or never there
+            if self._after != "keep":
+                self._put_away(name, tally.state)
+            elif self._known is not None and not tally.dead:
+                self._known.add(name, tally.state)
 
-    def _put_away(self, path: Path, stamp: str) -> None:
-        if stamp_of(path.stat()) != stamp:
-            logger.info("{} has changed since it was read: it stays, the next run reads it", path.name)
-        elif self._after == "delete":
-            path.unlink()
-        else:
-            _move(path, path.parent / ARCHIVE)
+    def _put_away(self, name: str, state: os.stat_result) -> None:
+        path = self._directory / name
+        try:
+            if stamp_of(path.stat()) != stamp_of(state):
+                logger.info("{} has changed since it was read: it stays, the next run reads it", name)
+            elif self._after == "delete":
+                path.unlink()
+            else:
+                _move(path, path.parent / ARCHIVE)
+        except OSError as error:
+            logger.warning("{} could not be put away ({}): it stays where it is", name, error.strerror)
 
 
 def _move(path: Path, archive: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Final, TypeAlias
 
 from loguru import logger
 
-from pipeline.clients.folder.files import Found, list_files, read_file, stamp_of, state_of
+from pipeline.clients.folder.files import Found, list_files, open_file
 from pipeline.clients.folder.formats import JSON_FILES, FileFormat
+from pipeline.clients.folder.known import KnownFiles
 from pipeline.clients.folder.records import Part
 from pipeline.clients.folder.settled import InboundAfter, Settled
-from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
-from pipeline.dataflow.ports import Progress, Source
+from pipeline.dataflow.messages import DeadLetter, Envelope, Spared, Unreadable
+from pipeline.dataflow.ports import Progress, Source, Witness
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
 
@@ -32,8 +33,9 @@ class FolderSource(Source[bytes]):
 
     ``form`` says which files, and what a record of them is; they may be gzipped. A file that was written less than a
     second ago is looked at again a second later: it is read if it has not changed, else left for the next run.
-    ``after`` says what becomes of a file whose records are all settled, ``setting`` is the name under which a person
-    sets the folder. ``clock`` gives seconds since 1970.
+    ``after`` says what becomes of a file whose records are all settled; with ``known`` those that are kept are not read
+    again before they change. ``setting`` is the name under which a person sets the folder, ``clock`` gives seconds
+    since 1970.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FolderSource(Source[bytes]):
         *,
         after: InboundAfter = "keep",
         form: FileFormat = JSON_FILES,
+        known: KnownFiles | None = None,
         setting: str = "",
         quiet_seconds: float = QUIET_SECONDS,
         clock: Callable[[], float] = time.time,
@@ -51,7 +54,9 @@ class FolderSource(Source[bytes]):
         self._called = f"the folder {directory}" + (f" ({setting})" if setting else "")
         self._quiet_seconds = quiet_seconds
         self._clock = clock
-        self._settled = Settled(directory, after)
+        self._known = known if after == "keep" else None
+        self._witness: Witness | None = None
+        self._settled = Settled(directory, after, known)
         self._is_there = True
         self._read = 0
         self._total: int | None = None
@@ -75,11 +80,21 @@ class FolderSource(Source[bytes]):
         except OSError as error:
             raise Fatal(f"cannot read {self._called}: {error.strerror}; set it right, then run again") from error
 
-    async def read(self) -> AsyncIterator[Sequence[Item]]:
+    def rely_on(self, witness: Witness) -> None:
+        """Leave known files unread, as long as ``witness`` holds."""
+        self._witness = witness
+
+    async def read(self) -> AsyncIterator[Sequence[Item | Spared]]:
         """Yield the records in groups of at most 500, or about 8 MB."""
         if not self._is_there:
             return
-        found = await in_thread(list_files, self._directory, self._form)
+        spare = None
+        if self._known is not None and self._witness is not None:
+            await self._known.recall(self._witness)
+            spare = self._known.spares
+        found = await in_thread(list_files, self._directory, self._form, spare)
+        if self._known is not None and self._known.spared:
+            yield [Spared(self._known.spared)]
         self._read, self._total = 0, len(found)
         newest = (self._clock() - self._quiet_seconds) * 1e9
         quiet = [file for file in found if file.mtime_ns <= newest]
@@ -98,6 +113,11 @@ class FolderSource(Source[bytes]):
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These records are dead; a file whose bytes a letter could not take stays where it is."""
         await self._settled.nack(letters)
+
+    async def finish(self) -> None:
+        """Remember which files are known now."""
+        if self._is_there and self._known is not None and self._witness is not None:
+            await self._known.save(self._witness)
 
     def _unchanged(self, fresh: Sequence[Found]) -> list[Found]:
         now = {file.name: file for file in list_files(self._directory, self._form)}
@@ -120,18 +140,20 @@ class FolderSource(Source[bytes]):
         within = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for file in files:
-                state = state_of(file, within)
-                stamp = stamp_of(state) if state else ""
-                self._settled.begin(file.name, stamp)
-                for part in read_file(self._directory, file, state, self._form, within=within):
-                    self._settled.count(file.name)
+                self._read += 1
+                opened = open_file(self._directory, file, within)
+                if opened is None:
+                    continue
+                stamp = opened.stamp
+                tally = self._settled.begin(opened)
+                for part in opened.parts(self._form):
+                    tally.read += 1
                     locator = file.name + part.suffix
                     if isinstance(part, Part):
                         yield Envelope(part.raw, locator, part.raw, stamp)
                     else:
                         yield Unreadable(locator, (part.reason,), part.raw, stamp)
-                self._settled.end(file.name)
-                self._read += 1
+                self._settled.end(file.name, tally)
         finally:
             os.close(within)
 

@@ -1,0 +1,99 @@
+"""The index of known files: those whose records are all delivered, and need not be read again until they change.
+
+It is only a short cut: without it every file is read, and every record found to be a repeat.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from loguru import logger
+from msgspec import Struct
+
+from pipeline.dataflow.ports import Witness
+from pipeline.disk import in_thread, write_files
+
+__all__ = ["KnownFiles"]
+
+
+class _Index(Struct, frozen=True, array_like=True):
+    """What is kept from run to run."""
+
+    understood: str
+    seal: str
+    files: dict[str, int] = {}
+    """By name, a hash of the file's state."""
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(_Index)
+
+
+class KnownFiles:
+    """Remembers files in the file ``path``; ``understood`` says all that the meaning of a file's bytes depends on.
+
+    What it remembers holds only as long as the witness knows nothing to the contrary, and as long as files are
+    understood in the same way.
+    """
+
+    def __init__(self, path: Path, understood: str) -> None:
+        self._path = path
+        self._understood = understood
+        self._before: dict[str, int] = {}
+        self._now: dict[str, int] = {}
+        self._is_new = False
+
+    async def recall(self, witness: Witness) -> None:
+        """Begin a run with what is remembered, if it still holds."""
+        index = await in_thread(self._load)
+        holds = index is not None and await witness.holds(index.seal)
+        self._before = index.files if index is not None and holds else {}
+        self._now, self._is_new = {}, False
+
+    def spares(self, name: str, state: os.stat_result) -> bool:
+        """Whether the file of this name and state is known; it stays so."""
+        mark = _mark(state)
+        if self._before.get(name) != mark:
+            return False
+        self._now[name] = mark
+        return True
+
+    def add(self, name: str, state: os.stat_result) -> None:
+        """All records of the file, as it was in this state, are delivered."""
+        self._now[name] = _mark(state)
+        self._is_new = True
+
+    @property
+    def spared(self) -> int:
+        """How many files were known when they were listed."""
+        return len(self._now)
+
+    async def save(self, witness: Witness) -> None:
+        """Remember what is known now; where that is what was known before, nothing is written."""
+        if not self._is_new and len(self._now) == len(self._before):
+            return
+        seal = await witness.seal()
+        if seal is not None:
+            await in_thread(self._store, _Index(self._understood, seal, self._now))
+
+    def _load(self) -> _Index | None:
+        try:
+            index = _DECODER.decode(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError):
+            logger.info("{} cannot be used: all inbound files are read again", self._path)
+            return None
+        return index if index.understood == self._understood else None
+
+    def _store(self, index: _Index) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            body = msgspec.msgpack.encode(index)
+            write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
+        except OSError as error:
+            logger.warning("{} cannot be written ({}): the next run reads all files again", self._path, error.strerror)
+
+
+def _mark(state: os.stat_result) -> int:
+    return hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))

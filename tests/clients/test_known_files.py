@@ -96,6 +96,17 @@ async def test_a_file_with_a_record_that_is_dead_or_left_is_read_again(run):
     assert await run() == ([], 3)
 
 
+async def test_a_known_file_that_died_since_leaves_the_index_and_idle_runs_write_nothing(run, witness):
+    put(run.folder, "a.json", b"{}")
+    put(run.folder, "b.json", b"{}")
+    await run()
+    put(run.folder, "a.json", b"[1]")
+    await run(dead=["a.json[0]"])
+    kept = run.index.stat()
+    assert await run(dead=["a.json[0]"]) == (["a.json[0]"], 1)
+    assert (run.index.stat(), witness.seals) == (kept, 2)
+
+
 async def test_everything_is_read_where_the_witness_does_not_vouch_or_files_are_understood_anew(run, witness):
     put(run.folder, "a.json", b"{}")
     await run()

@@ -80,17 +80,16 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
         with os.scandir(within) as entries:
             for entry in entries:
                 name = entry.name
-                if not name.endswith(endings) or name in endings:
+                if not name.endswith(endings):
                     continue
-                is_link = entry.is_symlink()
                 try:
                     state = entry.stat()
                 except OSError:
-                    if not is_link:
+                    if not entry.is_symlink():
                         continue  # removed since the folder was listed: nobody's order any more
                     state = entry.stat(follow_symlinks=False)
-                if spare is None or not spare(name, state):
-                    found.append(Found(state.st_mtime_ns, name, is_link))
+                if (spare is None or not spare(name, state)) and name not in endings:
+                    found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)
     return sorted(found)

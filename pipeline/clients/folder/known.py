@@ -40,41 +40,46 @@ class KnownFiles:
         self._path = path
         self._understood = understood
         self._before: dict[str, int] = {}
-        self._now: dict[str, int] = {}
-        self._is_new = False
+        self._listed: list[str] = []
+        self._new: dict[str, int] = {}
+        self._is_changed = False
+        self.spared = 0
+        """How many files were known when they were listed."""
 
     async def recall(self, witness: Witness) -> None:
         """Begin a run with what is remembered, if it still holds."""
         index = await in_thread(self._load)
         holds = index is not None and await witness.holds(index.seal)
         self._before = index.files if index is not None and holds else {}
-        self._now, self._is_new = {}, False
+        self._listed, self._new, self._is_changed, self.spared = [], {}, False, 0
 
     def spares(self, name: str, state: os.stat_result) -> bool:
-        """Whether the file of this name and state is known; it stays so."""
-        mark = _mark(state)
-        if self._before.get(name) != mark:
-            return False
-        self._now[name] = mark
-        return True
+        """Whether the file of this name and state, which was listed, is known; it stays so."""
+        self._listed.append(name)
+        before = self._before.get(name)
+        if before == hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)):  # _mark, but for a call
+            self.spared += 1
+            return True
+        if before is not None:
+            del self._before[name]
+            self._is_changed = True
+        return False
 
     def add(self, name: str, state: os.stat_result) -> None:
         """All records of the file, as it was in this state, are delivered."""
-        self._now[name] = _mark(state)
-        self._is_new = True
-
-    @property
-    def spared(self) -> int:
-        """How many files were known when they were listed."""
-        return len(self._now)
+        self._new[name] = _mark(state)
 
     async def save(self, witness: Witness) -> None:
         """Remember what is known now; where that is what was known before, nothing is written."""
-        if not self._is_new and len(self._now) == len(self._before):
+        if not self._new and not self._is_changed and self.spared == len(self._before):
             return
         seal = await witness.seal()
-        if seal is not None:
-            await in_thread(self._store, _Index(self._understood, seal, self._now))
+        if seal is None:
+            return
+        marks = self._before | self._new
+        # In the order of the listing, in which they will be looked up: that is a third faster.
+        files = {name: marks[name] for name in self._listed if name in marks}
+        await in_thread(self._store, _Index(self._understood, seal, files))
 
     def _load(self) -> _Index | None:
         try:

@@ -1,29 +1,28 @@
-"""The floor: what a single hand-written loop does with the same libraries, server and durability; no error handling.
+"""The floor: what single hand-written loops do with the same libraries, server and durability; no error handling.
 
-Inbound it looks up, inserts the new and waits (w=majority, j=true), a batch of 500 at a time. Outbound it writes a
-batch of files, makes them durable with one syncfs, renames them, fsyncs the folder, and marks the batch in one update.
+They store what the pipeline stores, and do nothing else: no validation, no decision log, no resolution of dead letters,
+no second look at what somebody may have changed in between.
 """
 
 import ctypes
 import hashlib
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from pymongo.collection import Collection
+
+from benchmarks.place import WORDS, Documents, Place, groups
+from benchmarks.task import Task
+
+__all__ = ["inbound_files", "inbound_lines", "merge_files", "outbound_files", "outbound_lines"]
 
 BATCH: Final = 500
-STATUS: Final = {
-    "NEW": "created",
-    "PENDING": "pending",
-    "IN_PROGRESS": "in_progress",
-    "ON_HOLD": "on_hold",
-    "DONE": "completed",
-    "CANCELLED": "cancelled",
-}
-WORD: Final = {status: word for word, status in STATUS.items()}
+WORD: Final = {status: word for word, status in WORDS.items()}
+NOW: Final = "2026-11-01T00:00:00.000Z"
+CONCERN: Final = {"w": "majority", "j": True}
 
 
 class Order(msgspec.Struct, omit_defaults=True):
@@ -37,48 +36,51 @@ class Order(msgspec.Struct, omit_defaults=True):
     description: str | None = None
 
 
-def inbound(folder: Path, collection: "Collection[dict[str, Any]]") -> int:
-    """Load every file of ``folder``; how many orders were inserted."""
-    decode = msgspec.json.Decoder(Order).decode
-    with os.scandir(folder) as entries:
-        names = [name for _, name in sorted((entry.stat().st_mtime_ns, entry.name) for entry in entries)]
-    directory = os.open(folder, os.O_RDONLY)
-    inserted = 0
-    for start in range(0, len(names), BATCH):
-        batch = names[start : start + BATCH]
-        bodies = [_bytes(name, directory) for name in batch]
-        orders = [decode(body) for body in bodies]
-        numbers = [order.id for order in orders]
-        found = collection.find({"number": {"$in": numbers}}, {"_id": 0, "number": 1}, batch_size=BATCH)
-        known = {document["number"] for document in found}
-        fresh = [
-            _document(order, name, body)
-            for order, name, body in zip(orders, batch, bodies, strict=True)
-            if order.id not in known
-        ]
-        collection.insert_many(fresh, ordered=False)
-        inserted += len(fresh)
-    os.close(directory)
-    return inserted
+decode: Final = msgspec.json.Decoder(Order).decode
+encode: Final = msgspec.json.Encoder().encode
 
 
-def outbound(folder: Path, collection: "Collection[dict[str, Any]]") -> int:
-    """Write a durable file for every unsynced order and mark it; how many were sent."""
+def inbound_files(place: Place, task: Task) -> int:
+    """Load a folder of small files: look up, insert the new, wait; how many were inserted."""
+    return sum(_insert(batch, place.orders) for batch in groups(_files(Path(task.source)), BATCH))
+
+
+def inbound_lines(place: Place, task: Task) -> int:
+    """The same of NDJSON, read in blocks."""
+    return sum(_insert(batch, place.orders) for batch in groups(_lines(Path(task.source)), BATCH))
+
+
+def merge_files(place: Place, task: Task) -> int:
+    """Update known orders with what differs: find, and a guarded update each, by raw commands; how many matched."""
+    orders, matched = place.orders, 0
+    for batch in groups(_files(Path(task.source)), BATCH):
+        shown = {order.id: (name, body, order) for name, body in batch for order in (decode(body),)}
+        found = orders.find({"number": {"$in": list(shown)}}, batch_size=BATCH)
+        statements = []
+        for document in found:
+            name, body, order = shown[document["number"]]
+            base = document["sync"]["base"]
+            after = {"title": order.title, "description": order.description, "status": WORDS[order.status]}
+            sets = {key: value for key, value in after.items() if value != base[key]}
+            sets |= {"updatedAt": order.updatedAt, "isSynced": False, "sync": _sync(order, name, body)}
+            guard = {key: document[key] for key in ("_id", "title", "description", "status", "updatedAt")}
+            statements.append({"q": guard | {"sync.rev": document["sync"]["rev"]}, "u": {"$set": sets}})
+        reply = orders.database.command(
+            {"update": orders.name, "updates": statements, "ordered": False, "writeConcern": CONCERN}
+        )
+        matched += reply["n"]
+    return matched
+
+
+def outbound_files(place: Place, task: Task) -> int:
+    """Write a file for every unsynced order, durable by one syncfs a batch, and mark it; how many were sent."""
     syncfs = ctypes.CDLL(None, use_errno=True).syncfs
-    directory = os.open(folder, os.O_RDONLY)
-    encode = msgspec.json.Encoder().encode
-    sent = 0
-    while documents := list(collection.find({"isSynced": {"$ne": True}}, batch_size=BATCH, limit=BATCH)):
+    directory = os.open(place.outbound, os.O_RDONLY)
+    orders, sent = place.orders, 0
+    while documents := list(orders.find({"isSynced": {"$ne": True}}, batch_size=BATCH, limit=BATCH)):
         names = []
         for document in documents:
-            order = Order(
-                document["number"],
-                WORD[document["status"]],
-                document["createdAt"],
-                document.get("updatedAt"),
-                document.get("title"),
-                document.get("description"),
-            )
+            order = _order(document)
             name = f"{order.id}.json"
             file = os.open(f".{name}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, dir_fd=directory)
             os.write(file, encode(order))
@@ -88,44 +90,100 @@ def outbound(folder: Path, collection: "Collection[dict[str, Any]]") -> int:
         for name in names:
             os.rename(f".{name}.tmp", name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
-        ids = [document["_id"] for document in documents]
-        collection.update_many({"_id": {"$in": ids}}, {"$set": {"isSynced": True, "syncedAt": "2026-11-01T00:00:00Z"}})
-        sent += len(documents)
+        sent += _mark(documents, orders)
     os.close(directory)
     return sent
 
 
-def _bytes(name: str, directory: int) -> bytes:
-    file = os.open(name, os.O_RDONLY, dir_fd=directory)
-    data = os.read(file, 1 << 16)
-    os.close(file)
-    return data
+def outbound_lines(place: Place, task: Task) -> int:
+    """Write every unsynced order into one file of lines, and mark it; how many were sent."""
+    orders, sent = place.orders, 0
+    with (place.outbound / "orders.ndjson").open("wb") as file:
+        while documents := list(orders.find({"isSynced": {"$ne": True}}, batch_size=BATCH, limit=BATCH)):
+            file.write(b"".join(encode(_order(document)) + b"\n" for document in documents))
+            file.flush()
+            os.fsync(file.fileno())
+            sent += _mark(documents, orders)
+    return sent
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    with os.scandir(folder) as entries:
+        names = [name for _, name in sorted((entry.stat().st_mtime_ns, entry.name) for entry in entries)]
+    directory = os.open(folder, os.O_RDONLY)
+    for name in names:
+        file = os.open(name, os.O_RDONLY, dir_fd=directory)
+        yield name, os.read(file, 1 << 16)
+        os.close(file)
+    os.close(directory)
+
+
+def _lines(folder: Path) -> Iterator[tuple[str, bytes]]:
+    rest, number = b"", 0
+    with (folder / "orders.ndjson").open("rb", buffering=0) as file:
+        while block := file.read(1 << 18):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                number += 1
+                yield f"orders.ndjson:{number}", line
+
+
+def _insert(batch: list[tuple[str, bytes]], orders: Documents) -> int:
+    read = [(name, body, decode(body)) for name, body in batch]
+    numbers = [order.id for _, _, order in read]
+    found = orders.find({"number": {"$in": numbers}}, {"_id": 0, "number": 1}, batch_size=BATCH)
+    known = {document["number"] for document in found}
+    fresh = [_document(order, name, body) for name, body, order in read if order.id not in known]
+    if fresh:
+        orders.insert_many(fresh, ordered=False)
+    return len(fresh)
 
 
 def _document(order: Order, name: str, body: bytes) -> dict[str, Any]:
-    status = STATUS[order.status]
-    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
     return {
         "number": order.id,
         "title": order.title,
         "description": order.description,
-        "status": status,
+        "status": WORDS[order.status],
         "createdAt": order.createdAt,
         "updatedAt": order.updatedAt,
         "deleted": False,
         "isSynced": True,
-        "syncedAt": "2026-11-01T00:00:00.000Z",
-        "sync": {
-            "client": "erp_json",
-            "id": order.id,
-            "layout": "status_order",
-            "base": {"title": order.title, "description": order.description, "status": status, "deleted": False},
-            "sent": [],
-            "received": {
-                "version": datetime.fromisoformat(order.updatedAt or order.createdAt),
-                "hash": digest,
-                "taken": [{"locator": name, "hash": digest}],
-            },
-            "rev": 1,
-        },
+        "syncedAt": NOW,
+        "sync": _sync(order, name, body),
     }
+
+
+def _sync(order: Order, name: str, body: bytes) -> dict[str, Any]:
+    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
+    base = {"title": order.title, "description": order.description, "status": WORDS[order.status], "deleted": False}
+    return {
+        "client": "erp_json",
+        "id": order.id,
+        "layout": "status_order",
+        "base": base,
+        "sent": [],
+        "received": {
+            "version": datetime.fromisoformat(order.updatedAt or order.createdAt),
+            "hash": digest,
+            "taken": [{"locator": name, "hash": digest}],
+        },
+        "rev": 1,
+    }
+
+
+def _order(document: dict[str, Any]) -> Order:
+    return Order(
+        document["number"],
+        WORD[document["status"]],
+        document["createdAt"],
+        document.get("updatedAt"),
+        document.get("title"),
+        document.get("description"),
+    )
+
+
+def _mark(documents: list[dict[str, Any]], orders: Documents) -> int:
+    ids = [document["_id"] for document in documents]
+    orders.update_many({"_id": {"$in": ids}}, {"$set": {"isSynced": True, "syncedAt": NOW}})
+    return len(ids)

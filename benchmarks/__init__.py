@@ -1,0 +1,10 @@
+"""How fast the pipeline is, measured side by side with a floor and with what people would write or use instead.
+
+``python -m benchmarks`` runs the whole suite; ``python -m benchmarks.throughput`` compares with the floor alone.
+
+- ``place``: a database and folders for one measurement, and the orders in them
+- ``floor``, ``peers``, ``frameworks``: what the pipeline is compared with
+- ``work``: one piece of work in a process of its own, timed
+- ``suite``: all comparisons, A B A B; ``goals``: what is to be reached
+- ``report``: the tables, the JSON and the plot
+"""

@@ -1,0 +1,43 @@
+"""The whole suite: ``python -m benchmarks [--scale 1] [--rounds 3] [--only NAME] [--into FOLDER]``.
+
+Prints a table of everything and one of the goals; writes both as ``performance.json`` and draws ``performance.png``
+into ``--into`` (with matplotlib). Runs on an embedded MongoDB of its own, for about half an hour; ``--scale 0.01`` is a
+minute's look that proves nothing.
+"""
+
+import argparse
+import sys
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from pymongo import MongoClient
+
+from benchmarks.report import Machine, Report, tables
+from benchmarks.suite import Suite
+from pipeline.tracos.embedded import embedded_mongod
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scale", type=float, default=1.0, help="how many of the orders (1: a million at most)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each comparison is made")
+    parser.add_argument("--only", default="", help="the beginning of an experiment's name")
+    parser.add_argument("--into", type=Path, help="where the JSON and the plot go")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, embedded_mongod(Path(folder) / "mongo") as uri:
+        mongod = MongoClient(uri).server_info()["version"]
+        suite = Suite(uri, Path(folder), scale=options.scale, rounds=options.rounds)
+        results = suite.run(lambda text: print(text, file=sys.stderr, flush=True), options.only)
+    report = Report(Machine.here(mongod), options.scale, results)
+    print(tables(report))
+    if options.into:
+        report.write(options.into / "performance.json")
+        if not options.only and find_spec("matplotlib"):
+            import_module("benchmarks.plot").plot(report, options.into / "performance.png")
+
+
+if __name__ == "__main__":
+    main()

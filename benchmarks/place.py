@@ -1,0 +1,123 @@
+"""A place to measure in: a database of its own, folders of its own, and the orders in them."""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from pymongo import MongoClient, WriteConcern
+from pymongo.collection import Collection
+
+__all__ = ["WORDS", "Documents", "Place", "fill_with_files", "fill_with_lines", "groups", "order"]
+
+Documents = Collection[dict[str, Any]]
+
+BAD: Final = b'{"id": "no status", "createdAt": "yesterday"}'
+
+WORDS: Final = {
+    "NEW": "created",
+    "PENDING": "pending",
+    "IN_PROGRESS": "in_progress",
+    "ON_HOLD": "on_hold",
+    "DONE": "completed",
+    "CANCELLED": "cancelled",
+}
+
+
+class Place:
+    """A database ``name`` on the server at ``uri``, and folders in ``root``."""
+
+    def __init__(self, uri: str, root: Path, name: str) -> None:
+        self.uri, self.name, self.root = uri, name, root / name
+        self.inbound, self.outbound, self.state = self.root / "inbound", self.root / "outbound", self.root / "state"
+        self._client: MongoClient[dict[str, Any]] = MongoClient(uri)
+        concern = WriteConcern(w="majority", j=True)
+        self.orders: Documents = self._client.get_database(name, write_concern=concern)["workorders"]
+
+    def make(self) -> "Place":
+        """Make the folders and the indexes."""
+        self.inbound.mkdir(parents=True)
+        self.outbound.mkdir()
+        self.orders.create_index("number", unique=True, partialFilterExpression={"number": {"$exists": True}})
+        self.orders.create_index([("isSynced", 1), ("_id", 1)])
+        return self
+
+    def remove(self) -> None:
+        """Forget the database."""
+        self._client.drop_database(self.name)
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
+
+    def with_documents(self, count: int, *, unsynced: int | None = None) -> "Place":
+        """``count`` documents, as people enter them in TracOS; ``unsynced`` of them (all) wait to be sent."""
+        waiting = count if unsynced is None else unsynced
+        every = max(count // waiting, 1) if waiting else count + 1
+        for group in groups(range(count), 5000):
+            self.orders.insert_many([document(number, is_synced=number % every != 0) for number in group])
+        return self
+
+
+def order(number: int, *, edition: int = 0) -> dict[str, Any]:
+    """A status_order; a later ``edition`` of it has another title and update time."""
+    created = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+    return {
+        "id": number,
+        "status": list(WORDS)[number % 6],
+        "title": f"Work order {number}" + (f", edition {edition}" if edition else ""),
+        "description": "Check the bearing, note the temperature, grease where needed",
+        "createdAt": _text(created),
+        "updatedAt": _text(created + timedelta(hours=1 + edition)),
+    }
+
+
+def document(number: int, *, is_synced: bool) -> dict[str, Any]:
+    """What TracOS holds of such an order."""
+    said = order(number)
+    return {
+        "number": number,
+        "title": said["title"],
+        "description": said["description"],
+        "status": WORDS[said["status"]],
+        "createdAt": said["createdAt"],
+        "updatedAt": said["updatedAt"],
+        "deleted": False,
+        "isSynced": is_synced,
+    }
+
+
+def fill_with_files(folder: Path, count: int, *, edition: int = 0) -> None:
+    """``count`` files, an order each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:07}.json"
+        path.write_bytes(msgspec.json.encode(order(number, edition=edition)))
+        os.utime(path, (1_760_000_000 + number, 1_760_000_000 + number))
+
+
+def fill_with_lines(folder: Path, count: int, *, bad: float = 0, edition: int = 0) -> None:
+    """One file of ``count`` lines, an order each; every 1/``bad``-th line is no order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    every = round(1 / bad) if bad else count + 1
+    path = folder / "orders.ndjson"
+    with path.open("wb") as lines:
+        for number in range(count):
+            is_bad = number % every == every - 1
+            lines.write((BAD if is_bad else msgspec.json.encode(order(number, edition=edition))) + b"\n")
+    os.utime(path, (1_760_000_000, 1_760_000_000))
+
+
+def groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """``items`` in lists of ``size``."""
+    source = iter(items)
+    while group := list(islice(source, size)):
+        yield group
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

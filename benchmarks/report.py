@@ -1,0 +1,104 @@
+"""The results as tables for a person, and as JSON."""
+
+import os
+import platform
+import statistics
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.goals import Reached, reached
+from benchmarks.suite import Results, rate
+from benchmarks.task import Done
+
+__all__ = ["Machine", "Report", "table_of_goals", "tables"]
+
+PACKAGES = ("aiostream", "motor", "pymongo", "aiofiles", "msgspec", "dlt", "singer-sdk")
+
+
+class Machine(Struct, frozen=True):
+    """Where it was measured."""
+
+    system: str
+    processor: str
+    cores: int
+    python: str
+    mongod: str
+    packages: dict[str, str]
+
+    @classmethod
+    def here(cls, mongod: str) -> "Machine":
+        """This one; ``mongod`` is the server's version."""
+        models = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+        return cls(
+            system=f"{platform.system()} {platform.release()} {platform.machine()}",
+            processor=models[0] if models else platform.processor(),
+            cores=os.cpu_count() or 1,
+            python=platform.python_version(),
+            mongod=mongod,
+            packages={name: found for name in PACKAGES if (found := _version(name))},
+        )
+
+
+class Report(Struct):
+    """All that a run of the suite tells."""
+
+    machine: Machine
+    scale: float
+    results: Results
+
+    def write(self, path: Path) -> None:
+        """As JSON."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+
+def tables(report: Report) -> str:
+    """Everything, as text."""
+    machine, results = report.machine, report.results
+    packages = ", ".join(f"{name} {found}" for name, found in machine.packages.items())
+    lines = [
+        f"{machine.processor}, {machine.cores} cores, {machine.system}",
+        f"Python {machine.python}, mongod {machine.mongod}, {packages}",
+    ]
+    for name, sides in results.done.items():
+        first = next(iter(sides))
+        lines += ["", name, f"  {'':26} {'orders':>9} {'orders/s':>10} {'spread':>7} {'ratio':>7} {'peak MB':>8}"]
+        for side, done in sides.items():
+            share = rate(results, name, side) / rate(results, name, first)
+            peak = max(one.peak_mb for one in done)
+            lines.append(
+                f"  {side:26} {done[0].orders:9,} {rate(results, name, side):10,.0f} {_spread(done):7.0%} {share:7.2f} "
+                f"{peak:8.0f}"
+            )
+    if results.starting:
+        lines += ["", "start"] + [f"  {name:26} {seconds:9.2f} s" for name, seconds in results.starting.items()]
+    return "\n".join([*lines, "", table_of_goals(reached(results))])
+
+
+def table_of_goals(goals: list[Reached]) -> str:
+    """The goals as a table in Markdown."""
+    lines = ["| work | goal | measured | |", "|---|---|---|---|"]
+    lines += [f"| {one.work} | {one.goal} | {one.measured} | {'✓' if one.is_reached else '✗'} |" for one in goals]
+    return "\n".join(lines)
+
+
+def _spread(done: list[Done]) -> float:
+    """The widest distance between rounds, as a share of the median."""
+    seconds = [one.seconds for one in done]
+    return (max(seconds) - min(seconds)) / statistics.median(seconds)
+
+
+def _cpuinfo() -> Iterator[str]:
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        yield from path.read_text().splitlines()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,43 @@
+"""One piece of work, done in a process of its own, so that no measurement feels another's memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["Done", "Task", "carry_out"]
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """What is to be done, and where."""
+
+    work: str
+    """``module.function`` of this package."""
+    uri: str
+    root: str
+    place: str
+    source: str = ""
+    """The inbound folder."""
+    batch: int = 500
+    in_flight: int = 2
+    remembers: bool = False
+    """Whether the index of known files is used."""
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    orders: int
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    """The most memory that the process had, its program included."""
+
+
+def carry_out(task: Task) -> Done:
+    """Do ``task`` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.work", msgspec.json.encode(task).decode()]
+    made = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=Path(__file__).parent.parent)
+    return msgspec.json.decode(made.stdout.splitlines()[-1], type=Done)

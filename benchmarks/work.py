@@ -1,0 +1,42 @@
+"""The process that does one Task: ``python -m benchmarks.work '<the task as JSON>'`` prints what became of it."""
+
+import gc
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from benchmarks.place import Place
+from benchmarks.task import Done, Task
+from pipeline.cli.start import COLLECT_AFTER
+
+
+def main() -> None:
+    """Do it; all imports are done, and the server has answered, before the clock runs."""
+    task = msgspec.json.decode(sys.argv[1], type=Task)
+    module, _, name = task.work.partition(".")
+    work: Callable[[Place, Task], int] = getattr(import_module(f"benchmarks.{module}"), name)
+    place = Place(task.uri, Path(task.root), task.place)
+    place.orders.database.client.admin.command("ping")
+    logger.remove()
+    gc.set_threshold(COLLECT_AFTER, 10, 10)  # as the program has it; the others get it too
+    stdout, sys.stdout = sys.stdout, sys.stderr  # some talk
+    began, cpu = time.perf_counter(), time.process_time()
+    orders = work(place, task)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    place.close()
+    done = Done(orders=orders, seconds=seconds, cpu_seconds=cpu, peak_mb=_peak_mb())
+    print(msgspec.json.encode(done).decode(), file=stdout)
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+if __name__ == "__main__":
+    main()

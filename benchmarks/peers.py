@@ -64,8 +64,8 @@ def per_item(place: Place, task: Task) -> int:
         done = 0
         async with (
             stream.iterate(paths) | pipe.map(read, task_limit=8) | pipe.map(write, task_limit=8)
-        ).stream() as written:
-            async for one in written:
+        ).stream() as results:
+            async for one in results:
                 done += one
         return done
 

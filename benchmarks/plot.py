@@ -40,7 +40,7 @@ def plot(report: Report, path: Path) -> None:
     shares = [rate(results, name, side) / rate(results, name, _sides(results, name)[0]) for name, side in labels]
     drawn = effort.barh([_label(name, side) for name, side in labels], shares)
     effort.bar_label(drawn, labels=[f" {share:.2f}" for share in shares])
-    effort.set(title="speed by what there is to do (first of each kind = 1)")
+    effort.set(title="speed by what there is to do (first of each kind = 1)", xlim=(0, max(shares) * 1.15))
     effort.invert_yaxis()
     machine = report.machine
     figure.suptitle(f"{machine.processor}, {machine.cores} cores, Python {machine.python}, mongod {machine.mongod}")

@@ -117,7 +117,7 @@ class Suite:
             rounds,
         )
         n = self._orders(100_000)
-        yield Experiment("repeats", self._known(files, n, {"insert": 0, "half known": 0.5, "repeat": 1}), rounds)
+        yield Experiment("repeats", self._known(files, n), rounds)
         yield self._merge(n, files)
         sides = {f"{bad:.0%} bad": Side("ours.inbound", n, self._lines(n, bad=bad)) for bad in (0, 0.01, 0.1, 0.5)}
         yield Experiment("bad records", sides, rounds)
@@ -173,17 +173,17 @@ class Suite:
         idle = Side("ours.both", files, folder, prepare=settled, options={"remembers": True})
         yield Experiment("idle", {"run": idle}, 1)
 
-    def _known(self, files: str, n: int, shares: Mapping[str, float]) -> dict[str, Side]:
-        """Sides of which a share of the orders is known already, from the same files."""
-
-        def knowing(share: float) -> Callable[[Place], object]:
-            def prepare(place: Place) -> None:
-                if share:
-                    self._do(Side("ours.inbound", round(n * share), self._files(round(n * share))), place)
-
-            return prepare
-
-        return {name: Side("ours.inbound", n, files, knowing(share)) for name, share in shares.items()}
+    def _known(self, files: str, n: int) -> dict[str, Side]:
+        """Sides of which none, half or all of the orders are known already, from the same files."""
+        half = Side("ours.inbound", n // 2, self._files(n // 2))
+        all_of_it = Side("ours.inbound", n, files)
+        remembered = replace(all_of_it, options={"remembers": True})
+        return {
+            "insert": all_of_it,
+            "half known": replace(all_of_it, prepare=lambda place: self._do(half, place)),
+            "all known, read again": replace(all_of_it, prepare=lambda place: self._do(all_of_it, place)),
+            "repeat": replace(remembered, prepare=lambda place: self._do(remembered, place)),
+        }
 
     def _merge(self, n: int, before: str) -> Experiment:
         """All orders were edited by the client (title), and in TracOS (another field, of which nothing is sent)."""

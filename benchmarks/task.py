@@ -20,7 +20,7 @@ class Task(Struct, frozen=True, kw_only=True):
     place: str
     source: str = ""
     """The inbound folder."""
-    batch: int = 500
+    batch: int = 1000
     in_flight: int = 2
     remembers: bool = False
     """Whether the index of known files is used."""

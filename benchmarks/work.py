@@ -23,7 +23,8 @@ def main() -> None:
     place = Place(task.uri, Path(task.root), task.place)
     place.orders.database.client.admin.command("ping")
     logger.remove()
-    gc.set_threshold(COLLECT_AFTER, 10, 10)  # as the program has it; the others get it too
+    gc.freeze()  # as the program does; the others get it too
+    gc.set_threshold(COLLECT_AFTER, 10, 10)
     stdout, sys.stdout = sys.stdout, sys.stderr  # some talk
     began, cpu = time.perf_counter(), time.process_time()
     orders = work(place, task)

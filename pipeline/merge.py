@@ -133,7 +133,7 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
     merged, lost = _three_way(seen, order, project(order.values), known)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    taken = [field for field in MERGED_FIELDS if _value(merged, field) != _value(order, field)]
+    taken = [field for field in MERGED_FIELDS if getattr(merged, field) != getattr(order, field)]
     compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
     shown, sent = _overlay(known.base, compared), _overrule(known.sent, taken)
     if sent and _agree(shown, project(sent[-1].values)):
@@ -175,6 +175,8 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
     stored = _overlay(sync.base or NOTHING, base)
     earlier: tuple[Values, ...] = (stored,)
     sent = sync.sent
+    if not sent:
+        return _Known(earlier, stored, ())
     handed = [replace(project(one.values), **dict.fromkeys(one.overruled)) for one in sent]
     proven = max((_first_showing(field, seen, base, handed) for field in MERGED_FIELDS), default=-1)
     if proven >= 0:
@@ -186,9 +188,9 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
     untaken = frozenset(
         field
         for field in MERGED_FIELDS
-        if _value(handed[-1], field) is not None
-        and _value(seen, field) == _value(stored, field) is not None
-        and _value(handed[-1], field) != _value(stored, field)
+        if getattr(handed[-1], field) is not None
+        and getattr(seen, field) == getattr(stored, field) is not None
+        and getattr(handed[-1], field) != getattr(stored, field)
     )
     if untaken and sent[-1].state == "resent" and sync.received and _newer(seen.version, sync.received.version):
         return _Known((*earlier, *handed[:-1]), _overlay(stored, handed[-1]), ())
@@ -199,10 +201,10 @@ def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
 
 def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:
     """The first of ``handed`` that ``seen`` must have taken: its value of ``field`` is there and not in base."""
-    value = _value(seen, field)
-    if value is None or value == _value(base, field):
+    value = getattr(seen, field)
+    if value is None or value == getattr(base, field):
         return -1
-    return next((i for i, values in enumerate(handed) if _value(values, field) == value), -1)
+    return next((i for i, values in enumerate(handed) if getattr(values, field) == value), -1)
 
 
 def _three_way(seen: WorkOrder, order: WorkOrder, ours: Values, known: _Known) -> tuple[WorkOrder, list[Lost]]:
@@ -213,7 +215,7 @@ def _three_way(seen: WorkOrder, order: WorkOrder, ours: Values, known: _Known) -
     takes: dict[str, Any] = {}
     lost: list[Lost] = []
     for field in MERGED_FIELDS:
-        theirs, own, was = _value(seen, field), _value(ours, field), _value(known.base, field)
+        theirs, own, was = getattr(seen, field), getattr(ours, field), getattr(known.base, field)
         if theirs is None or theirs == own:
             continue
         if own is None:
@@ -230,14 +232,14 @@ def _three_way(seen: WorkOrder, order: WorkOrder, ours: Values, known: _Known) -
             because = "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
         elif client_edited:
             wins = True
-            back = any(theirs == _value(values, field) for values in known.earlier)
+            back = any(theirs == getattr(values, field) for values in known.earlier)
             because = "the client went back to its older value" if back else ""
         else:
             wins, because = False, "not yet taken by the client" if field in known.untaken else ""
         if wins:
             takes[field] = theirs
         if because:
-            value, kept = (_own(order, field), theirs) if wins else (theirs, _own(order, field))
+            value, kept = (getattr(order, field), theirs) if wins else (theirs, getattr(order, field))
             lost.append(Lost(field=field, value=value, kept=kept, side="tracos" if wins else "client", because=because))
     if "deleted" in takes:
         takes["deleted_at"] = seen.deleted_at if takes["deleted"] else None
@@ -248,10 +250,10 @@ def _client_holds(now: Values, seen: WorkOrder, shown: Values, unconfirmed: Sequ
     """Whether the client holds what TracOS says ``now``, and nothing unconfirmed says otherwise."""
     fields = ("deleted",) if seen.deleted and now.deleted else MERGED_FIELDS
     for field in fields:
-        value = _value(now, field)
-        last = _value(unconfirmed[-1], field) if unconfirmed else None
-        spoken = _value(seen, field)
-        held = last if spoken is None and last is not None else _value(shown, field)
+        value = getattr(now, field)
+        last = getattr(unconfirmed[-1], field) if unconfirmed else None
+        spoken = getattr(seen, field)
+        held = last if spoken is None and last is not None else getattr(shown, field)
         if value is not None and (value != held or (last is not None and value != last)):
             return False
     return True
@@ -266,12 +268,12 @@ def _overrule(sent: tuple[Sent, ...], fields: Sequence[str]) -> tuple[Sent, ...]
 
 def _agree(shown: Values, handed: Values) -> bool:
     """Whether everything handed over is what the client shows."""
-    return all(_value(handed, field) in (None, _value(shown, field)) for field in MERGED_FIELDS)
+    return all(getattr(handed, field) in (None, getattr(shown, field)) for field in MERGED_FIELDS)
 
 
 def _overlay(under: Values, over: Values) -> Values:
     """``over`` where it says something, else ``under``."""
-    said = {field: _value(over, field) for field in MERGED_FIELDS if _value(over, field) is not None}
+    said = {field: getattr(over, field) for field in MERGED_FIELDS if getattr(over, field) is not None}
     if "deleted" in said:
         said["deleted_at"] = over.deleted_at if said["deleted"] else None
     return replace(under, **said) if said else under
@@ -280,11 +282,3 @@ def _overlay(under: Values, over: Values) -> Values:
 def _newer(one: datetime | None, other: datetime | None) -> bool:
     """Whether ``one`` is later than ``other``; an absent time counts as oldest."""
     return one is not None and (other is None or one > other)
-
-
-def _value(values: Values, field: str) -> Any:
-    return getattr(values, field)
-
-
-def _own(order: WorkOrder, field: str) -> Any:
-    return getattr(order, field)

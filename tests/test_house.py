@@ -5,18 +5,20 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import pipeline
+from pipeline.version import VERSION
 
 ROOT = Path(pipeline.__file__).parent
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "pipeline."))
 
 CORE = {"errors", "workorder"}
 PURE = CORE | {"translation", "sync", "merge"}
-WING = PURE | {"dataflow", "disk", "finding"}
+WING = PURE | {"dataflow", "disk", "finding", "version"}
 HOUSE = WING | {
     "clients",
     "customers",
@@ -32,6 +34,7 @@ HOUSE = WING | {
 ROOMS = {
     "errors": set(),
     "workorder": set(),
+    "version": set(),
     "disk": set(),
     "finding": set(),
     "dataflow": {"errors"},
@@ -128,6 +131,10 @@ def test_a_client_knows_its_transport_and_its_layouts_but_no_other_client():
 def test_the_environment_is_read_in_one_place(module):
     text = path_of(module).read_text()
     assert ("os.environ" in text or "getenv" in text) is (module == "pipeline.cli.start")
+
+
+def test_the_version_is_that_of_the_project():
+    assert tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_nothing_imports_what_is_there_for_tests():

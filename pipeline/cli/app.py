@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from cyclopts import App, CycloptsError
 
 from pipeline.errors import Fatal, WrongSettings
+from pipeline.version import VERSION
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -24,19 +24,12 @@ EPILOGUE: Final = (
 )
 
 
-def _version() -> str:
-    try:
-        return version("workorder-sync")
-    except PackageNotFoundError:
-        return "not installed"
-
-
 app = App(
     name="workorder-sync",
     help="Sync work orders between TracOS (MongoDB) and a client's ERP, both ways. Without a command: run.",
     help_epilogue=EPILOGUE,
     help_format="plaintext",
-    version=_version,
+    version=VERSION,
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )

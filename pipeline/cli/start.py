@@ -29,6 +29,7 @@ def begin(*, quiet: bool = False) -> Settings:
 
     ``quiet``: errors alone are logged, unless the settings want details.
     """
+    gc.freeze()  # what is loaded by now stays: no need to look through it time and again
     gc.set_threshold(COLLECT_AFTER, 10, 10)
     logs.configure("INFO", "text")
     stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words

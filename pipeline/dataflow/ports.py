@@ -69,6 +69,9 @@ class Witness(ABC):
 class Source(Resource, ABC, Generic[T_co]):
     """Where items come from; it is told what became of each."""
 
+    in_flight: ClassVar[int] = 1
+    """How many batches may be settled at once; they are begun in order."""
+
     def rely_on(self, witness: Witness) -> None:
         """What has not changed since it was delivered may be left unread, as long as ``witness`` holds.
 

@@ -33,7 +33,7 @@ class Report(Struct, kw_only=True):
         """Count one batch that has left the chain."""
         self.flow = batch.flow
         self.received += len(batch.received)
-        self.outcomes.update(_kind(item.payload) for item in batch.items)
+        self.outcomes.update([_kind(item.payload) for item in batch.items])
         self.skipped += len(batch.skipped)
         self.held += len(batch.held)
         self.closed += len(batch.closed)
@@ -58,4 +58,4 @@ async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None)
 
 
 def _kind(payload: object) -> str:
-    return payload.value if isinstance(payload, Outcome) else type(payload).__name__
+    return str(payload) if isinstance(payload, Outcome) else type(payload).__name__

@@ -65,7 +65,7 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
 
 def map_items(function: ItemFunction[A, B], *, name: str = "map") -> Stage[A, B]:
     """Replace each payload by ``function(payload)``."""
-    return _per_item(name, function, lambda item, result: (_with(item, result),))
+    return _per_item(name, function, lambda item, result: (Envelope(result, item.locator, item.raw, item.stamp),))
 
 
 def filter_items(predicate: ItemFunction[T, bool], *, name: str = "filter") -> Stage[T, T]:
@@ -190,7 +190,10 @@ def settle(source: Source[Any]) -> Passage:
             await source.held([*batch.held, *batch.closed])
         return batch
 
-    return Passage(_per_batch(settled, source, ahead=True, at_end=source.finish), Step("settle", "settle", source))
+    return Passage(
+        _per_batch(settled, source, ahead=True, in_flight=source.in_flight, at_end=source.finish),
+        Step("settle", "settle", source),
+    )
 
 
 def unhandled(batch: Batch[Any]) -> Unhandled:

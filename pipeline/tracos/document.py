@@ -109,7 +109,7 @@ def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: 
     if order.description is not None:
         document["description"] = order.description
     if order.status is not None:
-        document["status"] = order.status.value
+        document["status"] = str(order.status)
     if order.created_at is not None:
         document["createdAt"] = format_time(order.created_at)
     if order.updated_at is not None:

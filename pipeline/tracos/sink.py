@@ -194,7 +194,7 @@ class _BatchMerge:
         record, version = item.payload, item.payload.order.version
         project = self._projections[record.layout]
         decision = decide(record, item.locator, current, client=self._client, project=project)
-        if decision.writes and version is not None and version > at + FAR_AHEAD:
+        if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
                 record.external_id,

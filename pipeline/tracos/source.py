@@ -23,7 +23,7 @@ __all__ = ["TracosSource"]
 
 Document = Mapping[str, Any]
 
-GROUP: Final = 500
+GROUP: Final = 1000
 
 
 class TracosSource(Source[Document]):
@@ -32,6 +32,8 @@ class TracosSource(Source[Document]):
     Whoever edits an order while it is being sent keeps the edit, which stays unsynced; that the older values were sent
     is recorded all the same, so that the client's echo of them is recognised.
     """
+
+    in_flight = 2
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class TracosSource(Source[Document]):
         return to_record(current, self._layout)
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[Document]]]:
-        """Yield what is unsynced in groups of 500, along an index that marked documents leave.
+        """Yield what is unsynced in groups of 1,000, along an index that marked documents leave.
 
         After an outage it starts over: what was marked has left the query, and what is in hand is known.
         """

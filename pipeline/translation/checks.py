@@ -53,11 +53,13 @@ class Checks:
 
     def required_time(self, key: str) -> datetime:
         """A date that must be there."""
-        return (self._time(key) if self._required(key) is not None else None) or datetime.min
+        value = self._required(key)
+        return (None if value is None else self._time(key, value)) or datetime.min
 
     def time(self, key: str) -> datetime | None:
         """A date, or None where there is none."""
-        return None if self._data.get(key) is None else self._time(key)
+        value = self._data.get(key)
+        return None if value is None else self._time(key, value)
 
     def text(self, key: str) -> str | None:
         """A text, or None where there is none."""
@@ -81,8 +83,7 @@ class Checks:
             self.wrong("required, but null" if key in self._data else "required, but missing", key)
         return value
 
-    def _time(self, key: str) -> datetime | None:
-        value = self._data[key]
+    def _time(self, key: str, value: Any) -> datetime | None:
         if not isinstance(value, str):
             self.wrong("not a date: expected a text", key)
             return None

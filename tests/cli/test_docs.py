@@ -35,7 +35,7 @@ def test_the_json_is_what_the_commands_print(plant):
     run = json.loads(plant.command("run", "--json"))
     assert run.keys() == RUN.keys() - {"error"}
     assert run["flows"][0].keys() <= RUN["flows"][0].keys()
-    assert RUN["flows"][0].keys() - run["flows"][0].keys() == {"skipped", "still_dead", "closed", "left"}
+    assert RUN["flows"][0].keys() - run["flows"][0].keys() == {"skipped", "still_dead", "closed", "left", "spared"}
 
     (listed, *_) = json.loads(plant.command("dead-letters", "list", "--stage", "validate", "--json"))
     assert listed.keys() == LETTER.keys() - {"places", "payload"}

@@ -68,13 +68,13 @@ async def test_files_come_in_the_order_of_time_and_name(tmp_path):
 
 
 async def test_groups_are_bounded_by_number_and_by_bytes(tmp_path):
-    put(tmp_path, "many.ndjson", b"{}\n" * 1203)
+    put(tmp_path, "many.ndjson", b"{}\n" * 2203)
     put(tmp_path, "big.ndjson", b"\n".join(b'{"a": "%s"}' % (b"x" * 3_000_000) for _ in range(6)), 1)
     source = FolderSource(tmp_path)
     async with source:
         groups = [len(group) async for group in source.read()]
-    assert groups[:2] == [500, 500]
-    assert sum(groups) == 1209
+    assert groups[:2] == [1000, 1000]
+    assert sum(groups) == 2209
     assert len(groups) == 4
 
 

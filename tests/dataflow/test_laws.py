@@ -338,3 +338,22 @@ async def test_places_that_were_spared_are_counted_apart():
     source, sink = Sparing("abc"), ListSink()
     report = await run(read(source, flow="f") | map_items(str.upper) | deliver(sink) | settle(source))
     assert (report.received, report.spared, sink.written) == (3, 7, ["A", "B", "C"])
+
+
+async def test_a_source_may_settle_several_batches_at_once():
+    class Slow(ListSource):
+        in_flight = 2
+        now = most = 0
+
+        async def ack(self, locators):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            self.now -= 1
+            await super().ack(locators)
+
+    source = Slow(range(20))
+    await run(read(source, flow="f") | deliver(ListSink()) | settle(source))
+    assert source.most == 2
+    assert source.acked == [str(number) for number in range(20)]

@@ -156,3 +156,32 @@ def test_files_are_archived_with_their_last_record_and_what_could_not_be_read_st
     assert len(list((plant.inbound / "archive").iterdir())) == 603
     out, _ = plant.run(INBOUND_AFTER="archive")
     assert "1 read   1 still dead" in out
+
+
+def test_a_document_that_was_removed_is_inserted_again_by_a_kept_file(plant):
+    plant.put("1.json", order(1, "Pump", 2))
+    plant.put("2.json", order(2, "Valve", 2))
+    plant.run()
+    assert "0 read   2 unchanged, not read again" in plant.run()[0]
+    plant.orders.delete_one({"number": 1})
+    assert "2 read   1 created · 1 unchanged" in plant.run()[0]
+    assert "0 read   2 unchanged, not read again" in plant.run()[0]
+    plant.orders.database.client.drop_database(plant.orders.database.name)
+    assert "2 read   2 created" in plant.run()[0]
+    assert set(plant.documents()) == {1, 2}
+
+
+def test_another_database_has_every_file_read(plant):
+    plant.put("1.json", order(1, "Pump", 2))
+    plant.run()
+    assert "1 created" in plant.run(MONGO_COLLECTION="others")[0]
+    assert plant.orders.database["others"].count_documents({}) == 1
+
+
+def test_deleting_the_index_has_every_file_read(plant):
+    plant.put("1.json", order(1, "Pump", 2))
+    plant.run()
+    (plant.home / "data/state/erp_json.files").unlink()
+    before = plant.documents()
+    assert "1 read   1 unchanged" in plant.run()[0]
+    assert plant.documents() == before

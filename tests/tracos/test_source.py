@@ -41,14 +41,14 @@ async def test_ids_of_every_kind_are_read(source, orders):
 
 
 async def test_it_reads_in_groups_and_misses_nothing_while_marks_go_on(source, orders):
-    await orders.insert_many([{"number": number, "status": "created"} for number in range(1203)])
+    await orders.insert_many([{"number": number, "status": "created"} for number in range(2203)])
     seen = []
     async for group in source.read():
-        assert len(group) <= 500
+        assert len(group) <= 1000
         seen += [item.payload["number"] for item in group]
         await source.ack([item.locator for item in group])
-    assert sorted(seen) == list(range(1203))
-    assert await orders.count_documents({"isSynced": True}) == 1203
+    assert sorted(seen) == list(range(2203))
+    assert await orders.count_documents({"isSynced": True}) == 2203
     assert await everything(source) == []
 
 

@@ -57,7 +57,7 @@ class KnownFiles:
         """Whether the file of this name and state, which was listed, is known; it stays so."""
         self._listed.append(name)
         before = self._before.get(name)
-        if before == hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)):  # _mark, but for a call
+        if before == hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)):
             self.spared += 1
             return True
         if before is not None:
@@ -67,7 +67,7 @@ class KnownFiles:
 
     def add(self, name: str, state: os.stat_result) -> None:
         """All records of the file, as it was in this state, are delivered."""
-        self._new[name] = _mark(state)
+        self._new[name] = hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
 
     async def save(self, witness: Witness) -> None:
         """Remember what is known now; where that is what was known before, nothing is written."""
@@ -77,7 +77,7 @@ class KnownFiles:
         if seal is None:
             return
         marks = self._before | self._new
-        # In the order of the listing, in which they will be looked up: that is a third faster.
+        # In the order of the listing, in which they will be looked up: memory is walked through, not jumped about in.
         files = {name: marks[name] for name in self._listed if name in marks}
         await in_thread(self._store, _Index(self._understood, seal, files))
 
@@ -98,7 +98,3 @@ class KnownFiles:
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except OSError as error:
             logger.warning("{} cannot be written ({}): the next run reads all files again", self._path, error.strerror)
-
-
-def _mark(state: os.stat_result) -> int:
-    return hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))

@@ -1,7 +1,6 @@
 """What a client of folders is told: where they are, and what becomes of a file that is done."""
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,6 +10,7 @@ from pipeline.clients.folder.known import KnownFiles
 from pipeline.clients.folder.settled import InboundAfter
 from pipeline.disk import Durability
 from pipeline.finding import Finding, check_folder
+from pipeline.version import VERSION
 
 __all__ = ["FolderOptions"]
 
@@ -26,7 +26,7 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
 
     def known(self, settings: ClientSettings) -> KnownFiles:
         """The client's index of known files; another version, zone, folder or option, and all are read again."""
-        understood = (version("workorder-sync"), settings.timezone.key, str(self.inbound_dir.resolve()), self)
+        understood = (VERSION, settings.timezone.key, str(self.inbound_dir.resolve()), self)
         return KnownFiles(settings.state_dir / f"{settings.name}.files", repr(understood))
 
     def check(self, called: Callable[[str], str]) -> Sequence[Finding]:

@@ -100,7 +100,7 @@ def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:
 def is_lines(head: bytes) -> bool:
     """Whether a file that begins with ``head`` has a record a line: its first line is an object, and more follows."""
     first, _, more = head.partition(b"\n")
-    if not (first.lstrip().startswith(b"{") and first.rstrip().endswith(b"}") and more.strip()):
+    if not (more.strip() and first.lstrip().startswith(b"{") and first.rstrip().endswith(b"}")):
         return False
     try:
         load(first, _OBJECT)

@@ -1,7 +1,6 @@
 """What becomes of an inbound file once all its records are settled: kept and remembered, archived or deleted."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -23,7 +22,7 @@ InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 ARCHIVE: Final = "archive"
 
 
-class Tally(Struct):
+class Tally(Struct, gc=False):
     """The records of one file. Each count is changed by one thread alone."""
 
     state: os.stat_result | None
@@ -69,33 +68,32 @@ class Settled:
 
     async def ack(self, locators: Sequence[str]) -> None:
         """These records are delivered."""
-        done = []
-        for name, count in self._count(locators):
-            tally = self._files[name]
-            tally.delivered += count
-            if tally.is_settled:
-                done.append(name)
-        await self._finished(done)
+        met = set()
+        for locator in locators:
+            name = self._file_of(locator)
+            self._files[name].delivered += 1
+            met.add(name)
+        await self._finish_settled(met)
 
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These records are dead."""
-        done = []
-        for name, count in self._count(letter.locator for letter in letters if letter.raw):
-            tally = self._files[name]
-            tally.dead += count
-            if tally.is_settled:
-                done.append(name)
-        await self._finished(done)
+        met = set()
+        for letter in letters:
+            if letter.raw:
+                name = self._file_of(letter.locator)
+                self._files[name].dead += 1
+                met.add(name)
+        await self._finish_settled(met)
 
-    def _count(self, locators: Iterable[str]) -> Iterable[tuple[str, int]]:
-        """The files of these records, with how many are theirs."""
-        return Counter(locator if locator in self._files else place(locator).file for locator in locators).items()
+    def _file_of(self, locator: str) -> str:
+        return locator if locator in self._files else place(locator).file
 
-    async def _finished(self, names: Sequence[str]) -> None:
+    async def _finish_settled(self, names: Iterable[str]) -> None:
+        done = [name for name in names if self._files[name].is_settled]
         if self._after == "keep":
-            self._finish(names)
-        elif names:
-            await in_thread(self._finish, names)
+            self._finish(done)
+        elif done:
+            await in_thread(self._finish, done)
 
     def _finish(self, names: Sequence[str]) -> None:
         for name in names:

@@ -21,7 +21,7 @@ from pipeline.errors import Fatal
 
 __all__ = ["FolderSource"]
 
-GROUP: Final = 500
+GROUP: Final = 1000
 GROUP_BYTES: Final = 8 * 1024 * 1024
 QUIET_SECONDS: Final = 1.0
 
@@ -85,7 +85,7 @@ class FolderSource(Source[bytes]):
         self._witness = witness
 
     async def read(self) -> AsyncIterator[Sequence[Item | Spared]]:
-        """Yield the records in groups of at most 500, or about 8 MB."""
+        """Yield the records in groups of at most 1,000, or about 8 MB."""
         if not self._is_there:
             return
         spare = None

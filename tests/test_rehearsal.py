@@ -35,6 +35,7 @@ def settings_of(plant, **values):
         data_dead_letter_dir=data / "dead-letter",
         data_decision_log=data / "decisions.jsonl",
         data_journal=data / "runs.jsonl",
+        data_state_dir=data / "state",
         **values,
     )
 

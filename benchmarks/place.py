@@ -11,20 +11,16 @@ import msgspec
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
+from pipeline.translation.status_order import STATUS_OF
+from pipeline.translation.times import format_time
+
 __all__ = ["WORDS", "Documents", "Place", "fill_with_files", "fill_with_lines", "groups", "order"]
 
 Documents = Collection[dict[str, Any]]
 
 BAD: Final = b'{"id": "no status", "createdAt": "yesterday"}'
 
-WORDS: Final = {
-    "NEW": "created",
-    "PENDING": "pending",
-    "IN_PROGRESS": "in_progress",
-    "ON_HOLD": "on_hold",
-    "DONE": "completed",
-    "CANCELLED": "cancelled",
-}
+WORDS: Final = {word: status.value for word, status in STATUS_OF.items()}
 
 
 class Place:
@@ -32,15 +28,14 @@ class Place:
 
     def __init__(self, uri: str, root: Path, name: str) -> None:
         self.uri, self.name, self.root = uri, name, root / name
-        self.inbound, self.outbound, self.state = self.root / "inbound", self.root / "outbound", self.root / "state"
+        self.outbound, self.state = self.root / "outbound", self.root / "state"
         self._client: MongoClient[dict[str, Any]] = MongoClient(uri)
         concern = WriteConcern(w="majority", j=True)
         self.orders: Documents = self._client.get_database(name, write_concern=concern)["workorders"]
 
     def make(self) -> "Place":
         """Make the folders and the indexes."""
-        self.inbound.mkdir(parents=True)
-        self.outbound.mkdir()
+        self.outbound.mkdir(parents=True)
         self.orders.create_index("number", unique=True, partialFilterExpression={"number": {"$exists": True}})
         self.orders.create_index([("isSynced", 1), ("_id", 1)])
         return self
@@ -57,9 +52,9 @@ class Place:
     def with_documents(self, count: int, *, unsynced: int | None = None) -> "Place":
         """``count`` documents, as people enter them in TracOS; ``unsynced`` of them (all) wait to be sent."""
         waiting = count if unsynced is None else unsynced
-        every = max(count // waiting, 1) if waiting else count + 1
+        every = max(1, count // max(1, waiting))
         for group in groups(range(count), 5000):
-            self.orders.insert_many([document(number, is_synced=number % every != 0) for number in group])
+            self.orders.insert_many([document(n, is_synced=waiting == 0 or n % every != 0) for n in group])
         return self
 
 
@@ -71,8 +66,8 @@ def order(number: int, *, edition: int = 0) -> dict[str, Any]:
         "status": list(WORDS)[number % 6],
         "title": f"Work order {number}" + (f", edition {edition}" if edition else ""),
         "description": "Check the bearing, note the temperature, grease where needed",
-        "createdAt": _text(created),
-        "updatedAt": _text(created + timedelta(hours=1 + edition)),
+        "createdAt": format_time(created),
+        "updatedAt": format_time(created + timedelta(hours=1 + edition)),
     }
 
 
@@ -100,7 +95,7 @@ def fill_with_files(folder: Path, count: int, *, edition: int = 0) -> None:
         os.utime(path, (1_760_000_000 + number, 1_760_000_000 + number))
 
 
-def fill_with_lines(folder: Path, count: int, *, bad: float = 0, edition: int = 0) -> None:
+def fill_with_lines(folder: Path, count: int, *, bad: float = 0) -> None:
     """One file of ``count`` lines, an order each; every 1/``bad``-th line is no order."""
     folder.mkdir(parents=True, exist_ok=True)
     every = round(1 / bad) if bad else count + 1
@@ -108,7 +103,7 @@ def fill_with_lines(folder: Path, count: int, *, bad: float = 0, edition: int = 
     with path.open("wb") as lines:
         for number in range(count):
             is_bad = number % every == every - 1
-            lines.write((BAD if is_bad else msgspec.json.encode(order(number, edition=edition))) + b"\n")
+            lines.write((BAD if is_bad else msgspec.json.encode(order(number))) + b"\n")
     os.utime(path, (1_760_000_000, 1_760_000_000))
 
 
@@ -117,7 +112,3 @@ def groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     source = iter(items)
     while group := list(islice(source, size)):
         yield group
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

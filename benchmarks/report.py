@@ -6,17 +6,18 @@ import statistics
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from benchmarks.goals import Reached, reached
-from benchmarks.suite import Results, rate
+from benchmarks.suite import Results, rate, ratio
 from benchmarks.task import Done
 
 __all__ = ["Machine", "Report", "table_of_goals", "tables"]
 
-PACKAGES = ("aiostream", "motor", "pymongo", "aiofiles", "msgspec", "dlt", "singer-sdk")
+PACKAGES: Final = ("aiostream", "motor", "pymongo", "aiofiles", "msgspec", "dlt", "singer-sdk")
 
 
 class Machine(Struct, frozen=True):
@@ -64,10 +65,10 @@ def tables(report: Report) -> str:
         f"Python {machine.python}, mongod {machine.mongod}, {packages}",
     ]
     for name, sides in results.done.items():
-        first = next(iter(sides))
+        first, *_ = sides
         lines += ["", name, f"  {'':26} {'orders':>9} {'orders/s':>10} {'spread':>7} {'ratio':>7} {'peak MB':>8}"]
         for side, done in sides.items():
-            share = rate(results, name, side) / rate(results, name, first)
+            share = ratio(results, name, side, first)
             peak = max(one.peak_mb for one in done)
             lines.append(
                 f"  {side:26} {done[0].orders:9,} {rate(results, name, side):10,.0f} {_spread(done):7.0%} {share:7.2f} "

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -86,10 +85,7 @@ class Suite:
         files = self._files(n)
         inbound = {"floor": Side("floor.inbound_files", n, files), "pipeline": Side("ours.inbound", n, files)}
         yield Experiment("inbound files", inbound, self._rounds)
-        outbound = {
-            "floor": Side("floor.outbound_files", n, prepare=lambda place: place.with_documents(n)),
-            "pipeline": Side("ours.outbound", n, prepare=lambda place: place.with_documents(n)),
-        }
+        outbound = {"floor": _waiting("floor.outbound_files", n), "pipeline": _waiting("ours.outbound", n)}
         yield Experiment("outbound files", outbound, self._rounds)
 
     def _inbound(self) -> Iterator[Experiment]:
@@ -125,20 +121,18 @@ class Suite:
     def _outbound(self) -> Iterator[Experiment]:
         n, few = self._orders(100_000), self._orders(5_000)
         sides = {
-            "pipeline": Side("ours.outbound", n, prepare=lambda place: place.with_documents(n)),
-            "naive": Side("peers.naive_outbound", few, prepare=lambda place: place.with_documents(few)),
-            "floor of one NDJSON file": Side("floor.outbound_lines", n, prepare=lambda place: place.with_documents(n)),
+            "pipeline": _waiting("ours.outbound", n),
+            "naive": _waiting("peers.naive_outbound", few),
+            "floor of one NDJSON file": _waiting("floor.outbound_lines", n),
         }
         yield Experiment("outbound peers", sides, self._rounds)
         million = self._orders(1_000_000)
         waiting = million // 100
-        backlog = Side(
-            "ours.outbound",
-            waiting,
-            prepare=lambda place: place.with_documents(million, unsynced=waiting),
-        )
-        alone = replace(backlog, prepare=lambda place: place.with_documents(waiting))
-        yield Experiment("backlog", {"1 % of many": backlog, "alone": alone}, 1)
+        sides = {
+            "1 % of many": _waiting("ours.outbound", waiting, among=million),
+            "alone": _waiting("ours.outbound", waiting),
+        }
+        yield Experiment("backlog", sides, 1)
 
     def _curves(self) -> Iterator[Experiment]:
         sizes = [self._orders(size) for size in (1_000, 10_000, 100_000, 1_000_000)]
@@ -149,15 +143,13 @@ class Suite:
         )
         yield Experiment(
             "size outbound",
-            {
-                f"{n:,}": Side("ours.outbound", n, prepare=lambda place, n=n: place.with_documents(n))  # type: ignore[misc]
-                for n in dict.fromkeys(sizes)
-            },
+            {f"{n:,}": _waiting("ours.outbound", n) for n in dict.fromkeys(sizes)},
             1,
         )
         n = self._orders(100_000)
         files = self._files(n)
-        batches = {f"{size}": Side("ours.inbound", n, files, options={"batch": size}) for size in BATCHES}
+        sizes = [50, 100, 250, 500, 1000, 2000]
+        batches = {f"{size}": Side("ours.inbound", n, files, options={"batch": size}) for size in sizes}
         yield Experiment("batch size", batches, 2)
         flight = {f"{k}": Side("ours.inbound", n, files, options={"in_flight": k}) for k in (1, 2, 3, 4)}
         yield Experiment("batches in flight", flight, 2)
@@ -240,4 +232,6 @@ class Suite:
         return str(folder)
 
 
-BATCHES: Final = (50, 100, 250, 500, 1000, 2000)
+def _waiting(work: str, orders: int, *, among: int | None = None) -> Side:
+    """``work`` on so many unsynced documents, among others that are synced."""
+    return Side(work, orders, prepare=lambda place: place.with_documents(among or orders, unsynced=orders))

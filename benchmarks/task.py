@@ -20,8 +20,9 @@ class Task(Struct, frozen=True, kw_only=True):
     place: str
     source: str = ""
     """The inbound folder."""
-    batch: int = 1000
-    in_flight: int = 2
+    batch: int | None = None
+    in_flight: int | None = None
+    """The pipeline's own, unless something else is tried."""
     remembers: bool = False
     """Whether the index of known files is used."""
 

@@ -1,6 +1,5 @@
 """The process that does one Task: ``python -m benchmarks.work '<the task as JSON>'`` prints what became of it."""
 
-import gc
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from loguru import logger
 
 from benchmarks.place import Place
 from benchmarks.task import Done, Task
-from pipeline.cli.start import COLLECT_AFTER
+from pipeline.cli.start import collect_rarely
 
 
 def main() -> None:
@@ -23,8 +22,7 @@ def main() -> None:
     place = Place(task.uri, Path(task.root), task.place)
     place.orders.database.client.admin.command("ping")
     logger.remove()
-    gc.freeze()  # as the program does; the others get it too
-    gc.set_threshold(COLLECT_AFTER, 10, 10)
+    collect_rarely()  # as the program does; the others get it too
     stdout, sys.stdout = sys.stdout, sys.stderr  # some talk
     began, cpu = time.perf_counter(), time.process_time()
     orders = work(place, task)

@@ -15,7 +15,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
 from pipeline.merge import Lost, Rule
-from pipeline.workorder import MERGED_FIELDS, ExternalId, Values, WorkOrder
+from pipeline.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
 
 __all__ = ["SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
@@ -53,7 +53,6 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
 _ENCODER: Final = msgspec.json.Encoder()
-NOTHING: Final = Values()
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 

@@ -13,14 +13,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.sync import Sent, SyncState, Taken, received
-from pipeline.workorder import MERGED_FIELDS, Record, Status, Values, WorkOrder, later
+from pipeline.workorder import MERGED_FIELDS, NOTHING, Record, Status, Values, WorkOrder, later
 
 __all__ = [
     "Current",
@@ -34,8 +34,6 @@ __all__ = [
 
 Project: TypeAlias = Callable[[Values], Values]
 """What a layout can say of values: a field's own word where it has one, None where it says nothing."""
-
-NOTHING: Final = Values()
 
 
 class Rule(StrEnum):

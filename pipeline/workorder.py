@@ -7,7 +7,18 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["INT64", "MERGED_FIELDS", "ExternalId", "Record", "Status", "Values", "WorkOrder", "id_key", "later"]
+__all__ = [
+    "INT64",
+    "MERGED_FIELDS",
+    "NOTHING",
+    "ExternalId",
+    "Record",
+    "Status",
+    "Values",
+    "WorkOrder",
+    "id_key",
+    "later",
+]
 
 ExternalId: TypeAlias = int | str
 """An order's id: an int64 or a non-empty text."""
@@ -40,6 +51,10 @@ class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     status: Status | None = None
     deleted: bool | None = None
     deleted_at: datetime | None = None
+
+
+NOTHING: Final = Values()
+"""Of which nothing is said."""
 
 
 class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -17,7 +17,7 @@ from pipeline.errors import Fatal, TracosOutage
 from pipeline.session import Session, Sessions
 from pipeline.settings import Settings, load
 
-__all__ = ["COLLECT_AFTER", "begin", "editor", "goes_on", "tell_problems"]
+__all__ = ["begin", "collect_rarely", "editor", "goes_on", "tell_problems"]
 
 
 COLLECT_AFTER: Final = 20_000
@@ -29,14 +29,19 @@ def begin(*, quiet: bool = False) -> Settings:
 
     ``quiet``: errors alone are logged, unless the settings want details.
     """
-    gc.freeze()  # what is loaded by now stays: no need to look through it time and again
-    gc.set_threshold(COLLECT_AFTER, 10, 10)
+    collect_rarely()
     logs.configure("INFO", "text")
     stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words
     settings = load(os.environ, Path(".env"))
     level = "ERROR" if quiet and settings.log_level in {"INFO", "WARNING"} else settings.log_level
     logs.configure(level, settings.log_format)
     return settings
+
+
+def collect_rarely() -> None:
+    """Have Python look for garbage seldom, and never through what is loaded by now: that stays."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
 def tell_problems(sessions: Sessions) -> None:

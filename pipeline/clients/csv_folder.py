@@ -49,7 +49,7 @@ class CsvFolder(JsonConnector):
         said = asdict(self._options)
         self._form = CsvForm(**{field.name: said[field.name] for field in fields(CsvForm)})
         self._called = settings.called
-        self._known = self._options.known(settings)
+        self._settings = settings
         self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after
         problems = [f"{self.name}: {problem}" for problem in _problems(self._form)]
         if problems:
@@ -62,8 +62,8 @@ class CsvFolder(JsonConnector):
     def source(self) -> Source[bytes]:
         """The inbound folder."""
         form = FileFormat((".csv",), lambda name, stream: rows(stream, self._form))
-        called = self._called("inbound_dir")
-        return FolderSource(self._options.inbound_dir, after=self._after, form=form, known=self._known, setting=called)
+        known, called = self._options.known(self._settings, type(self)), self._called("inbound_dir")
+        return FolderSource(self._options.inbound_dir, after=self._after, form=form, known=known, setting=called)
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""

@@ -19,7 +19,7 @@ class ErpJson(JsonConnector):
         super().__init__(settings, (status_order.LAYOUT, flag_order.LAYOUT))
         self._options = settings.read(FolderOptions)
         self._called = settings.called
-        self._known = self._options.known(settings)
+        self._settings = settings
         self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after
 
     def check(self) -> Sequence[Finding]:
@@ -28,8 +28,8 @@ class ErpJson(JsonConnector):
 
     def source(self) -> Source[bytes]:
         """The inbound folder."""
-        called = self._called("inbound_dir")
-        return FolderSource(self._options.inbound_dir, after=self._after, known=self._known, setting=called)
+        known, called = self._options.known(self._settings, type(self)), self._called("inbound_dir")
+        return FolderSource(self._options.inbound_dir, after=self._after, known=known, setting=called)
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""

@@ -65,7 +65,7 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
 
 def map_items(function: ItemFunction[A, B], *, name: str = "map") -> Stage[A, B]:
     """Replace each payload by ``function(payload)``."""
-    return _per_item(name, function, lambda item, result: (Envelope(result, item.locator, item.raw, item.stamp),))
+    return _per_item(name, function, lambda item, result: (_with(item, result),))
 
 
 def filter_items(predicate: ItemFunction[T, bool], *, name: str = "filter") -> Stage[T, T]:
@@ -253,16 +253,10 @@ def _per_batch(
     @pipable_operator
     async def batches(source: AsyncIterable[Batch[A]]) -> AsyncIterator[Batch[B]]:
         groups = _one_ahead(source) if ahead else source
-        async with resource or Resource():
-            if in_flight == 1:
-                async with streamcontext(groups) as waiting:
-                    async for batch in waiting:
-                        yield await function(batch)
-            else:
-                results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)
-                async with streamcontext(results) as done:
-                    async for result in done:
-                        yield result
+        results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)
+        async with resource or Resource(), streamcontext(results) as done:
+            async for batch in done:
+                yield batch
             if at_end is not None:
                 await at_end()
 

@@ -8,7 +8,9 @@ import time
 import pytest
 
 from pipeline.clients.folder import FolderSource
+from pipeline.clients.folder.files import Opened
 from pipeline.clients.folder.records import MAX_FILE, MAX_RECORD
+from pipeline.clients.folder.settled import Settled
 from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, Reason
@@ -248,6 +250,19 @@ class TestAfter:
     async def test_a_file_whose_bytes_no_letter_holds_stays(self, tmp_path):
         put(tmp_path, "a.json", b"[1]")
         assert await self.settle(tmp_path, "delete", dead=[("a.json[0]", b"")]) == ["a.json"]
+
+    async def test_the_reading_thread_may_finish_a_file_while_its_last_record_is_acked(self, tmp_path):
+        put(tmp_path, "a.json", b"[1]")
+        settled = Settled(tmp_path, "delete")
+        tally = settled.begin(Opened("a.json", (tmp_path / "a.json").stat()))
+        tally.read += 1
+
+        def acked():
+            yield "a.json[0]"
+            settled.end("a.json", tally)
+
+        await settled.ack(acked())
+        assert not (tmp_path / "a.json").exists()
 
     async def test_a_file_that_is_written_again_before_its_turn_is_left_and_stays(self, tmp_path):
         put(tmp_path, "a.json", b"{}")

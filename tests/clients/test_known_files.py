@@ -65,6 +65,13 @@ async def test_what_is_delivered_is_not_read_again_and_an_idle_run_writes_nothin
     assert kept.st_mode & 0o777 == 0o600
 
 
+async def test_a_known_file_is_not_even_opened(run, monkeypatch):
+    put(run.folder, "a.json", b"{}")
+    await run()
+    monkeypatch.setattr("pipeline.clients.folder.source.open_file", None)
+    assert await run() == ([], 1)
+
+
 async def test_only_the_new_and_the_touched_are_read(run):
     for name in ("a.json", "b.json", "c.json"):
         put(run.folder, name, b"{}")

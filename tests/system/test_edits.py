@@ -178,6 +178,13 @@ def test_another_database_has_every_file_read(plant):
     assert plant.orders.database["others"].count_documents({}) == 1
 
 
+def test_another_zone_has_every_file_read_because_dates_mean_something_else(plant):
+    plant.put("1.json", order(1, "Pump") | {"updatedAt": "2026-10-02T08:00:00"})
+    plant.run()
+    assert "0 read   1 unchanged, not read again" in plant.run()[0]
+    assert "1 read   1 unchanged" in plant.run(CLIENT_TIMEZONE="America/Sao_Paulo")[0]
+
+
 def test_deleting_the_index_has_every_file_read(plant):
     plant.put("1.json", order(1, "Pump", 2))
     plant.run()

@@ -8,8 +8,11 @@ from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
 from pipeline.dataflow.messages import Outcome
+from pipeline.dataflow.run import run
+from pipeline.dataflow.stages import deliver, read, settle
 from pipeline.decisions import read_decisions
 from pipeline.errors import BudgetExceeded, Deferred, Rejected
+from pipeline.testing import ListSource
 from pipeline.workorder import Status
 from tests.tracos.orders import at, envelope, order
 
@@ -229,3 +232,21 @@ async def test_a_batch_costs_one_look_up_one_insert_and_one_update_whatever_it_h
     spent = [after - total for after, total in zip(await commands(), before, strict=True)]
     assert [results.count(outcome) for outcome in (UPDATED, REPEAT, CREATED)] == [250, 250, 100]
     assert spent == [1, 0, 1, 1]
+
+
+async def test_records_of_one_order_keep_their_order_though_batches_overlap(sink, orders, decision_file):
+    """Without update times the last one wins: an earlier one that came later would show."""
+    records = [envelope(order(10 + n % 3, title=f"edition {n}"), f"{n:03}.json") for n in range(60)]
+    source = ListSource(records, group=4)
+    report = await run(read(source, flow="f") | deliver(sink) | settle(source))
+    assert report.outcomes.total() == 60
+    assert {document["number"]: document["title"] async for document in orders.find()} == {
+        10: "edition 57",
+        11: "edition 58",
+        12: "edition 59",
+    }
+    told = [(entry.number, entry.locator) for entry in read_decisions(decision_file)]
+    for number in (10, 11, 12):
+        locators = [locator for other, locator in told if other == number]
+        assert locators == sorted(locators)
+        assert len(locators) == 20

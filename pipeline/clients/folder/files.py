@@ -14,7 +14,7 @@ from pipeline.clients.folder.formats import FileFormat
 from pipeline.clients.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
 from pipeline.errors import Reason
 
-__all__ = ["Found", "Opened", "Spare", "list_files", "open_file", "stamp_of"]
+__all__ = ["Found", "Opened", "Spare", "list_files", "look_again", "open_file", "stamp_of"]
 
 Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether the file of this name and state need not be looked at again."""
@@ -83,16 +83,24 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
                 if not name.endswith(endings):
                     continue
                 try:
-                    state = entry.stat()
+                    state: os.stat_result | None = entry.stat()
                 except OSError:
-                    if not entry.is_symlink():
-                        continue  # removed since the folder was listed: nobody's order any more
-                    state = entry.stat(follow_symlinks=False)
-                if (spare is None or not spare(name, state)) and name not in endings:
+                    state = _dangling(entry)
+                if state is not None and (spare is None or not spare(name, state)) and name not in endings:
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)
     return sorted(found)
+
+
+def look_again(directory: Path, file: Found) -> Found | None:
+    """The file as a listing would show it now; None where it is gone."""
+    path = directory / file.name
+    try:
+        state: os.stat_result | None = path.stat()
+    except OSError:
+        state = _dangling(path)
+    return None if state is None else Found(state.st_mtime_ns, file.name, path.is_symlink())
 
 
 def open_file(directory: Path, file: Found, within: int) -> Opened | None:
@@ -120,6 +128,11 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
         logger.info("{} is being written again: left for the next run", file.name)
         return None
     return Opened(file.name, state, reason=refusal)
+
+
+def _dangling(entry: "os.DirEntry[str] | Path") -> os.stat_result | None:
+    """The state of a link that leads nowhere; None where there is none: it was removed, and is nobody's order."""
+    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
 
 
 def _state(name: str, within: int) -> os.stat_result | None:

@@ -33,12 +33,13 @@ class KnownFiles:
     """Remembers files in the file ``path``; ``understood`` says all that the meaning of a file's bytes depends on.
 
     What it remembers holds only as long as the witness knows nothing to the contrary, and as long as files are
-    understood in the same way.
+    understood in the same way; without a witness nothing is known. Of use for one run.
     """
 
     def __init__(self, path: Path, understood: str) -> None:
         self._path = path
         self._understood = understood
+        self._witness: Witness | None = None
         self._before: dict[str, int] = {}
         self._listed: list[str] = []
         self._new: dict[str, int] = {}
@@ -46,12 +47,17 @@ class KnownFiles:
         self.spared = 0
         """How many files were known when they were listed."""
 
-    async def recall(self, witness: Witness) -> None:
-        """Begin a run with what is remembered, if it still holds."""
+    def rely_on(self, witness: Witness) -> None:
+        """What was delivered is still there as long as ``witness`` holds."""
+        self._witness = witness
+
+    async def recall(self) -> None:
+        """Begin with what is remembered, if it still holds."""
+        if self._witness is None:
+            return
         index = await in_thread(self._load)
-        holds = index is not None and await witness.holds(index.seal)
-        self._before = index.files if index is not None and holds else {}
-        self._listed, self._new, self._is_changed, self.spared = [], {}, False, 0
+        if index is not None and await self._witness.holds(index.seal):
+            self._before = index.files
 
     def spares(self, name: str, state: os.stat_result) -> bool:
         """Whether the file of this name and state, which was listed, is known; it stays so."""
@@ -69,11 +75,10 @@ class KnownFiles:
         """All records of the file, as it was in this state, are delivered."""
         self._new[name] = hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
 
-    async def save(self, witness: Witness) -> None:
+    async def save(self) -> None:
         """Remember what is known now; where that is what was known before, nothing is written."""
-        if not self._new and not self._is_changed and self.spared == len(self._before):
-            return
-        seal = await witness.seal()
+        is_as_before = not self._new and not self._is_changed and self.spared == len(self._before)
+        seal = None if is_as_before or self._witness is None else await self._witness.seal()
         if seal is None:
             return
         marks = self._before | self._new

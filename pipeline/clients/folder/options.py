@@ -24,9 +24,13 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
     durability: Durability = "batch"
     """Of outbound files."""
 
-    def known(self, settings: ClientSettings) -> KnownFiles:
-        """The client's index of known files; another version, zone, folder or option, and all are read again."""
-        understood = (VERSION, settings.timezone.key, str(self.inbound_dir.resolve()), self)
+    def known(self, settings: ClientSettings, client: type) -> KnownFiles:
+        """The index of known files of a ``client``: with another version, class, zone or option all are read again.
+
+        Not noticed is that the code of the class was changed.
+        """
+        kind = f"{client.__module__}.{client.__qualname__}"
+        understood = (VERSION, kind, settings.timezone.key, str(self.inbound_dir.resolve()), self)
         return KnownFiles(settings.state_dir / f"{settings.name}.files", repr(understood))
 
     def check(self, called: Callable[[str], str]) -> Sequence[Finding]:

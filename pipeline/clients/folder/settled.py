@@ -1,7 +1,7 @@
 """What becomes of an inbound file once all its records are settled: kept and remembered, archived or deleted."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -68,28 +68,28 @@ class Settled:
 
     async def ack(self, locators: Sequence[str]) -> None:
         """These records are delivered."""
-        met = set()
+        met = {}
         for locator in locators:
             name = self._file_of(locator)
-            self._files[name].delivered += 1
-            met.add(name)
+            met[name] = tally = self._files[name]
+            tally.delivered += 1
         await self._finish_settled(met)
 
     async def nack(self, letters: Sequence[DeadLetter]) -> None:
         """These records are dead."""
-        met = set()
+        met = {}
         for letter in letters:
             if letter.raw:
                 name = self._file_of(letter.locator)
-                self._files[name].dead += 1
-                met.add(name)
+                met[name] = tally = self._files[name]
+                tally.dead += 1
         await self._finish_settled(met)
 
     def _file_of(self, locator: str) -> str:
         return locator if locator in self._files else place(locator).file
 
-    async def _finish_settled(self, names: Iterable[str]) -> None:
-        done = [name for name in names if self._files[name].is_settled]
+    async def _finish_settled(self, files: Mapping[str, Tally]) -> None:
+        done = [name for name, tally in files.items() if tally.is_settled]
         if self._after == "keep":
             self._finish(done)
         elif done:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from loguru import logger
 
-from pipeline.clients.folder.files import Found, list_files, open_file
+from pipeline.clients.folder.files import Found, list_files, look_again, open_file
 from pipeline.clients.folder.formats import JSON_FILES, FileFormat
 from pipeline.clients.folder.known import KnownFiles
 from pipeline.clients.folder.records import Part
@@ -55,8 +55,7 @@ class FolderSource(Source[bytes]):
         self._quiet_seconds = quiet_seconds
         self._clock = clock
         self._known = known if after == "keep" else None
-        self._witness: Witness | None = None
-        self._settled = Settled(directory, after, known)
+        self._settled = Settled(directory, after, self._known)
         self._is_there = True
         self._read = 0
         self._total: int | None = None
@@ -82,19 +81,19 @@ class FolderSource(Source[bytes]):
 
     def rely_on(self, witness: Witness) -> None:
         """Leave known files unread, as long as ``witness`` holds."""
-        self._witness = witness
+        if self._known is not None:
+            self._known.rely_on(witness)
 
     async def read(self) -> AsyncIterator[Sequence[Item | Spared]]:
         """Yield the records in groups of at most 1,000, or about 8 MB."""
         if not self._is_there:
             return
-        spare = None
-        if self._known is not None and self._witness is not None:
-            await self._known.recall(self._witness)
-            spare = self._known.spares
-        found = await in_thread(list_files, self._directory, self._form, spare)
-        if self._known is not None and self._known.spared:
-            yield [Spared(self._known.spared)]
+        known = self._known
+        if known is not None:
+            await known.recall()
+        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None)
+        if known is not None and known.spared:
+            yield [Spared(known.spared)]
         self._read, self._total = 0, len(found)
         newest = (self._clock() - self._quiet_seconds) * 1e9
         quiet = [file for file in found if file.mtime_ns <= newest]
@@ -116,15 +115,15 @@ class FolderSource(Source[bytes]):
 
     async def finish(self) -> None:
         """Remember which files are known now."""
-        if self._is_there and self._known is not None and self._witness is not None:
-            await self._known.save(self._witness)
+        if self._is_there and self._known is not None:
+            await self._known.save()
 
     def _unchanged(self, fresh: Sequence[Found]) -> list[Found]:
-        now = {file.name: file for file in list_files(self._directory, self._form)}
-        for file in fresh:
-            if file.name in now and now[file.name] != file:
+        now = [look_again(self._directory, file) for file in fresh]
+        for file, found in zip(fresh, now, strict=True):
+            if found not in (file, None):
                 logger.info("{} is still being written: left for the next run", file.name)
-        return [file for file in fresh if now.get(file.name) == file]
+        return [file for file, found in zip(fresh, now, strict=True) if found == file]
 
     async def _groups(self, files: Iterable[Found]) -> AsyncIterator[list[Item]]:
         items = self._items(files)

@@ -18,12 +18,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from pipeline.errors import Fatal
-from pipeline.settings import Settings, load
+from pipeline.orders.workorder import Status
+from pipeline.service.settings import Settings, load
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.translation.flag_order import FLAG_OF
 from pipeline.translation.status_order import WORD_OF
 from pipeline.translation.times import format_time
-from pipeline.workorder import Status
 
 BEGIN = datetime(2026, 10, 1, 8, tzinfo=UTC)
 BULK = 5_000

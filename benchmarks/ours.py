@@ -7,13 +7,13 @@ from benchmarks.place import Place
 from benchmarks.task import Task
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.erp_json import connect
-from pipeline.clients.folder import source as folder_source
 from pipeline.dataflow.run import run
 from pipeline.deadletters.folder import DeadLetterFolder
-from pipeline.decisions import DecisionLog
 from pipeline.flows import FLOWS
+from pipeline.history.decisions import DecisionLog
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.store import Tracos
+from pipeline.transports.folder import source as folder_source
 
 __all__ = ["both", "inbound", "outbound"]
 

@@ -1,15 +1,18 @@
 """Two-way work-order sync as a dataflow of composable async streams.
 
-The rooms, in the order in which they may know each other:
+The rooms, each of which may know those above it:
 
-- ``errors``, ``workorder``: the words of the house
-- ``dataflow``: the machinery: batches through typed stages; ``disk``: files that appear whole and durable
-- ``translation``, ``sync``, ``merge``: pure: a client's layouts <-> canonical work orders; what a document remembers of
-  the client's side; what a record means for it
-- ``tracos``, ``clients``, ``deadletters``: the wings, which do not know each other: our system, the customers' systems,
-  and what could not pass
-- ``flows``: the two chains; ``registry``: finds clients
-- ``settings``, ``logs``, ``summary``, ``cli``: the program
+- ``errors``, ``version``, ``disk``, ``finding``: the words of the house; files that appear whole and durable
+- ``orders``: pure: what a work order is, what a document remembers of the client's side, what a record means for it
+- ``dataflow``: the machinery: batches through typed stages, from a source to a sink; knows no work order
+- ``translation``: pure: how each customer says it, and our words for it
+- ``transports``: how a customer is reached: folders of files, HTTP
+- ``deadletters``, ``history``: what could not pass; what became of orders and of runs
+- ``clients``, ``tracos``: the two sides, which do not know each other: the customers' systems, and ours (MongoDB)
+- ``flows``: the two chains, and nothing else
+- ``service``: the program without a face: settings, customers, runs, plans, replays
+- ``web``, ``cli``: its faces: the page, the command line
+- ``testing``: for authors of clients; nothing else knows it
 
 A chain is read from top to bottom, and every step of it is visible::
 
@@ -53,7 +56,7 @@ from pipeline.errors import (
     WrongSettings,
     WrongUsage,
 )
-from pipeline.workorder import Record, Status, Values, WorkOrder
+from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 
 __all__ = [
     "Batch",

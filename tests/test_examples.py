@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pipeline.deadletters import read_letters
-from pipeline.settings import Settings
+from pipeline.service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -75,7 +75,7 @@ def test_the_client_of_the_readme_works(tmp_path):
     use = (
         "from pathlib import Path\n"
         "from pipeline.clients.connector import ClientSettings\n"
-        "from pipeline.registry import find_client\n"
+        "from pipeline.clients.registry import find_client\n"
         "settings = ClientSettings(name='x', options={'inbound_dir': 'in', 'outbound_dir': 'out'})\n"
         "client = find_client('plant7:connect')(settings)\n"
         'checked = client.validate(client.parse(b\'{"id": 1, "status": "NEW", "createdAt": "2026-10-01"}\'))\n'

@@ -10,8 +10,8 @@ import msgspec
 from cyclopts import Parameter
 
 from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.clients.registry import kinds
 from pipeline.errors import WrongUsage
-from pipeline.registry import kinds
 
 __all__ = ["list_", "new"]
 

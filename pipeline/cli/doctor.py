@@ -12,8 +12,8 @@ from pipeline.cli.output import Json, console, is_terminal, print_json, print_li
 from pipeline.cli.start import begin
 from pipeline.errors import Fatal
 from pipeline.finding import Finding, State, check_file, check_folder
-from pipeline.session import Session, Sessions
-from pipeline.settings import Settings
+from pipeline.service.session import Session, Sessions
+from pipeline.service.settings import Settings
 
 __all__ = ["doctor"]
 

@@ -7,8 +7,8 @@ from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.plan import said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.decisions import SENT, Entry, read_decisions
-from pipeline.workorder import id_key
+from pipeline.history.decisions import SENT, Entry, read_decisions
+from pipeline.orders.workorder import id_key
 
 __all__ = ["explain"]
 

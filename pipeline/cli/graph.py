@@ -6,10 +6,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pipeline.cli.start import begin, tell_problems
+from pipeline.dataflow.graph import mermaid
+from pipeline.dataflow.graph import svg as as_svg
 from pipeline.flows import FLOWS
-from pipeline.graph import mermaid
-from pipeline.graph import svg as as_svg
-from pipeline.session import Sessions
+from pipeline.service.session import Sessions
 
 __all__ = ["graph"]
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 from pipeline.cli.output import Json, print_json, print_lines, print_table
 from pipeline.cli.start import begin
 from pipeline.cli.summary import WORDS
-from pipeline.journal import Run, read_runs
+from pipeline.history.journal import Run, read_runs
 
 __all__ = ["history"]
 

@@ -19,8 +19,8 @@ from pipeline.cli.start import begin, editor
 from pipeline.deadletters import DeadLetterOffice, Filed, Filters
 from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
 from pipeline.errors import Rejected, WrongUsage
-from pipeline.retry import Retried, retry_letters
-from pipeline.session import Sessions
+from pipeline.service.replay import Retried, retry_letters
+from pipeline.service.session import Sessions
 
 __all__ = ["discard", "edit", "list_", "retry", "show", "stats"]
 

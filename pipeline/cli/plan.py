@@ -9,10 +9,10 @@ import msgspec
 from pipeline.cli.output import Json, print_json, print_lines, print_table
 from pipeline.cli.start import begin, goes_on, tell_problems
 from pipeline.dataflow.messages import DeadLetter
-from pipeline.decisions import SENT, Entry
 from pipeline.errors import Fatal, WrongSettings
-from pipeline.rehearsal import Plan, rehearse
-from pipeline.session import Sessions
+from pipeline.history.decisions import SENT, Entry
+from pipeline.service.plan import Plan, rehearse
+from pipeline.service.session import Sessions
 
 __all__ = ["plan"]
 

@@ -23,8 +23,8 @@ from pipeline.dataflow.run import Report
 from pipeline.dataflow.run import run as run_chain
 from pipeline.errors import Fatal, WrongSettings
 from pipeline.flows import FLOWS
-from pipeline.journal import Journal, counts, new_run
-from pipeline.session import Session, Sessions
+from pipeline.history.journal import Journal, counts, new_run
+from pipeline.service.session import Session, Sessions
 
 __all__ = ["run"]
 

@@ -14,8 +14,8 @@ from loguru import logger
 from pipeline.cli import logs
 from pipeline.cli.app import tell
 from pipeline.errors import Fatal, TracosOutage
-from pipeline.session import Session, Sessions
-from pipeline.settings import Settings, load
+from pipeline.service.session import Session, Sessions
+from pipeline.service.settings import Settings, load
 
 __all__ = ["begin", "collect_rarely", "editor", "goes_on", "tell_problems"]
 

@@ -10,15 +10,15 @@ import msgspec
 from msgspec.structs import asdict, fields
 
 from pipeline.clients.connector import ClientSettings, Outgoing
-from pipeline.clients.folder import FileFormat, FolderOptions, FolderSink, FolderSource, InboundAfter
-from pipeline.clients.folder.records import BLOCK, MAX_RECORD, Broken, Part, Readable
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.ports import BatchSink, Source
 from pipeline.errors import Reason, WrongSettings
 from pipeline.finding import Finding
+from pipeline.orders.workorder import Record
 from pipeline.translation import status_order
 from pipeline.translation.csv_rows import CsvForm, read_row, write_row
-from pipeline.workorder import Record
+from pipeline.transports.folder import FileFormat, FolderOptions, FolderSink, FolderSource, InboundAfter
+from pipeline.transports.folder.records import BLOCK, MAX_RECORD, Broken, Part, Readable
 
 __all__ = ["CsvFolder", "connect"]
 

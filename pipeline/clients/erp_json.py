@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from pipeline.clients.connector import ClientSettings, Outgoing
-from pipeline.clients.folder import FolderOptions, FolderSink, FolderSource, InboundAfter
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.ports import BatchSink, Source
 from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
+from pipeline.transports.folder import FolderOptions, FolderSink, FolderSource, InboundAfter
 
 __all__ = ["ErpJson", "connect"]
 

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
+from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation.json import load
 from pipeline.translation.layout import Layout
-from pipeline.workorder import ExternalId, Record
 
 __all__ = ["Checked", "JsonConnector"]
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.clients.connector import ClientSettings
-from pipeline.clients.http import HttpConnector, HttpOptions
+from pipeline.clients.http_connector import HttpConnector
 from pipeline.translation import maximo
+from pipeline.transports.http import HttpOptions
 
 __all__ = ["connect"]
 

@@ -1,7 +1,7 @@
 """Any JSON API of work orders: how it pages, signs and takes orders is told by its options."""
 
 from pipeline.clients.connector import ClientSettings
-from pipeline.clients.http import HttpConnector
+from pipeline.clients.http_connector import HttpConnector
 from pipeline.translation import flag_order, status_order
 
 __all__ = ["connect"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.clients.connector import ClientSettings
-from pipeline.clients.http import HttpConnector
+from pipeline.clients.http_connector import HttpConnector
 from pipeline.translation import sap_pm
 
 __all__ = ["connect"]

@@ -10,7 +10,7 @@ from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.letter import Letter, again, first, name_of
 from pipeline.disk import in_thread
-from pipeline.workorder import ExternalId, id_key
+from pipeline.orders.workorder import ExternalId, id_key
 
 __all__ = ["DeadLetterFolder", "Identify"]
 

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from pipeline.dataflow.locators import place
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.errors import Reason
+from pipeline.orders.workorder import ExternalId
 from pipeline.translation.json import encode
-from pipeline.workorder import ExternalId
 
 __all__ = [
     "Closed",

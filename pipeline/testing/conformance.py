@@ -7,7 +7,7 @@ ClientUnderTest.
 import asyncio
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,18 @@ from msgspec.structs import replace
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.dataflow.messages import Envelope, Outcome, Unreadable
 from pipeline.errors import Rejected
+from pipeline.orders.workorder import MERGED_FIELDS, Record, Status, WorkOrder, id_key
+from pipeline.testing.hostile import (
+    HOSTILE,
+    IDS,
+    MOMENTS,
+    TEXTS,
+    ZONES,
+    with_other_values,
+    without_meaning,
+)
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.model import Model
-from pipeline.workorder import MERGED_FIELDS, Record, Status, WorkOrder, id_key
 
 __all__ = [
     "client",
@@ -41,44 +50,6 @@ __all__ = [
     "test_the_sink_is_idempotent",
     "test_the_source_gives_each_place_once_and_takes_back_what_it_gave",
 ]
-
-HOSTILE: list[bytes] = [
-    b"",
-    b" ",
-    b"null",
-    b"[]",
-    b"{}",
-    b"{",
-    b"[" * 100_000,
-    b'{"a":' * 50_000,
-    b"\xff\xfe\x00",
-    b"\xef\xbb\xbf{}",
-    b'{"id": 1e999}',
-    b'{"id": "\\ud800"}',
-    b"\0" * 1000,
-    b"a,b\r\n" * 1000,
-    b"'\"; DROP TABLE orders; --",
-    b"../../etc/passwd",
-]
-VALUES: list[Any] = [None, True, -1, 2**70, 1.5, "", "\ud800", "\0", [], {}, "x" * 100_000, "9999-99-99", "../.."]
-TEXTS: list[str | None] = [
-    None,
-    "",
-    " ",
-    "\0",
-    "\n",
-    '"',
-    "'",
-    ",;\t",
-    "=1+1",
-    "</script>",
-    "\u202e",
-    "x" * 5000,
-    "é→😀",
-]
-IDS: list[int | str] = [0, -1, 2**63 - 1, "a/b", "../x", ".", "..", "a b", "%2F", "?x=1#y", "é", "😀", "x" * 300, "\n"]
-ZONES = [UTC, timezone(timedelta(hours=14)), timezone(timedelta(hours=-11, minutes=-30))]
-MOMENTS = [datetime(1999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), datetime(2026, 3, 29, 1, 30, tzinfo=UTC)]
 
 
 @pytest.fixture
@@ -171,7 +142,7 @@ def test_hostile_payloads_become_dead_letters_and_never_exceptions(
             broken = bytearray(raw)
             broken[chance.randrange(len(raw))] = chance.randrange(256)
             payloads.append(bytes(broken))
-        payloads += _with_other_values(raw)
+        payloads += with_other_values(raw)
     for payload in payloads:
         client.identify(payload)
         try:
@@ -241,7 +212,7 @@ def test_the_order_in_which_records_come_does_not_matter(under_test: ClientUnder
 
 
 def test_dead_ones_stay_with_the_others_and_are_held_the_next_time(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    bad = _without_meaning(under_test.raw[0])
+    bad = without_meaning(under_test.raw[0])
     with under_test.made(tmp_path / "dead") as (client, stand):
         stand.show([*under_test.samples[1:], bad])
         model = Model()
@@ -356,33 +327,6 @@ def _whole(client: Connector, body: bytes, record: Record) -> bytes:
 def _near(time: datetime, moment: datetime, record: Record) -> bool:
     """The same instant, to the second at least; or a sample's own, where the client's system alone sets it."""
     return time in (moment, moment.replace(microsecond=0)) or time in (record.order.created_at, record.order.updated_at)
-
-
-def _with_other_values(raw: bytes) -> list[bytes]:
-    """The record with each value in turn replaced by odd ones, where it is a JSON object."""
-    try:
-        data = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return []
-    odd = []
-    for key in data if isinstance(data, dict) else ():
-        odd.append(msgspec.json.encode({name: value for name, value in data.items() if name != key}))
-        for value in VALUES:
-            try:
-                odd.append(msgspec.json.encode({**data, key: value}))
-            except (UnicodeEncodeError, OverflowError):
-                continue
-    return odd
-
-
-def _without_meaning(raw: bytes) -> Any:
-    """The record with its id, and nothing else that is right."""
-    try:
-        data = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        head, _, row = raw.partition(b"\n")
-        return head + b"\n" + row.replace(b",", b",,,,,,,,", 1).replace(b";", b";;;;;;;;", 1)
-    return {key: value if index == 0 else {"odd": True} for index, (key, value) in enumerate(data.items())}
 
 
 def _files(folder: Path) -> dict[str, bytes]:

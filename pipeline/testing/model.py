@@ -7,9 +7,9 @@ from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate
-from pipeline.merge import Current, Rule, decide
+from pipeline.orders.merge import Current, Rule, decide
+from pipeline.orders.workorder import ExternalId, Record, Values, id_key
 from pipeline.testing.ends import MemoryDeadLetters
-from pipeline.workorder import ExternalId, Record, Values, id_key
 
 __all__ = ["Model"]
 

@@ -14,9 +14,9 @@ from pymongo.errors import PyMongoError, WTimeoutError
 
 from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
+from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.document import READ
-from pipeline.tracos.retry import ride_out
-from pipeline.workorder import ExternalId
+from pipeline.tracos.outages import ride_out
 
 __all__ = ["ATTEMPTS", "Collection", "Connection", "Cursor", "Operation", "Written"]
 

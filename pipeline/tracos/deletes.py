@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pipeline.errors import BudgetExceeded
-from pipeline.workorder import ExternalId, id_key
+from pipeline.orders.workorder import ExternalId, id_key
 
 __all__ = ["DeleteBudget"]
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.errors import Reason, Rejected
-from pipeline.merge import Current
-from pipeline.sync import SyncState
+from pipeline.orders.memory import SyncState
+from pipeline.orders.merge import Current
+from pipeline.orders.workorder import ExternalId, Record, Status, WorkOrder, id_key
 from pipeline.translation.times import format_time, parse_time
-from pipeline.workorder import ExternalId, Record, Status, WorkOrder, id_key
 
 __all__ = [
     "FIELDS",

@@ -5,8 +5,8 @@ from typing import Final
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from pipeline.errors import Fatal
+from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.tracos.connection import Collection
-from pipeline.workorder import ExternalId, id_key
 
 __all__ = ["UNSYNCED", "find_twins", "missing", "prepare", "refuse_twins"]
 

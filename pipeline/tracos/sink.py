@@ -10,15 +10,15 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.decisions import Decisions, Entry, changed
 from pipeline.errors import Deferred, Reason, Rejected
-from pipeline.merge import Current, Decision, Project, Rule, decide
+from pipeline.history.decisions import Decisions, Entry, changed
+from pipeline.orders.merge import Current, Decision, Project, Rule, decide
+from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import changes, guard, new_document, number_key, read_document, synced_fields
 from pipeline.tracos.turns import Turns
-from pipeline.workorder import INT64, ExternalId, Record, id_key
 
 __all__ = ["TracosSink"]
 

@@ -9,15 +9,15 @@ from pymongo.errors import PyMongoError
 
 from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import Progress, Source
-from pipeline.decisions import SENT, Decisions, Entry, changed
 from pipeline.errors import Rejected
-from pipeline.merge import Current
-from pipeline.sync import SyncState, handed_over
+from pipeline.history.decisions import SENT, Decisions, Entry, changed
+from pipeline.orders.memory import SyncState, handed_over
+from pipeline.orders.merge import Current
+from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Cursor, Operation
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import guard, guard_rev, original, read_document, stored, synced_fields, to_record
-from pipeline.workorder import ExternalId, Record
 
 __all__ = ["TracosSource"]
 

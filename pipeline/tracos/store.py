@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.dataflow.ports import Resource
-from pipeline.decisions import Decisions
 from pipeline.finding import Finding
-from pipeline.merge import Project
+from pipeline.history.decisions import Decisions
+from pipeline.orders.merge import Project
+from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.checkup import examine
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
+from pipeline.tracos.dry import Rehearsal
 from pipeline.tracos.indexes import prepare, refuse_twins
-from pipeline.tracos.rehearsal import Rehearsal
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.witness import TracosWitness
-from pipeline.workorder import ExternalId
 
 __all__ = ["Tracos"]
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
-from pipeline.workorder import ExternalId
+from pipeline.orders.workorder import ExternalId
 
 __all__ = ["Turns"]
 

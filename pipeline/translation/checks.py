@@ -5,8 +5,8 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from pipeline.errors import Reason, Rejected
+from pipeline.orders.workorder import INT64, ExternalId
 from pipeline.translation.times import parse_time
-from pipeline.workorder import INT64, ExternalId
 
 __all__ = ["Checks"]
 

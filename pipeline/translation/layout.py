@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from pipeline.workorder import Record, Values
+from pipeline.orders.workorder import Record, Values
 
 __all__ = ["Layout"]
 

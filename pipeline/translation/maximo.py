@@ -17,12 +17,12 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOrder
 from pipeline.translation.checks import Checks
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
 from pipeline.translation.times import format_time
 from pipeline.translation.transitions import Vocabulary
-from pipeline.workorder import ExternalId, Record, Status, Values, WorkOrder
 
 __all__ = ["LAYOUT", "VOCABULARY", "Maximo"]
 

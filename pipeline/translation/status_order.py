@@ -10,11 +10,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from pipeline.errors import Reason, Rejected
+from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOrder
 from pipeline.translation.checks import Checks
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
 from pipeline.translation.times import format_time
-from pipeline.workorder import ExternalId, Record, Status, Values, WorkOrder
 
 __all__ = ["LAYOUT", "STATUS_OF", "WORD_OF", "StatusOrder"]
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from pipeline.errors import Reason, Rejected
-from pipeline.workorder import Record, Status
+from pipeline.orders.workorder import Record, Status
 
 __all__ = ["Vocabulary"]
 

@@ -20,9 +20,9 @@ from pipeline.deadletters import DeadLetterOffice, Filed, Filters
 from pipeline.deadletters.pointer import lines_around, locate, readable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, WrongUsage
-from pipeline.journal import Run, read_runs
-from pipeline.retry import retry_letters
-from pipeline.settings import Settings
+from pipeline.history.journal import Run, read_runs
+from pipeline.service.replay import retry_letters
+from pipeline.service.settings import Settings
 from pipeline.web.guard import Guard, Secrets
 
 __all__ = ["make_app"]

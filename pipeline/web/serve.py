@@ -6,7 +6,7 @@ from collections.abc import Callable
 import uvicorn
 
 from pipeline.errors import Fatal
-from pipeline.settings import Settings
+from pipeline.service.settings import Settings
 from pipeline.web.app import make_app
 from pipeline.web.guard import Secrets
 

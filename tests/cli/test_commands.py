@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.deadletters import DeadLetterFolder
-from pipeline.decisions import read_decisions
 from pipeline.errors import Reason
+from pipeline.history.decisions import read_decisions
 from tests.mongo import mongods, until
 
 GOOD = {"id": 7, "status": "NEW", "createdAt": "2026-10-01", "title": "Pump"}

@@ -11,7 +11,7 @@ from pipeline.clients.connector import ClientSettings
 from pipeline.clients.csv_folder import connect
 from pipeline.dataflow.messages import Envelope
 from pipeline.errors import Rejected, WrongSettings
-from pipeline.workorder import Record, Status, WorkOrder
+from pipeline.orders.workorder import Record, Status, WorkOrder
 
 HEAD = b"id,status,createdAt,updatedAt,title\r\n"
 

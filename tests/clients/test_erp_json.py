@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.erp_json import connect
 from pipeline.errors import Rejected, WrongSettings
-from pipeline.workorder import Record, Status, WorkOrder
+from pipeline.orders.workorder import Record, Status, WorkOrder
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from pipeline.decisions import DecisionLog
+from pipeline.history.decisions import DecisionLog
 from pipeline.tracos.store import Tracos
 
 

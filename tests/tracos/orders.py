@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from pipeline.dataflow.messages import Envelope
-from pipeline.workorder import Record, Status, WorkOrder
+from pipeline.orders.workorder import Record, Status, WorkOrder
 
 
 def at(day, hour=8):

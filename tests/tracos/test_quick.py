@@ -3,8 +3,8 @@
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 
-from pipeline.decisions import Decisions
 from pipeline.errors import Rejected
+from pipeline.history.decisions import Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.indexes import prepare

@@ -10,10 +10,10 @@ from bson.datetime_ms import DatetimeMS
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import run
 from pipeline.dataflow.stages import deliver, read, settle
-from pipeline.decisions import read_decisions
 from pipeline.errors import BudgetExceeded, Deferred, Rejected
+from pipeline.history.decisions import read_decisions
+from pipeline.orders.workorder import Status
 from pipeline.testing import ListSource
-from pipeline.workorder import Status
 from tests.tracos.orders import at, envelope, order
 
 CREATED, UPDATED, UNCHANGED = Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Rejected
+from pipeline.orders.workorder import Record, Status, WorkOrder
 from pipeline.translation import flag_order, status_order
-from pipeline.workorder import Record, Status, WorkOrder
 
 STATUS, FLAG = status_order.LAYOUT, flag_order.LAYOUT
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from pipeline.errors import Rejected
+from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 from pipeline.translation import dynamics_fs, maximo, sap_pm
-from pipeline.workorder import Record, Status, Values, WorkOrder
 
 LAYOUTS = {module.LAYOUT.name: module for module in (maximo, sap_pm, dynamics_fs)}
 NOW = datetime(2026, 10, 1, tzinfo=UTC)

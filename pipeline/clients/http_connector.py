@@ -1,0 +1,88 @@
+"""A client that is a JSON API: its layouts are a module's own, everything else is told by its options."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from pipeline.clients.connector import ClientSettings, Outgoing
+from pipeline.clients.json_connector import JsonConnector
+from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.errors import PipelineError, WrongSettings
+from pipeline.finding import Finding
+from pipeline.translation.layout import Layout
+from pipeline.transports.http.api import Api, Away
+from pipeline.transports.http.auth import auth_of
+from pipeline.transports.http.options import HttpOptions
+from pipeline.transports.http.pages import first_request, read_page
+from pipeline.transports.http.sink import HttpSink
+from pipeline.transports.http.source import HttpSource
+from pipeline.transports.http.state import State
+
+__all__ = ["HttpConnector"]
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+SKEW: Final = timedelta(seconds=60)
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class HttpConnector(JsonConnector):
+    """Reads and tells orders over HTTP; ``presets`` are options that hold where the settings say nothing else.
+
+    ``options`` may be a kind with options of its own.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        layouts: tuple[Layout[Any], ...],
+        presets: Mapping[str, Any] = NOTHING,
+        options: type[HttpOptions] = HttpOptions,
+    ) -> None:
+        super().__init__(settings, layouts)
+        settings = replace(settings, defaults={**settings.defaults, **presets})
+        try:
+            self.options = settings.read(options)
+        except WrongSettings as error:
+            own = (line if line.startswith(f"{self.name}: ") else f"{self.name}: {line}" for line in error.problems)
+            raise WrongSettings(own) from error
+        self._auth = auth_of(self.options.auth, settings.reveal)
+        self._state = State(settings.state_dir / f"{self.name}.sqlite3", rehearse=settings.rehearse)
+
+    def source(self) -> Source[bytes]:
+        """The list of orders."""
+        return HttpSource(self._api(), self.options, self._state, self.identify)
+
+    def sink(self) -> BatchSink[Outgoing]:
+        """Where orders are told."""
+        return HttpSink(self._api(), self.options, self._state)
+
+    def check(self) -> Sequence[Finding]:
+        """Whether the list answers, in our words, at the right time, and without letting others listen."""
+        parts = urlsplit(self.options.url)
+        findings = asyncio.run(self._examine())
+        if self._auth is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            findings.append(Finding("encryption", "warning", "credentials go over plain http", "use https"))
+        return findings
+
+    def _api(self) -> Api:
+        return Api(self.name, self.options, self._auth)
+
+    async def _examine(self) -> list[Finding]:
+        patient = replace(self.options, attempts=1, page_size=1)
+        request = first_request(patient, None)
+        try:
+            async with Api(self.name, patient, self._auth) as api:
+                answer = await api.send("GET", request.url, params=request.params)
+                page = read_page(answer, self.options)
+        except (Away, PipelineError, ValueError) as error:
+            return [Finding("API", "problem", str(error), "see url, auth and items")]
+        findings = [Finding("API", "ok", f"{api.host} answers, {len(page.items)} orders in a page of one")]
+        if answer.date is not None and abs(datetime.now(UTC) - answer.date) > SKEW:
+            apart = abs(datetime.now(UTC) - answer.date).total_seconds()
+            findings.append(Finding("API's clock", "warning", f"is {apart:.0f} s off ours", "set them by NTP"))
+        return findings

@@ -1,0 +1,1 @@
+"""What became of orders, and of runs: the decision log and the journal."""

@@ -1,0 +1,149 @@
+"""The decision log: one JSON line for each record that was merged, sent, or came too late, and what gave way."""
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.dataflow.ports import Resource
+from pipeline.disk import append_lines, in_thread
+from pipeline.errors import Fatal
+from pipeline.orders.merge import Lost, Rule
+from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
+
+__all__ = ["SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
+
+REMEMBERED: Final = 10_000
+"""Stale entries that are not written a second time."""
+
+SENT: Final = "sent"
+"""In place of a rule: the order was handed to the client."""
+
+
+class Change(Struct, frozen=True, gc=False):
+    """One field that was written."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one record did to one work order."""
+
+    at: datetime
+    run: str = ""
+    client: str
+    number: ExternalId
+    locator: str
+    rule: str
+    """The rule of the merge that decided, or ``sent``."""
+    version: datetime | None = None
+    """The record's effective version."""
+    changes: tuple[Change, ...] = ()
+    """What was written: into TracOS, or, for ``sent``, what the client was told that it had not shown."""
+    lost: tuple[Lost, ...] = ()
+
+
+_DECODER: Final = msgspec.json.Decoder(Entry)
+_ENCODER: Final = msgspec.json.Encoder()
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tuple[Change, ...]:
+    """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
+    changes = []
+    before = before or NOTHING
+    for field in MERGED_FIELDS:
+        old, new = getattr(before, field), getattr(after, field)
+        if old != new and (old or new):
+            changes.append(Change(field, old, new))
+    return tuple(changes)
+
+
+class Decisions(Resource):
+    """Keeps the entries of one run in memory; what keeps them on disk is DecisionLog."""
+
+    def __init__(self, run: str = "") -> None:
+        self.run = run
+        self.entries: list[Entry] = []
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Keep ``entries``."""
+        self.entries += entries
+
+
+class DecisionLog(Decisions):
+    """Appends entries to a file of JSON lines, mode 0600: it holds values of work orders.
+
+    What was stale before already is not written again: a stale file that is kept would add a line each run.
+    """
+
+    def __init__(self, path: Path, run: str = "") -> None:
+        super().__init__(run)
+        self.rules: Counter[str] = Counter()
+        """How many entries were written by each rule."""
+        self._path = path
+        self._known: deque[bytes] | None = None
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Append ``entries``; those that kept a value out are durable when this returns. Raises Fatal if it fails."""
+        if entries:
+            await in_thread(self._append, entries)
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._fresh(entries)
+            kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh)
+            append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
+            self.rules.update(entry.rule for entry in fresh)
+        except OSError as error:
+            raise Fatal(
+                f"the decision log {self._path} cannot be written ({error.strerror}): nothing was overwritten; free "
+                "the disk or set DATA_DECISION_LOG to a place that can be written, then run again"
+            ) from error
+
+    def _fresh(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """All but those stale ones that the log tells of already."""
+        stale = {_body(entry): entry for entry in entries if entry.rule == Rule.STALE}
+        if not stale:
+            return entries
+        if self._known is None:
+            self._known = deque(map(_body, _stale(self._path)), REMEMBERED)
+        for body in stale.keys() & set(self._known):
+            del stale[body]
+        self._known.extend(stale)
+        return [entry for entry in entries if entry.rule != Rule.STALE] + list(stale.values())
+
+
+def read_decisions(path: Path) -> Iterator[Entry]:
+    """All entries, oldest first; a line torn by a crash is passed over, a missing file has none."""
+    if path.exists():
+        with path.open("rb") as lines:
+            yield from _decoded(lines)
+
+
+def _stale(path: Path) -> Iterator[Entry]:
+    if path.exists():
+        with path.open("rb") as lines:
+            yield from _decoded(deque((line for line in lines if b'"rule":"stale"' in line), REMEMBERED))
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
+    for line in lines:
+        try:
+            yield _DECODER.decode(line)
+        except msgspec.DecodeError:
+            continue
+
+
+def _body(entry: Entry) -> bytes:
+    """A hash of what an entry says, but for when and in which run."""
+    return hashlib.blake2b(_ENCODER.encode(replace(entry, at=_NO_TIME, run="")), digest_size=12).digest()

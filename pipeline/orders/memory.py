@@ -1,0 +1,87 @@
+"""What a TracOS document remembers of the client's side: the ``sync`` part, and how it moves on."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.orders.workorder import ExternalId, Record, Values, later
+
+__all__ = ["HASHES_KEPT", "Received", "Sent", "SyncState", "Taken", "handed_over", "received"]
+
+HASHES_KEPT: Final = 8
+SENT_KEPT: Final = 8
+
+
+class Taken(Struct, frozen=True, gc=False):
+    """The hash of the record last taken from one place."""
+
+    locator: str
+    hash: str
+
+
+class Received(Struct, frozen=True, kw_only=True, gc=False):
+    """What has been taken from the client."""
+
+    version: datetime | None = None
+    """The effective version of the newest record taken."""
+    hash: str
+    """Of the newest record taken."""
+    taken: tuple[Taken, ...] = ()
+    """By place, oldest first, the newest eight."""
+
+
+class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Values handed to the client and not yet seen back."""
+
+    values: Values
+    version: datetime | None = None
+    at: datetime
+    state: Literal["sent", "doubted", "resent"] = "sent"
+    """``doubted``: a record came that still showed base, so they are sent once more; ``resent``: they have been."""
+    overruled: tuple[str, ...] = ()
+    """Fields in which TracOS has taken another value from the client since: seeing ours there proves nothing."""
+
+
+class SyncState(Struct, frozen=True, kw_only=True, gc=False):
+    """The ``sync`` part of a TracOS document: what we know of the client's side."""
+
+    client: str
+    id: ExternalId
+    layout: str
+    base: Values | None = None
+    sent: tuple[Sent, ...] = ()
+    """Oldest first: a client that takes files late may show an older one than the last."""
+    received: Received | None = None
+    rev: int = 0
+    """Raised by every write of ours."""
+
+
+def received(before: Received | None, version: datetime | None, digest: str, locator: str) -> Received:
+    """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too."""
+    others = [place for place in before.taken if place.locator != locator] if before else []
+    return Received(
+        version=later(before.version if before else None, version),
+        hash=digest,
+        taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
+    )
+
+
+def handed_over(sync: SyncState | None, record: Record, *, client: str, at: datetime) -> SyncState:
+    """The ``sync`` part after ``record`` has been handed to the client at ``at``."""
+    state = sync or SyncState(client=client, id=record.external_id, layout=record.layout)
+    values = record.order.values
+    before, again = state.sent, False
+    if before and before[-1].values == values:
+        again = before[-1].state != "sent"
+        before = before[:-1]
+    sent = Sent(values=values, version=record.order.version, at=at, state="resent" if again else "sent")
+    return replace(
+        state,
+        id=record.external_id,
+        layout=record.layout,
+        base=values if state.base is None else state.base,
+        sent=(*before, sent)[-SENT_KEPT:],
+        rev=state.rev + 1,
+    )

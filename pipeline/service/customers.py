@@ -1,0 +1,210 @@
+"""Who the customers are: each an entry of CLIENTS_FILE, or the one that the environment describes."""
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from pipeline.errors import WrongSettings
+from pipeline.service.settings import Settings
+
+__all__ = ["Customer", "Customers", "customers"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
+DEFAULT: Final = "erp_json"
+TEXTS: Final = ("kind", "timezone", "layout", "collection", "database", "every")
+"""The keys that every entry may have; all others are options of its kind."""
+
+
+class Customer(Struct, frozen=True, kw_only=True):
+    """One customer's system, as the settings describe it; nothing of it is made yet."""
+
+    name: str
+    kind: str
+    timezone: ZoneInfo
+    layout: str | None
+    database: str
+    collection: str
+    every: str | None = None
+    """How often it wants to be run (``15m``): a hint for whoever schedules the runs."""
+    options: Mapping[str, Any] = {}
+    defaults: Mapping[str, Any] = {}
+    variables: Mapping[str, str] = {}
+    """The environment variables that an option comes from."""
+    where: str = ""
+    """The file that describes it; empty: the environment."""
+
+
+class Customers(Struct, frozen=True):
+    """All that the settings describe, and what is wrong with some of them."""
+
+    named: Mapping[str, Customer]
+    """By name; those with problems too, as far as they can be understood: there may be more wrong with them."""
+    problems: Mapping[str, Sequence[str]] = {}
+    """By name, a line each with file, line and key."""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.named or name in self.problems
+
+
+def customers(settings: Settings) -> Customers:
+    """The customers that the settings name.
+
+    One that is described wrongly keeps nobody else from being served. Raises WrongSettings for a file that cannot be
+    read, or describes nobody.
+    """
+    if settings.clients_file is None:
+        one = _of_environment(settings)
+        return Customers({one.name: one})
+    return _of_file(settings.clients_file, settings)
+
+
+def line_of(text: str, name: str, key: str) -> int:
+    """The line, from 1, where the entry ``name`` says ``key``; of the entry's head where it does not."""
+    head = re.compile(rf'\s*\[\s*clients\s*\.\s*["\']?{re.escape(name)}["\']?\s*(?:\.\s*["\']?([\w-]+)["\']?\s*)?\]')
+    said = re.compile(rf'\s*["\']?{re.escape(key)}["\']?\s*[.=]')
+    inside, begins = False, 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            match = head.match(line)
+            inside = match is not None and match[1] is None
+            if match is not None and match[1] == key:
+                return number
+            if inside:
+                begins = number
+        elif inside and said.match(line):
+            return number
+    return begins
+
+
+def located(customer: Customer, problem: str) -> str:
+    """A problem that a client tells of its own settings (``name: key: ...``), with file and line."""
+    if not customer.where:
+        return problem
+    parts = problem.split(": ", 2)
+    key = parts[1] if len(parts) > 1 and parts[0] == customer.name else ""
+    try:
+        line = line_of(Path(customer.where).read_text(), customer.name, key)
+    except OSError:
+        return problem
+    return f"{customer.where}:{line}: {problem}"
+
+
+def _of_environment(settings: Settings) -> Customer:
+    name = next(iter(settings.clients), DEFAULT)
+    return Customer(
+        name=name,
+        kind=name,
+        timezone=settings.client_timezone,
+        layout=settings.client_layout,
+        database=settings.database,
+        collection=settings.mongo_collection,
+        defaults={
+            "inbound_dir": settings.data_inbound_dir,
+            "outbound_dir": settings.data_outbound_dir,
+            "inbound_after": settings.inbound_after,
+            "durability": settings.durability,
+        },
+        variables={
+            "layout": "CLIENT_LAYOUT",
+            "inbound_dir": "DATA_INBOUND_DIR",
+            "outbound_dir": "DATA_OUTBOUND_DIR",
+            "inbound_after": "INBOUND_AFTER",
+            "durability": "DURABILITY",
+        },
+    )
+
+
+def _of_file(path: Path, settings: Settings) -> Customers:
+    try:
+        text = path.read_text()
+        entries = tomllib.loads(text).get("clients")
+    except OSError as error:
+        raise WrongSettings([f"CLIENTS_FILE: {path} cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongSettings([f"CLIENTS_FILE: {path} is no TOML: {error}"]) from error
+    if not isinstance(entries, dict) or not entries:
+        raise WrongSettings([f"CLIENTS_FILE: {path} describes no client: expected [clients.NAME] tables"])
+    named: dict[str, Customer] = {}
+    wrong = {name: _wrong(name, entry) for name, entry in entries.items()}
+    for name, entry in entries.items():
+        keys = {key for key, _ in wrong[name]}
+        if isinstance(entry, dict) and "kind" not in keys:
+            fit = {key: value for key, value in entry.items() if key not in keys}
+            named[name] = _customer(name, fit, settings, str(path))
+    for name, key, what in _crossing([one for one in named.values() if not wrong[one.name]]):
+        wrong[name].append((key, what))
+    unknown = sorted(set(settings.clients) - entries.keys())
+    if unknown:
+        known = ", ".join(entries)
+        raise WrongSettings([f"CLIENTS: {path} describes no client {name!r}; it has: {known}" for name in unknown])
+    wanted = [name for name in entries if not settings.clients or name in settings.clients]
+    return Customers(
+        {name: named[name] for name in wanted if name in named},
+        {
+            name: [f"{path}:{line_of(text, name, key)}: {name}: {key}: {what}" for key, what in wrong[name]]
+            for name in wanted
+            if wrong[name]
+        },
+    )
+
+
+def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
+    """What is wrong with the keys that every entry has: pairs of key and what."""
+    if not _NAME.fullmatch(name):
+        return [("name", "expected letters, digits, - and _: folders and files are called by it")]
+    if not isinstance(entry, dict):
+        return [("", f"expected a table [clients.{name}]")]
+    wrong = [(key, "expected a text") for key in TEXTS if key in entry and not isinstance(entry[key], str)]
+    if "kind" not in entry:
+        wrong.append(("kind", "required, but missing; `clients list` names those that there are"))
+    every = entry.get("every")
+    if isinstance(every, str) and not _EVERY.fullmatch(every):
+        wrong.append(("every", "expected a time such as 15m or 1h"))
+    zone = entry.get("timezone")
+    if isinstance(zone, str) and _zone(zone) is None:
+        wrong.append(("timezone", "expected the name of a time zone, such as UTC or America/Sao_Paulo"))
+    return wrong
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return None
+
+
+def _customer(name: str, entry: Mapping[str, Any], settings: Settings, where: str) -> Customer:
+    return Customer(
+        name=name,
+        kind=entry["kind"],
+        timezone=ZoneInfo(entry["timezone"]) if "timezone" in entry else settings.client_timezone,
+        layout=entry.get("layout"),
+        database=entry.get("database", settings.database),
+        collection=entry.get("collection", settings.mongo_collection),
+        every=entry.get("every"),
+        options={key: value for key, value in entry.items() if key not in TEXTS},
+        defaults={"durability": settings.durability},
+        variables={"durability": "DURABILITY"},
+        where=where,
+    )
+
+
+def _crossing(customers: Sequence[Customer]) -> Iterator[tuple[str, str, str]]:
+    """Name, key and what is wrong, of all that share a collection or a folder: orders would cross."""
+    users: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for customer in customers:
+        users[customer.database, customer.collection].append((customer.name, "collection"))
+        for key, value in customer.options.items():
+            if key.endswith("_dir") and isinstance(value, str):
+                users["folder", str(Path(value).resolve())].append((customer.name, key))
+    for sharing in users.values():
+        for name, key in sharing if len(sharing) > 1 else ():
+            others = " and ".join(f"{one[1]} of {one[0]}" for one in sharing if one != (name, key))
+            yield name, key, f"the same as {others}: they would take each other's orders"

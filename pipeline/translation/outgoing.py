@@ -1,0 +1,14 @@
+"""What a client is handed: an order in its own words."""
+
+from msgspec import Struct
+
+__all__ = ["Outgoing"]
+
+
+class Outgoing(Struct, frozen=True):
+    """One order ready for the client: under the client's id as text, in the client's bytes."""
+
+    id: str
+    body: bytes
+    is_new: bool = False
+    """The client is not known to have it."""

@@ -1,0 +1,94 @@
+"""The folder that orders are written to: one durable file an order, a batch at a time."""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.ports import BatchSink
+from pipeline.disk import Durability, in_thread, remove_leftovers, write_files
+from pipeline.errors import Fatal, Rejected
+from pipeline.translation.outgoing import Outgoing
+from pipeline.transports.folder.names import name_of
+
+__all__ = ["FolderSink"]
+
+
+class FolderSink(BatchSink[Outgoing]):
+    """Writes each order as ``<its id>.json``, whole and durable; a file that says the same already is kept.
+
+    The folder is this run's alone while it is open: a second run at the same time is told so. ``suffix`` is how names
+    end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
+    """
+
+    def __init__(
+        self, directory: Path, *, suffix: str = ".json", setting: str = "", durability: Durability = "batch"
+    ) -> None:
+        self._directory = directory
+        self._suffix = suffix
+        self._durability: Durability = durability
+        self._called = f"{directory} ({setting})" if setting else str(directory)
+        self._lock: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The folder."""
+        return str(self._directory)
+
+    async def open(self) -> None:
+        """Make the folder, take it, and clear away what a killed run left; raises Fatal when that cannot be done."""
+        await in_thread(self._open)
+
+    async def close(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> Sequence[Outcome | Exception]:
+        """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
+        names = [name_of(item.payload.id, self._suffix) for item in items]
+        files = {name: item.payload.body for name, item in zip(names, items, strict=True)}
+        blocked = await in_thread(self._write, files)
+        return [blocked.get(name, Outcome.SENT) for name in names]
+
+    def _open(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_leftovers(self._directory)
+        except BlockingIOError:
+            raise Fatal(f"another run is writing into {self._called}: nothing was done; let it finish") from None
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:
+        try:
+            fresh = {name: body for name, body in files.items() if not self._holds(name, body)}
+            blocked = write_files(self._directory, fresh, durability=self._durability)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return {
+            name: Rejected(f"a folder is in the way of the file {name}; move it out of {self._directory}")
+            for name in blocked
+        }
+
+    def _holds(self, name: str, body: bytes) -> bool:
+        try:
+            file = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            return os.fstat(file).st_size == len(body) and os.read(file, len(body) + 1) == body
+        except OSError:
+            return False
+        finally:
+            os.close(file)
+
+    def _unusable(self, error: OSError) -> Fatal:
+        return Fatal(
+            f"cannot write into {self._called}: {error.strerror}; the orders in hand stay "
+            "unsynced; make room or set the permissions right, then run again"
+        )

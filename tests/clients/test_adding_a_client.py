@@ -1,0 +1,136 @@
+"""docs/adding-a-client.md is followed to the letter; a client of another package is built, installed, found and run."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.plant import ROOT
+
+PAGE = (ROOT / "docs/adding-a-client.md").read_text()
+IMPORTS = {
+    "HttpConnector": "from pipeline.clients.http_connector import HttpConnector\n",
+    "HttpStand": "from pipeline.testing import HttpStand\n",
+}
+
+
+def shell(folder, *command, exits=0):
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    done = subprocess.run(command, check=False, cwd=folder, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == exits, done.stdout + done.stderr
+    return done.stdout
+
+
+def replaced(text, block):
+    """``text`` with the statement of the name that ``block`` defines, if it has one, replaced by it."""
+    (new,) = ast.parse(block).body
+    for old in ast.parse(text).body:
+        if name_of(old) == name_of(new):
+            lines = text.splitlines(keepends=True)
+            lines[old.lineno - 1 : old.end_lineno] = [block]
+            text = "".join(lines)
+            for name, line in IMPORTS.items():
+                if name in block and line not in text:
+                    at = text.index("\nfrom ") + 1
+                    text = text[:at] + line + text[at:]
+            return text
+    return None
+
+
+def name_of(node):
+    if isinstance(node, ast.Assign):
+        return node.targets[0].id
+    return node.target.id if isinstance(node, ast.AnnAssign) else getattr(node, "name", None)
+
+
+def test_the_page_works_as_it_stands(tmp_path):
+    ran = 0
+    for kind, block in re.findall(r"```(console|python)\n(.*?)```", PAGE, re.DOTALL):
+        if kind == "console":
+            for line in block.splitlines():
+                command = line.removeprefix("$ ").split()
+                out = shell(tmp_path, sys.executable, *command[1:])
+                ran += " passed" in out
+        else:
+            changed = 0
+            for path in (tmp_path / "acme_erp.py", tmp_path / "test_acme_erp.py"):
+                text = replaced(path.read_text(), block)
+                if text is not None:
+                    path.write_text(text)
+                    changed += 1
+            assert changed == 1, block
+            if "SAMPLES = [" in block:
+                shell(tmp_path, sys.executable, "-m", "pytest", "-q", "--client", "test_acme_erp:client", exits=1)
+    assert ran == 3
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "test"),
+    [
+        ('"finished": Status.COMPLETED', '"finished": Status.CANCELLED', "statuses_are_total_and_exclusive"),
+        (
+            "for word, status in STATUS_OF.items()}",
+            'for word, status in STATUS_OF.items()} | {Status.ON_HOLD: "open"}',
+            "",
+        ),
+        ('checks.text("text")', 'data.get("text")', "hostile"),
+        ('"opened": format_time(order.created_at)', '"opened": str(order.created_at)', "samples_come_back"),
+        ("and format_time(order.updated_at)", "and format_time(order.created_at)", "dates_keep_their_instants"),
+        ("checks.done()", "pass", "hostile"),
+        ("super().__init__(settings, (LAYOUT,))", 'super().__init__(settings, (LAYOUT,)); self.name = "x"', "its_name"),
+        (
+            'self._after = "keep" if settings.rehearse else self._options.inbound_after',
+            'self._after = "delete"',
+            "rehearsal",
+        ),
+    ],
+)
+def test_a_client_that_is_wrong_does_not_pass(tmp_path, right, wrong, test):
+    shell(tmp_path, sys.executable, "-m", "pipeline", "clients", "new", "acme_erp")
+    path = tmp_path / "acme_erp.py"
+    assert right in path.read_text()
+    path.write_text(path.read_text().replace(right, wrong, 1))
+    if not test:  # two of our words may become one of its words
+        shell(tmp_path, sys.executable, "-m", "pytest", "-q", "--client", "test_acme_erp:client")
+        return
+    out = shell(tmp_path, sys.executable, "-m", "pytest", "-q", "--client", "test_acme_erp:client", exits=1)
+    assert re.search(rf"FAILED .*{test}", out), out
+
+
+def test_what_is_there_already_stays(tmp_path, plant):
+    plant.command("clients", "new", "acme_erp")
+    path = plant.home / "acme_erp.py"
+    path.write_text("mine")
+    plant.command("clients", "new", "acme_erp", exits=2)
+    assert path.read_text() == "mine"
+    for name in ("Acme", "a-b", "class", "../x", "é"):
+        plant.command("clients", "new", name, exits=2)
+
+
+def test_a_client_in_a_package_of_its_own(plant, tmp_path):
+    """Built as a wheel, installed, found by its entry point, run; no line of ours is edited."""
+    source, site = tmp_path / "their", tmp_path / "site"
+    source.mkdir()
+    plant.command("clients", "new", "their_erp", "--in", str(source))
+    (source / "pyproject.toml").write_text(
+        '[project]\nname = "their-erp"\nversion = "1.0"\n'
+        '[project.entry-points."pipeline.clients"]\ntheirs = "their_erp:connect"\n'
+        '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
+        '[tool.poetry]\npackages = [{ include = "their_erp.py" }]\n'
+    )
+    build = "from poetry.core.masonry.api import build_wheel; print(build_wheel('.'))"
+    wheel = shell(source, sys.executable, "-c", build).strip().splitlines()[-1]
+    install = ["install", "-q", "--no-index", "--no-deps", "--target", str(site), str(source / wheel)]
+    shell(tmp_path, sys.executable, "-m", "pip", "--disable-pip-version-check", *install)
+    plant.environ["PYTHONPATH"] += f":{site}"
+    out, _ = plant.run("pipeline/__main__.py", "clients", "list")
+    assert "theirs\ttheir-erp\ttheir_erp:connect" in out
+    plant.put("1.json", {"number": 7, "state": "open", "opened": "2026-10-01", "text": "Pump"})
+    plant.run(CLIENTS="theirs")
+    assert plant.documents()[7]["title"] == "Pump"
+    plant.orders.update_one({"number": 7}, {"$set": {"status": "completed", "isSynced": False}})
+    plant.run(CLIENTS="theirs")
+    assert plant.sent()["7.json"]["state"] == "finished"

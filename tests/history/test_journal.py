@@ -1,0 +1,45 @@
+"""The journal of runs."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from pipeline.dataflow.run import Report
+from pipeline.errors import Fatal
+from pipeline.history.journal import Journal, counts, new_run, read_runs
+
+
+def test_a_run_is_what_its_last_line_says_and_one_without_an_end_has_none(tmp_path):
+    journal = Journal(tmp_path / "data" / "runs.jsonl")
+    first, second = new_run("run"), new_run("retry")
+    report = Report(flow="erp.inbound", received=3, outcomes=Counter(created=1), held=1, dead=Counter(parse=1))
+    ended = replace(first, ended=first.began + timedelta(seconds=2), ending="finished", exit=0, flows=counts([report]))
+    for run in (first, second, ended):
+        journal.write(run)
+    assert list(read_runs(tmp_path / "data" / "runs.jsonl")) == [ended, second]
+    (flow,) = ended.flows
+    assert (flow.client, flow.read, flow.outcomes, flow.still_dead, flow.dead) == (
+        "erp",
+        3,
+        {"created": 1},
+        1,
+        {"parse": 1},
+    )
+
+
+def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    run = new_run("run")
+    Journal(path).write(run)
+    path.write_bytes(path.read_bytes() + b'{"run":')
+    later = new_run("run")
+    Journal(path).write(later)
+    assert list(read_runs(path)) == [run, later]
+
+
+def test_no_journal_has_no_runs_and_one_that_cannot_be_written_is_fatal(tmp_path):
+    assert list(read_runs(tmp_path / "none")) == []
+    with pytest.raises(Fatal, match="DATA_JOURNAL"):
+        Journal(tmp_path).write(new_run("run"))

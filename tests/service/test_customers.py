@@ -1,0 +1,182 @@
+"""Several clients in one file: all mistakes told at once with line and key, and nobody stopped by another's."""
+
+import pytest
+
+from pipeline.errors import WrongSettings, WrongUsage
+from pipeline.service.session import Sessions
+from pipeline.service.settings import Settings
+from tests.plant import Plant
+
+ORDER = {"id": 7, "status": "NEW", "createdAt": "2026-10-01", "title": "of nobody"}
+FILE = """\
+[clients.acme]
+kind = "erp_json"
+collection = "acme"
+inbound_dir = "data/acme/in"
+outbound_dir = "data/acme/out"
+
+[clients.north]
+kind = "erp_json"
+collection = "north"
+inbound_dir = "data/north/in"
+outbound_dir = "data/north/out"
+"""
+
+
+def sessions(tmp_path, text, **options):
+    path = tmp_path / "clients.toml"
+    path.write_text(text)
+    return Sessions(Settings(clients_file=path), **options)
+
+
+def problems(tmp_path, text):
+    """By client, as ``line: what``."""
+    try:
+        found = sessions(tmp_path, text).problems
+    except WrongSettings as error:
+        found = {"": error.problems}
+    return [line.removeprefix(f"{tmp_path}/clients.toml:") for lines in found.values() for line in lines]
+
+
+def test_each_is_found_by_its_name_and_one_alone_may_be_asked_for(tmp_path):
+    assert [one.client.name for one in sessions(tmp_path, FILE)] == ["acme", "north"]
+    assert [one.client.name for one in sessions(tmp_path, FILE, only="north")] == ["north"]
+    with pytest.raises(WrongUsage, match="no client 'south'; they have: acme, north"):
+        sessions(tmp_path, FILE, only="south")
+
+
+def test_all_mistakes_are_told_with_line_and_key_and_the_others_are_served(tmp_path):
+    text = FILE + (
+        '[clients.south]\nkind = "erp_json"\ncollection = "south"\ntimezone = "Mars"\n'
+        'inbound_dir = 5\noutbund_dir = "x"\n\n[clients.east]\nlayout = 1\n'
+    )
+    found = problems(tmp_path, text)
+    south = [line for line in found if "south" in line]
+    assert [line.split(": ")[:3] for line in south] == [
+        ["15", "south", "timezone"],
+        ["16", "south", "inbound_dir"],
+        ["17", "south", "outbund_dir"],
+        ["12", "south", "outbound_dir"],
+    ]
+    east = [line for line in found if "east" in line]
+    assert [line.split(": ")[:3] for line in east] == [["20", "east", "layout"], ["19", "east", "kind"]]
+    assert [one.client.name for one in sessions(tmp_path, text)] == ["acme", "north"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            '"north"',
+            '"acme"',
+            ["3: acme: collection: the same as collection of north", "9: north: collection: the same"],
+        ),
+        ('"data/north/in"', '"data/acme/../acme/out"', ["5: acme: outbound_dir: the same as inbound_dir of north"]),
+        ('"data/north/in"', '"data/north/out"', ["10: north: inbound_dir: the same as outbound_dir of north"]),
+        ('"erp_json"\ncollection = "north"', '"sap"\ncollection = "north"', ["no client is of the kind 'sap'"]),
+        ('"erp_json"\ncollection = "north"', '"no:x"\ncollection = "north"', ["cannot be loaded: ModuleNotFoundError"]),
+        ('collection = "north"', 'collection = "north"\nlayout = "odd"', ["10: north: layout: it has no such layout"]),
+    ],
+)
+def test_what_would_let_orders_cross_or_cannot_be_made(tmp_path, old, new, told):
+    found = "\n".join(problems(tmp_path, FILE.replace(old, new)))
+    for line in told:
+        assert line in found
+
+
+@pytest.mark.parametrize(("text", "why"), [("", "describes no client"), ("[", "is no TOML"), ("a = 1", "describes no")])
+def test_a_file_that_describes_nobody(tmp_path, text, why):
+    with pytest.raises(WrongSettings, match=f"CLIENTS_FILE: .*{why}"):
+        sessions(tmp_path, text)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(WrongSettings, match=r"CLIENTS_FILE: .* cannot be read: No such file"):
+        Sessions(Settings(clients_file=tmp_path / "none.toml"))
+
+
+def test_clients_of_the_settings_choose_among_those_of_the_file(tmp_path):
+    path = tmp_path / "clients.toml"
+    path.write_text(FILE)
+    assert [one.client.name for one in Sessions(Settings(clients_file=path, clients=("north",)))] == ["north"]
+    with pytest.raises(WrongSettings, match=r"CLIENTS: .*no client 'west'; it has: acme, north"):
+        Sessions(Settings(clients_file=path, clients=("west",)))
+
+
+@pytest.fixture
+def two(plant: Plant):
+    """Two customers whose orders have the same numbers."""
+    (plant.home / "clients.toml").write_text(FILE)
+    plant.environ["CLIENTS_FILE"] = "clients.toml"
+    for name in ("acme", "north"):
+        plant.inbound = plant.home / "data" / name / "in"
+        plant.put("7.json", ORDER | {"title": f"of {name}"})
+    return plant
+
+
+def titles(plant):
+    database = plant.orders.database
+    names = sorted(name for name in database.list_collection_names() if not name.endswith(".sync"))
+    return {name: [one["title"] for one in database[name].find()] for name in names}
+
+
+def test_a_setting_holds_for_all_and_an_option_for_one(tmp_path):
+    path = tmp_path / "clients.toml"
+    path.write_text(FILE + 'durability = "file"\n')
+    made = Sessions(Settings(clients_file=path, durability="none"))
+    assert [one.client.sink()._durability for one in made] == ["none", "file"]
+
+
+class TestRun:
+    def test_no_order_crosses_from_one_customer_to_another(self, two):
+        out, _ = two.run()
+        assert "work orders, 2 clients ⇄ TracOS: finished" in out
+        assert titles(two) == {"acme": ["of acme"], "north": ["of north"]}
+        two.orders.database["acme"].update_one({"number": 7}, {"$set": {"title": "edited", "isSynced": False}})
+        plan = two.command("plan", exits=4)
+        assert plan.splitlines()[0].split("\t") == ["7", "client", "title", "of acme", "edited", "sent", "acme"]
+        two.run()
+        assert [path.name for path in (two.home / "data").glob("*/out/*.json")] == ["7.json"]
+        assert (two.home / "data/acme/out/7.json").exists()
+        assert two.command("plan") == "nothing to do\n"
+
+    def test_one_alone(self, two):
+        two.run("src/main.py", "--client", "north")
+        assert titles(two) == {"north": ["of north"]}
+
+    def test_what_stops_one_stops_no_other(self, two):
+        (two.home / "data/acme/out").write_text("in the way")
+        two.orders.database["acme"].insert_one({"number": 9, "title": "new", "isSynced": False})
+        out, err = two.run(exits=1)
+        assert "acme: " in err
+        assert "stopped; the log says why" in out
+        assert titles(two)["north"] == ["of north"]
+        assert two.command("doctor", exits=1).count("acme: outbound folder") == 1
+
+    def test_what_stops_the_plan_of_one_stops_that_of_no_other(self, two):
+        two.orders.database["acme"].insert_many([{"number": 1}, {"number": 1}])
+        plan = two.command("plan", exits=1)
+        assert {line.split("\t")[-1] for line in plan.splitlines()[:-1]} == {"north"}
+        assert plan.splitlines()[-1] == "1 orders would be written or sent, 0 items would be dead"
+
+    def test_wrong_settings_of_one_stop_no_other(self, two):
+        (two.home / "clients.toml").write_text(FILE.replace('"data/acme/in"', "5"))
+        out, err = two.run(exits=2)
+        assert "clients.toml:4: acme: inbound_dir: " in err
+        assert "left out; the log says why" in out
+        assert titles(two) == {"north": ["of north"]}
+
+    def test_an_outage_of_mongodb_stops_all_at_once(self, two):
+        _, err = two.run(exits=1, MONGO_URI="mongodb://127.0.0.1:1/?connectTimeoutMS=100", MONGO_RETRY_SECONDS="0")
+        assert err.count("MongoDB did not answer") == 1
+
+    def test_letters_of_both_are_listed_and_retried_together(self, two):
+        for name in ("acme", "north"):
+            two.inbound = two.home / "data" / name / "in"
+            two.put("bad.json", b"{")
+        two.run()
+        lines = two.command("dead-letters", "list").splitlines()
+        assert sorted(line.split("\t")[2] for line in lines) == ["acme.inbound", "north.inbound"]
+        assert "2 retried: 0 passed and closed, 2 failed again" in two.command(
+            "dead-letters", "retry", "--all", exits=3
+        )

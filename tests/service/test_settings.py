@@ -1,0 +1,109 @@
+"""Settings: from the environment and .env, all mistakes at once."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from pipeline.errors import WrongSettings
+from pipeline.service.settings import Settings, load
+
+
+def problems(tmp_path, **environ):
+    with pytest.raises(WrongSettings) as caught:
+        load(environ, tmp_path / ".env")
+    return caught.value.problems
+
+
+def test_without_any_there_are_defaults(tmp_path):
+    settings = load({}, tmp_path / ".env")
+    assert msgspec.structs.replace(settings, secrets=Settings().secrets) == Settings()
+    assert (settings.mongo_uri, settings.database, settings.mongo_collection) == (None, "tractian", "workorders")
+    assert settings.data_inbound_dir == Path("data/inbound")
+    assert (settings.clients, settings.client_layout) == ((), None)
+    assert (settings.mongo_retry_seconds, settings.sync_max_deletes) == (60, 1000)
+
+
+def test_the_environment_wins_over_the_file_and_empty_is_not_set(tmp_path):
+    (tmp_path / ".env").write_text("MONGO_COLLECTION=file\nCLIENT_LAYOUT=flag_order\nMONGO_DATABASE='a $HOME b'\n")
+    settings = load({"MONGO_COLLECTION": "environment", "CLIENT_LAYOUT": ""}, tmp_path / ".env")
+    assert (settings.mongo_collection, settings.client_layout, settings.database) == (
+        "environment",
+        None,
+        "a $HOME b",
+    )
+
+
+def test_each_is_read_in_its_kind(tmp_path):
+    settings = load(
+        {
+            "CLIENT_TIMEZONE": "America/Sao_Paulo",
+            "CLIENTS": " their_erp ",
+            "INBOUND_AFTER": "Archive",
+            "LOG_LEVEL": "debug",
+            "MONGO_RETRY_SECONDS": "0.5",
+            "SYNC_MAX_DELETES": "0",
+            "DATA_OUTBOUND_DIR": "/srv/out",
+        },
+        tmp_path / ".env",
+    )
+    assert (settings.client_timezone, settings.clients) == (ZoneInfo("America/Sao_Paulo"), ("their_erp",))
+    assert (settings.inbound_after, settings.log_level) == ("archive", "DEBUG")
+    assert (settings.mongo_retry_seconds, settings.sync_max_deletes) == (0.5, 0)
+    assert settings.data_outbound_dir == Path("/srv/out")
+
+
+@pytest.mark.parametrize(
+    ("uri", "database"),
+    [
+        ("mongodb://h", "tractian"),
+        ("mongodb://h/", "tractian"),
+        ("mongodb://u:p@a,b:2/plant%201?w=1", "plant 1"),
+        ("mongodb://%2Ftmp%2Fm.sock/plant", "plant"),
+        ("mongodb+srv://h/plant", "plant"),
+    ],
+)
+def test_the_database_may_be_named_by_the_uri(tmp_path, uri, database):
+    assert load({"MONGO_URI": uri}, tmp_path / ".env").database == database
+    assert load({"MONGO_URI": uri, "MONGO_DATABASE": "own"}, tmp_path / ".env").database == "own"
+
+
+def test_all_mistakes_are_told_at_once_and_no_value_is_repeated(tmp_path):
+    found = problems(
+        tmp_path,
+        CLIENT_TIMEZONE="Mars/Olympus",
+        INBOUND_AFTER="burn-secret",
+        LOG_LEVEL="LOUD-secret",
+        LOG_FORMAT="xml-secret",
+        MONGO_RETRY_SECONDS="nan",
+        SYNC_MAX_DELETES="-1",
+        CLIENTS="a,b",
+        DATA_OUTBOUND_DIR="data/inbound",
+    )
+    assert [problem.partition(":")[0] for problem in found] == [
+        "MONGO_RETRY_SECONDS",
+        "CLIENT_TIMEZONE",
+        "INBOUND_AFTER",
+        "SYNC_MAX_DELETES",
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+        "CLIENTS",
+        "DATA_OUTBOUND_DIR",
+    ]
+    assert "secret" not in "".join(found)
+    assert "keep, archive or delete" in found[2]
+
+
+@pytest.mark.parametrize("zone", ["../../etc/passwd", "/etc/passwd", "", "UTC\n", "a" * 5000])
+def test_a_time_zone_is_a_name_and_no_path(tmp_path, zone):
+    if zone:
+        assert "CLIENT_TIMEZONE" in problems(tmp_path, CLIENT_TIMEZONE=zone)[0]
+
+
+def test_folders_that_are_one_folder_are_told_however_they_are_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("data/outbound")
+    assert problems(tmp_path, DATA_INBOUND_DIR="./link") == (
+        "DATA_OUTBOUND_DIR: expected another folder than DATA_INBOUND_DIR",
+    )

@@ -1,0 +1,165 @@
+"""The index of known files: what is not read again, and what makes it be read."""
+
+import pytest
+
+from pipeline.dataflow.messages import Envelope, Spared
+from pipeline.dataflow.ports import Witness
+from pipeline.transports.folder import FolderSource, KnownFiles
+from tests.transports.folder.test_source import letter, put
+
+
+class Vouching(Witness):
+    """Seals with numbers; only the last seal holds, until ``lost``."""
+
+    def __init__(self):
+        self.seals, self.lost = 0, False
+
+    async def seal(self):
+        self.seals += 1
+        return str(self.seals)
+
+    async def holds(self, seal):
+        return seal == str(self.seals) and not self.lost
+
+
+@pytest.fixture
+def witness():
+    return Vouching()
+
+
+@pytest.fixture
+def run(tmp_path, witness):
+    """Reads the folder and acks everything but ``dead`` and ``left``; returns the locators and how many were spared."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+
+    async def run(*, dead=(), left=(), understood="as ever", by=witness, finishes=True, after="keep"):
+        known = KnownFiles(tmp_path / "state" / "erp.files", understood)
+        source = FolderSource(folder, known=known, after=after)
+        if by:
+            source.rely_on(by)
+        locators, spared = [], 0
+        async with source:
+            async for group in source.read():
+                read = [item.locator for item in group if isinstance(item, Envelope)]
+                spared += sum(item.count for item in group if isinstance(item, Spared))
+                await source.nack([letter(one) for one in read if one in dead])
+                await source.ack([one for one in read if one not in {*dead, *left}])
+                locators += read
+            if finishes:
+                await source.finish()
+        return sorted(locators), spared
+
+    run.folder, run.index = folder, tmp_path / "state" / "erp.files"
+    return run
+
+
+async def test_what_is_delivered_is_not_read_again_and_an_idle_run_writes_nothing(run, witness):
+    put(run.folder, "a.json", b"{}", 1)
+    put(run.folder, "b.json", b"[1, 2]", 2)
+    put(run.folder, "empty.json", b"[]", 3)
+    assert await run() == (["a.json", "b.json[0]", "b.json[1]"], 0)
+    kept = run.index.stat()
+    assert await run() == ([], 3)
+    assert (run.index.stat(), witness.seals) == (kept, 1)
+    assert kept.st_mode & 0o777 == 0o600
+
+
+async def test_a_known_file_is_not_even_opened(run, monkeypatch):
+    put(run.folder, "a.json", b"{}")
+    await run()
+    monkeypatch.setattr("pipeline.transports.folder.source.open_file", None)
+    assert await run() == ([], 1)
+
+
+async def test_only_the_new_and_the_touched_are_read(run):
+    for name in ("a.json", "b.json", "c.json"):
+        put(run.folder, name, b"{}")
+    await run()
+    put(run.folder, "b.json", b"[7]")
+    put(run.folder, "d.json", b"{}")
+    (run.folder / "c.json").chmod(0o640)
+    assert await run() == (["b.json[0]", "c.json", "d.json"], 1)
+    assert await run() == ([], 4)
+
+
+async def test_a_file_that_went_is_forgotten(run, witness):
+    put(run.folder, "a.json", b"{}")
+    put(run.folder, "b.json", b"{}")
+    await run()
+    (run.folder / "a.json").unlink()
+    assert await run() == ([], 1)
+    assert witness.seals == 2
+    assert await run() == ([], 1)
+    assert witness.seals == 2
+
+
+async def test_a_file_with_a_record_that_is_dead_or_left_is_read_again(run):
+    put(run.folder, "dead.json", b"[1, 2]")
+    put(run.folder, "left.json", b"[1, 2]")
+    put(run.folder, "whole.json", b"[1, 2]")
+    await run(dead=["dead.json[1]"], left=["left.json[0]"])
+    assert await run() == (["dead.json[0]", "dead.json[1]", "left.json[0]", "left.json[1]"], 1)
+    assert await run() == ([], 3)
+
+
+async def test_a_known_file_that_died_since_leaves_the_index_and_idle_runs_write_nothing(run, witness):
+    put(run.folder, "a.json", b"{}")
+    put(run.folder, "b.json", b"{}")
+    await run()
+    put(run.folder, "a.json", b"[1]")
+    await run(dead=["a.json[0]"])
+    kept = run.index.stat()
+    assert await run(dead=["a.json[0]"]) == (["a.json[0]"], 1)
+    assert (run.index.stat(), witness.seals) == (kept, 2)
+
+
+async def test_everything_is_read_where_the_witness_does_not_vouch_or_files_are_understood_anew(run, witness):
+    put(run.folder, "a.json", b"{}")
+    await run()
+    assert await run(understood="otherwise") == (["a.json"], 0)
+    assert await run(understood="otherwise") == ([], 1)
+    witness.lost = True
+    assert await run(understood="otherwise") == (["a.json"], 0)
+    assert await run(by=Vouching()) == (["a.json"], 0)
+    assert await run(by=None) == (["a.json"], 0)
+
+
+async def test_nothing_is_remembered_of_a_run_that_was_stopped(run, witness):
+    put(run.folder, "a.json", b"{}")
+    await run(finishes=False)
+    assert await run() == (["a.json"], 0)
+    assert witness.seals == 1
+
+
+async def test_nothing_is_remembered_where_nothing_can_be_vouched_for(run, witness, monkeypatch):
+    async def no_seal():
+        return None
+
+    monkeypatch.setattr(witness, "seal", no_seal)
+    put(run.folder, "a.json", b"{}")
+    await run()
+    assert not run.index.exists()
+
+
+async def test_files_that_are_put_away_are_not_remembered(run, witness):
+    put(run.folder, "a.json", b"{}")
+    await run(after="archive")
+    assert witness.seals == 0
+
+
+@pytest.mark.parametrize("torn", [b"", b"\x93\xa1x", b"\xff" * 40])
+async def test_a_damaged_index_is_told_and_everything_is_read(run, torn, log):
+    put(run.folder, "a.json", b"{}")
+    await run()
+    run.index.write_bytes(torn)
+    assert await run() == (["a.json"], 0)
+    assert "erp.files cannot be used: all inbound files are read again" in "\n".join(log)
+    assert await run() == ([], 1)
+
+
+async def test_an_index_that_cannot_be_written_is_told_and_stops_nothing(run, log):
+    put(run.folder, "a.json", b"{}")
+    run.index.parent.write_bytes(b"")
+    assert await run() == (["a.json"], 0)
+    assert "erp.files cannot be written" in "\n".join(log)

@@ -1,0 +1,290 @@
+"""The inbound folder: what is read, in which order, and what cannot be."""
+
+import gzip
+import os
+import socket
+import time
+
+import pytest
+
+from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
+from pipeline.disk import in_thread
+from pipeline.errors import Fatal, Reason
+from pipeline.transports.folder import FolderSource
+from pipeline.transports.folder.files import Opened
+from pipeline.transports.folder.records import MAX_FILE, MAX_RECORD
+from pipeline.transports.folder.settled import Settled
+
+OLD = 1_760_000_000
+
+
+def put(folder, name, data, age=0):
+    path = folder / name
+    path.write_bytes(data)
+    os.utime(path, (OLD + age, OLD + age))
+    return path
+
+
+async def everything(folder, **options):
+    source = FolderSource(folder, **options)
+    async with source:
+        return [item async for group in source.read() for item in group]
+
+
+def seen(items):
+    return [(item.locator, item.raw) for item in items if isinstance(item, Envelope)]
+
+
+def broken(items):
+    return {item.locator: item for item in items if isinstance(item, Unreadable)}
+
+
+async def test_an_object_an_array_and_lines(tmp_path):
+    put(tmp_path, "a.json", b' {"id": 1}\n', 1)
+    put(tmp_path, "b.json", b'[{"id": 2}, 3 ,{"id":4}]', 2)
+    put(tmp_path, "c.ndjson", b'{"id": 5}\n\n{"id": 6}\r\n{"id": 7', 3)
+    put(tmp_path, "d.json", b'{"id": 8}\n{"id": 9}\n', 4)
+    put(tmp_path, "e.jsonl.gz", gzip.compress(b'{"id": 10}\n'), 5)
+    put(tmp_path, "f.json.gz", gzip.compress(b'[{"id": 11}]'), 6)
+    put(tmp_path, "notes.txt", b"not ours", 7)
+    put(tmp_path, "g.json", b"[]", 8)
+    assert seen(await everything(tmp_path)) == [
+        ("a.json", b' {"id": 1}\n'),
+        ("b.json[0]", b'{"id": 2}'),
+        ("b.json[1]", b"3"),
+        ("b.json[2]", b'{"id":4}'),
+        ("c.ndjson:1", b'{"id": 5}'),
+        ("c.ndjson:3", b'{"id": 6}'),
+        ("c.ndjson:4", b'{"id": 7'),
+        ("d.json:1", b'{"id": 8}'),
+        ("d.json:2", b'{"id": 9}'),
+        ("e.jsonl.gz:1", b'{"id": 10}'),
+        ("f.json.gz[0]", b'{"id": 11}'),
+    ]
+
+
+async def test_files_come_in_the_order_of_time_and_name(tmp_path):
+    for name, age in [("b.json", 1), ("a.json", 2), ("d.json", 2), ("c.json", 0)]:
+        put(tmp_path, name, b"{}", age)
+    assert [locator for locator, _ in seen(await everything(tmp_path))] == ["c.json", "b.json", "a.json", "d.json"]
+
+
+async def test_groups_are_bounded_by_number_and_by_bytes(tmp_path):
+    put(tmp_path, "many.ndjson", b"{}\n" * 2203)
+    put(tmp_path, "big.ndjson", b"\n".join(b'{"a": "%s"}' % (b"x" * 3_000_000) for _ in range(6)), 1)
+    source = FolderSource(tmp_path)
+    async with source:
+        groups = [len(group) async for group in source.read()]
+    assert groups[:2] == [1000, 1000]
+    assert sum(groups) == 2209
+    assert len(groups) == 4
+
+
+async def test_a_line_longer_than_a_block_is_one_record(tmp_path):
+    line = b'{"a": "%s"}' % (b"x" * 700_000)
+    put(tmp_path, "a.ndjson", line + b"\n" + line)
+    assert [len(raw) for _, raw in seen(await everything(tmp_path))] == [len(line), len(line)]
+
+
+async def test_a_malformed_array_is_one_dead_letter_with_its_bytes_and_position(tmp_path):
+    put(tmp_path, "a.json", b'[{"id": 1}, {"id": ]')
+    (item,) = (await everything(tmp_path),)[0]
+    assert (item.locator, item.raw, item.reasons[0].offset) == ("a.json", b'[{"id": 1}, {"id": ]', 19)
+
+
+async def test_a_pretty_printed_object_with_rubbish_behind_it_is_no_file_of_lines(tmp_path):
+    put(tmp_path, "a.json", b'{\n  "id": 1\n}\n{"id": 2}\n')
+    assert [locator for locator, _ in seen(await everything(tmp_path))] == ["a.json"]
+
+
+async def test_what_is_no_file_is_told_and_left(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.open(tmp_path, os.O_RDONLY)
+        server.bind(f"/proc/self/fd/{here}/socket.json")
+        os.close(here)
+        for name in ("folder.json", "pipe.json"):
+            os.utime(tmp_path / name, (OLD, OLD))
+        os.utime(tmp_path / "socket.json", (OLD, OLD))
+        items = broken(await everything(tmp_path))
+    assert set(items) == {"folder.json", "pipe.json", "socket.json"}
+    assert all(item.raw == b"" for item in items.values())
+    assert "not a file" in str(items["pipe.json"].reasons[0])
+    assert (tmp_path / "pipe.json").exists()
+
+
+async def test_links_stay_in_the_folder(tmp_path):
+    inbound = tmp_path / "inbound"
+    inbound.mkdir()
+    put(tmp_path, "secret.json", b'{"id": 1}')
+    put(inbound, "real.json", b'{"id": 2}')
+    (inbound / "out.json").symlink_to(tmp_path / "secret.json")
+    (inbound / "in.json").symlink_to(inbound / "real.json")
+    (inbound / "nowhere.json").symlink_to(tmp_path / "nothing.json")
+    items = await everything(inbound, quiet_seconds=0.01)
+    assert sorted(locator for locator, _ in seen(items)) == ["in.json", "real.json"]
+    told = broken(items)
+    assert "link out of the folder" in str(told["out.json"].reasons[0])
+    assert "No such file" in str(told["nowhere.json"].reasons[0])
+
+
+async def test_a_file_that_may_not_be_read_is_told_without_bytes(tmp_path, monkeypatch):
+    put(tmp_path, "a.json", b'{"id": 1}')
+    put(tmp_path, "b.json", b'{"id": 2}', 1)
+    real = os.open
+
+    def refusing(path, *args, **kwargs):
+        if str(path).endswith("a.json"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refusing)
+    items = await everything(tmp_path)
+    assert seen(items) == [("b.json", b'{"id": 2}')]
+    assert (broken(items)["a.json"].raw, str(broken(items)["a.json"].reasons[0])) == (
+        b"",
+        "cannot be read: Permission denied; set it right or move it away",
+    )
+
+
+async def test_records_and_files_that_are_too_large_are_told_without_bytes(tmp_path):
+    put(tmp_path, "a.json", b'{"a": "%s"}' % (b"x" * MAX_RECORD))
+    put(tmp_path, "b.ndjson", b'{"a": "%s"}\n{"id": 1}\n' % (b"x" * MAX_RECORD), 1)
+    put(tmp_path, "c.json.gz", gzip.compress(b"[" + b" " * MAX_FILE + b"]", 1), 2)
+    items = await everything(tmp_path)
+    assert seen(items) == [("b.ndjson:2", b'{"id": 1}')]
+    told = broken(items)
+    assert {locator: item.raw for locator, item in told.items()} == {"a.json": b"", "b.ndjson:1": b"", "c.json.gz": b""}
+    assert "more than 8 MB" in str(told["a.json"].reasons[0])
+    assert "more than 64 MB" in str(told["c.json.gz"].reasons[0])
+
+
+async def test_of_a_damaged_gzip_the_good_lines_pass(tmp_path):
+    packed = gzip.compress(
+        b"".join(b'{"id": %d, "x": "%s"}\n' % (n, os.urandom(40).hex().encode()) for n in range(9999))
+    )
+    put(tmp_path, "cut.ndjson.gz", packed[: len(packed) // 2])
+    put(tmp_path, "none.json.gz", b"no gzip", 1)
+    items = await everything(tmp_path)
+    good = seen(items)
+    assert len(good) > 1000
+    assert set(broken(items)) == {f"cut.ndjson.gz:{len(good) + 1}", "none.json.gz"}
+
+
+async def test_a_file_that_is_being_written_is_looked_at_again(tmp_path):
+    (tmp_path / "young.json").write_bytes(b'{"id": 1}')
+    put(tmp_path, "future.json", b'{"id": 2}')
+    os.utime(tmp_path / "future.json", (time.time() + 9999,) * 2)
+    put(tmp_path, "old.json", b'{"id": 3}')
+    items = await everything(tmp_path, quiet_seconds=0.05)
+    assert [locator for locator, _ in seen(items)] == ["old.json", "young.json", "future.json"]
+
+
+async def test_one_that_still_changes_is_left_for_the_next_run(tmp_path, log):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"id":')
+    source = FolderSource(tmp_path, quiet_seconds=0.2)
+    async with source:
+        groups = source.read()
+        reading = anext(groups, None)
+        import asyncio
+
+        task = asyncio.ensure_future(reading)
+        await asyncio.sleep(0.1)
+        await in_thread(path.write_bytes, b'{"id": 1}')
+        assert await task is None
+        await groups.aclose()
+    assert log == ["INFO a.json is still being written: left for the next run"]
+
+
+async def test_the_stamp_changes_when_somebody_touches_the_file(tmp_path):
+    path = put(tmp_path, "a.json", b"{}")
+    (first,) = await everything(tmp_path)
+    (same,) = await everything(tmp_path)
+    os.utime(path, (OLD + 5, OLD + 5))
+    (touched,) = await everything(tmp_path)
+    assert first.stamp == same.stamp != touched.stamp
+
+
+async def test_a_folder_that_is_missing_holds_nothing_and_one_that_cannot_be_read_is_fatal(tmp_path, log):
+    assert await everything(tmp_path / "a" / "b") == []
+    assert [line for line in log if "nothing to read" in line]
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Fatal, match="DATA_INBOUND_DIR"):
+        await everything(tmp_path / "file", setting="DATA_INBOUND_DIR")
+
+
+def letter(locator, raw=b"raw"):
+    from datetime import UTC, datetime
+
+    return DeadLetter(flow="f", stage="s", locator=locator, reasons=(Reason("x"),), at=datetime.now(UTC), raw=raw)
+
+
+class TestAfter:
+    async def settle(self, folder, after, *, dead=(), left=()):
+        source = FolderSource(folder, after=after)
+        async with source:
+            async for group in source.read():
+                locators = [item.locator for item in group]
+                await source.nack([letter(*entry) for entry in dead if entry[0] in locators])
+                gone = {entry[0] for entry in dead} | set(left)
+                await source.ack([locator for locator in locators if locator not in gone])
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+    async def test_keep_archive_and_delete(self, tmp_path):
+        put(tmp_path, "a.json", b"{}")
+        assert await self.settle(tmp_path, "keep") == ["a.json"]
+        assert await self.settle(tmp_path, "archive") == ["archive/a.json"]
+        put(tmp_path, "a.json", b"[1]")
+        assert await self.settle(tmp_path, "archive") == ["archive/a.json", "archive/a.json.1"]
+        put(tmp_path, "a.json", b"{}")
+        assert await self.settle(tmp_path, "delete") == ["archive/a.json", "archive/a.json.1"]
+
+    async def test_a_file_goes_with_its_last_record(self, tmp_path):
+        put(tmp_path, "a.json", b"[1, 2]")
+        put(tmp_path, "b.ndjson", b"{}\n" * 1200, 1)
+        assert await self.settle(tmp_path, "delete", left=["a.json[1]", "b.ndjson:3"]) == ["a.json", "b.ndjson"]
+        assert await self.settle(tmp_path, "delete", dead=[("a.json[1]", b"2")]) == []
+
+    async def test_a_file_whose_bytes_no_letter_holds_stays(self, tmp_path):
+        put(tmp_path, "a.json", b"[1]")
+        assert await self.settle(tmp_path, "delete", dead=[("a.json[0]", b"")]) == ["a.json"]
+
+    async def test_the_reading_thread_may_finish_a_file_while_its_last_record_is_acked(self, tmp_path):
+        put(tmp_path, "a.json", b"[1]")
+        settled = Settled(tmp_path, "delete")
+        tally = settled.begin(Opened("a.json", (tmp_path / "a.json").stat()))
+        tally.read += 1
+
+        def acked():
+            yield "a.json[0]"
+            settled.end("a.json", tally)
+
+        await settled.ack(acked())
+        assert not (tmp_path / "a.json").exists()
+
+    async def test_a_file_that_is_written_again_before_its_turn_is_left_and_stays(self, tmp_path):
+        put(tmp_path, "a.json", b"{}")
+        path = put(tmp_path, "b.json", b"{}", 1)
+        source = FolderSource(tmp_path, after="delete")
+        listed = source._items
+
+        def written_again(files):
+            put(tmp_path, "b.json", b'{"id": 2}', 2)
+            return listed(files)
+
+        source._items = written_again
+        async with source:
+            read = [item.locator async for group in source.read() for item in group]
+            await source.ack(read)
+        assert (read, path.read_bytes()) == (["a.json"], b'{"id": 2}')
+
+    async def test_a_file_that_has_changed_since_stays(self, tmp_path):
+        path = put(tmp_path, "a.json", b"{}")
+        source = FolderSource(tmp_path, after="delete")
+        async with source:
+            async for group in source.read():
+                path.write_bytes(b'{"id": 2}')
+                await source.ack([item.locator for item in group])
+        assert path.read_bytes() == b'{"id": 2}'

@@ -1,8 +1,9 @@
 """A dry run: the very same two chains, over ends that read everything and write nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
@@ -14,9 +15,12 @@ from pipeline.deadletters import Drawer
 from pipeline.flows import FLOWS
 from pipeline.history.decisions import Entry
 from pipeline.orders.merge import Rule
+from pipeline.service.run import Work
 from pipeline.service.session import Session
 
-__all__ = ["Plan", "rehearse"]
+__all__ = ["Plan", "Planning", "rehearse"]
+
+SOMETHING_TO_DO: Final = 4
 
 
 class Plan(Struct, kw_only=True):
@@ -48,6 +52,23 @@ async def rehearse(session: Session, uri: str) -> Plan:
             plan.reports.append(await run(flow(client, tracos, dead)))
     plan.entries = session.decisions.entries
     return plan
+
+
+class Planning(Work):
+    """A plan for each client; the sessions are ones that rehearse, and no journal tells of it."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+
+    async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
+        """Make the client's plan, all of it or none."""
+        plan = await rehearse(session, uri)
+        reports += plan.reports
+        self.plans.append(plan)
+
+    def exit_code(self, reports: Sequence[Report]) -> int:
+        """4 where there is something to do."""
+        return SOMETHING_TO_DO if any(plan.writes or plan.dead_letters for plan in self.plans) else 0
 
 
 class _ReadOnlyClient(Connector):

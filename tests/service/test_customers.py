@@ -1,8 +1,14 @@
 """Several clients in one file: all mistakes told at once with line and key, and nobody stopped by another's."""
 
+import fcntl
+import json
+import os
+import shutil
+
 import pytest
 
 from pipeline.errors import WrongSettings, WrongUsage
+from pipeline.history.journal import read_runs
 from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings
 from tests.plant import Plant
@@ -169,6 +175,28 @@ class TestRun:
     def test_an_outage_of_mongodb_stops_all_at_once(self, two):
         _, err = two.run(exits=1, MONGO_URI="mongodb://127.0.0.1:1/?connectTimeoutMS=100", MONGO_RETRY_SECONDS="0")
         assert err.count("MongoDB did not answer") == 1
+
+    def test_what_stops_the_retry_of_one_stops_that_of_no_other(self, two):
+        for name in ("acme", "north"):
+            two.inbound = two.home / "data" / name / "in"
+            two.put("bad.json", b"{")
+        two.run()
+        letters = two.home / "data/dead-letter"
+        (letters / "acme.inbound").rename(letters / "gone.inbound")
+        shutil.copytree(letters / "gone.inbound", letters / "acme.inbound")
+        for path in (letters / "gone.inbound").glob("*~*.json"):
+            path.write_bytes(path.read_bytes().replace(b"acme", b"gone"))
+        held = os.open(letters / "acme.inbound", os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        out, err = two.run("src/main.py", "dead-letters", "retry", "--all", "--json", exits=1)
+        os.close(held)
+        told = json.loads(out)
+        assert (told["tried"], told["failed"]) == (1, 1)
+        assert "acme: another run is using the dead letters" in told["error"]
+        assert "gone: the settings have no such client" in err
+        run = list(read_runs(two.home / "data/runs.jsonl"))[-1]
+        assert (run.ending, run.exit, run.error) == ("incomplete", 1, told["error"])
+        assert [flow.flow for flow in run.flows] == ["acme.inbound", "north.inbound"]
 
     def test_letters_of_both_are_listed_and_retried_together(self, two):
         for name in ("acme", "north"):

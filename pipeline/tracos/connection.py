@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
@@ -16,6 +15,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.document import READ
+from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, read_batch
 from pipeline.tracos.outages import ride_out
 
 __all__ = ["ATTEMPTS", "Collection", "Connection", "Cursor", "Operation", "Written"]
@@ -108,6 +108,24 @@ class Connection(Resource):
         """The result of ``operation``, which must be idempotent: it is tried again while MongoDB is away."""
         return await ride_out(operation, seconds=self._retry_seconds)
 
+    async def find_numbers(self, numbers: Sequence[ExternalId]) -> list[Found]:
+        """The documents with these numbers, each exactly as given; also those that cannot be decoded."""
+        batches: Any = self.collection.find_raw_batches({"number": {"$in": numbers}}, READ, batch_size=len(numbers))
+        return [found async for batch in batches for found in read_batch(batch)]
+
+    async def find_ids(self, ids: Sequence[Any]) -> list[Found]:
+        """The documents with these ``_id`` s; also those that cannot be decoded."""
+        batches: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ)
+        return [found async for batch in batches for found in read_batch(batch)]
+
+    def find_unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Groups:
+        """What the client has not been told of, at most ``group`` documents or 8 MB at a time.
+
+        With ``numbers``, those documents of it alone. Also those that cannot be decoded.
+        """
+        query = UNSYNCED if numbers is None else {"number": {"$in": numbers}, **UNSYNCED}
+        return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group))
+
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
         """The documents with these numbers, each exactly as given."""
         query = {"number": {"$in": numbers}}
@@ -184,11 +202,8 @@ class Connection(Resource):
         if not concern.acknowledged:
             client.close()
             raise WrongSettings(["MONGO_URI: w=0 leaves writes unacknowledged, so that no edit is safe; leave it out"])
-        codec: CodecOptions[dict[str, Any]] = CodecOptions(
-            tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-        )
         self._client = client
-        self._collection = client[self._database].get_collection(self._name, codec_options=codec, write_concern=concern)
+        self._collection = client[self._database].get_collection(self._name, codec_options=CODEC, write_concern=concern)
 
     async def close(self) -> None:
         """Give the sockets back."""

@@ -1,20 +1,22 @@
 """Checks of one JSON object that every layout makes: each looks at one key and notes what is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
 from pipeline.errors import Reason, Rejected
 from pipeline.orders.workorder import INT64, ExternalId
-from pipeline.translation.times import parse_time
+from pipeline.translation.times import happened
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "required"]
 
 
 class Checks:
     """Reads the values of one record; ``done`` raises Rejected with all that was wrong.
 
-    A value that is null counts as absent. What a failed check returns is of the right type and means nothing.
+    A value that is null counts as absent; so does false where a text or a date is optional, because some systems have
+    no null, and a date that nobody means (see ``happened``). What a failed check returns is of the right type and means
+    nothing.
     """
 
     def __init__(self, data: Mapping[str, Any], zone: tzinfo) -> None:
@@ -54,7 +56,11 @@ class Checks:
     def required_time(self, key: str) -> datetime:
         """A date that must be there."""
         value = self._required(key)
-        return (None if value is None else self._time(key, value)) or datetime.min
+        before = len(self._reasons)
+        moment = None if value is None else self._time(key, value)
+        if moment is None and value is not None and len(self._reasons) == before:
+            self.wrong("required, but what is there stands for no date (empty, before 1970, or after 2098)", key)
+        return moment or datetime.min
 
     def time(self, key: str) -> datetime | None:
         """A date, or None where there is none."""
@@ -64,7 +70,9 @@ class Checks:
     def text(self, key: str) -> str | None:
         """A text, or None where there is none."""
         value = self._data.get(key)
-        if value is None or (isinstance(value, str) and _encodable(value)):
+        if value is None or value is False:
+            return None
+        if isinstance(value, str) and _encodable(value):
             return value
         self.wrong("not a text" if not isinstance(value, str) else "not a text that UTF-8 can hold", key)
         return None
@@ -84,14 +92,24 @@ class Checks:
         return value
 
     def _time(self, key: str, value: Any) -> datetime | None:
+        """The instant; None where there is none, and where it is wrong, which is noted."""
+        if value is False:
+            return None
         if not isinstance(value, str):
             self.wrong("not a date: expected a text", key)
             return None
         try:
-            return parse_time(value, self._zone)
+            return happened(value, self._zone)
         except ValueError as error:
             self.wrong(str(error), key)
             return None
+
+
+def required(key: str, value: Any, told: str | None) -> Iterator[Reason]:
+    """Why a layout that requires ``key`` cannot be told of ``value``, of which ``told`` is made; none where it can."""
+    if told is None:
+        what = "missing" if value is None else "before 1970 or after 2098, which would be read as no date"
+        yield Reason(f"{what}, and this layout requires one", f"$.{key}")
 
 
 def _encodable(text: str) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
+from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
 from pipeline.translation.layout import Layout
 
@@ -60,13 +61,13 @@ class JsonConnector(Connector):
         return Outgoing(str(record.external_id), layout.to_json(record), is_new=record.known is None)
 
     def identify(self, raw: bytes) -> ExternalId | None:
-        """The order's id, where ``raw`` is an object that has one."""
+        """The order's id, where ``raw`` is an object that has one, and it can be one."""
         try:
             data = self.parse(raw)
         except Rejected:
             return None
         ids = [data.get(layout.id_key) for layout in self.layouts.values()]
-        return next((found for found in ids if isinstance(found, int | str) and not isinstance(found, bool)), None)
+        return next((found for found in ids if _is_id(found)), None)
 
     def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
         """The one layout whose id key is there; without any, the one that most keys belong to."""
@@ -81,3 +82,7 @@ class JsonConnector(Connector):
             keys = " or ".join(layout.id_key for layout in self.layouts.values())
             raise Rejected(f"no layout known by these keys: expected a work order with {keys}")
         return likely
+
+
+def _is_id(found: Any) -> bool:
+    return type(found) is int or (isinstance(found, str) and found != "" and fault_of(found) is None)

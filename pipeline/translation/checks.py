@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.errors import Reason, Rejected
 from pipeline.orders.workorder import INT64, ExternalId
+from pipeline.translation.ids import fault_of
 from pipeline.translation.times import happened
 
 __all__ = ["Checks", "required"]
@@ -15,8 +16,8 @@ class Checks:
     """Reads the values of one record; ``done`` raises Rejected with all that was wrong.
 
     A value that is null counts as absent; so does false where a text or a date is optional, because some systems have
-    no null, and a date that nobody means (see ``happened``). What a failed check returns is of the right type and means
-    nothing.
+    no null, and a date that nobody means (see ``happened``). A value that is a Reason stands for one that could not be
+    read: it is told with the others. What a failed check returns is of the right type and means nothing.
     """
 
     def __init__(self, data: Mapping[str, Any], zone: tzinfo) -> None:
@@ -34,13 +35,16 @@ class Checks:
             raise Rejected(*self._reasons)
 
     def required_id(self, key: str) -> ExternalId:
-        """An int64 or a non-empty text."""
+        """An int64, or a text that can be an id."""
         value = self._required(key)
         if type(value) is int and value in INT64:
             return value
         if isinstance(value, str) and value and _encodable(value):
-            return value
-        if value is not None:
+            fault = fault_of(value)
+            if fault is None:
+                return value
+            self.wrong(fault, key)
+        elif value is not None:
             self.wrong("not an id: expected a whole number of 64 bits or a non-empty text", key)
         return ""
 
@@ -74,7 +78,10 @@ class Checks:
             return None
         if isinstance(value, str) and _encodable(value):
             return value
-        self.wrong("not a text" if not isinstance(value, str) else "not a text that UTF-8 can hold", key)
+        if isinstance(value, Reason):
+            self._reasons.append(value)
+        else:
+            self.wrong("not a text" if not isinstance(value, str) else "not a text that UTF-8 can hold", key)
         return None
 
     def flag(self, key: str) -> bool:
@@ -89,11 +96,17 @@ class Checks:
         value = self._data.get(key)
         if value is None:
             self.wrong("required, but null" if key in self._data else "required, but missing", key)
+        elif isinstance(value, Reason):
+            self._reasons.append(value)
+            return None
         return value
 
     def _time(self, key: str, value: Any) -> datetime | None:
         """The instant; None where there is none, and where it is wrong, which is noted."""
         if value is False:
+            return None
+        if isinstance(value, Reason):
+            self._reasons.append(value)
             return None
         if not isinstance(value, str):
             self.wrong("not a date: expected a text", key)

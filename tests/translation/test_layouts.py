@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import Record, Status, WorkOrder
 from pipeline.translation import flag_order, status_order
+from pipeline.translation.ids import fault_of
 
 STATUS, FLAG = status_order.LAYOUT, flag_order.LAYOUT
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 
 moments = st.integers(0, 10**9).map(lambda milliseconds: BEGIN + timedelta(milliseconds=milliseconds))
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
-ids = st.integers(-(2**63), 2**63 - 1) | texts.filter(bool)
+ids = st.integers(-(2**63), 2**63 - 1) | texts.filter(lambda text: text and fault_of(text) is None)
 orders = st.builds(
     WorkOrder,
     number=ids,
@@ -224,3 +225,10 @@ def test_whatever_a_record_holds_it_is_read_or_rejected(layout, data):
 @pytest.mark.parametrize("bad", [2**63, -(2**63) - 1, 10**40, "", True, 1.0, [], {}, "\udfff"])
 def test_bad_ids(bad):
     assert "$.id" in reasons(STATUS, {"id": bad, "status": "NEW", "createdAt": "2026-10-01"})
+
+
+@pytest.mark.parametrize("bad", ["1001 ", "\xa01001", "\u200b1001", "1001\n", " ", "\0", "10\u00ad01", "\u3164"])
+def test_an_id_with_what_cannot_be_seen_is_refused_and_shown(bad):
+    found = reasons(STATUS, {"id": bad, "status": "LOST", "createdAt": "2026-10-01"})
+    assert found["$.id"].endswith(f"invisible characters, or blanks around it: {bad!a}")
+    assert "$.status" in found

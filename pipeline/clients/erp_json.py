@@ -7,7 +7,7 @@ from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.ports import BatchSink, Source
 from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
-from pipeline.transports.folder import FolderOptions, FolderSink, FolderSource, InboundAfter
+from pipeline.transports.folder import FolderOptions, FolderSink, FolderSource, InboundAfter, json_files
 
 __all__ = ["ErpJson", "connect"]
 
@@ -28,8 +28,9 @@ class ErpJson(JsonConnector):
 
     def source(self) -> Source[bytes]:
         """The inbound folder."""
+        form = json_files(self.layouts.values())
         known, called = self._options.known(self._settings, type(self)), self._called("inbound_dir")
-        return FolderSource(self._options.inbound_dir, after=self._after, known=known, setting=called)
+        return FolderSource(self._options.inbound_dir, after=self._after, form=form, known=known, setting=called)
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""

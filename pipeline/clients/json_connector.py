@@ -11,7 +11,7 @@ from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
-from pipeline.translation.layout import Layout
+from pipeline.translation.layout import Layout, wrapped
 
 __all__ = ["Checked", "JsonConnector"]
 
@@ -77,6 +77,8 @@ class JsonConnector(Connector):
         if named:
             keys = " and ".join(layout.id_key for layout in named)
             raise Rejected(f"no single layout: it has {keys}; expected one of them")
+        if where := wrapped(data, self.layouts.values()):
+            raise Rejected(f"no order, but an object around orders, which are in {where}: write those alone")
         likely = max(self.layouts.values(), key=lambda layout: len(layout.keys & data.keys()))
         if not likely.keys & data.keys():
             keys = " or ".join(layout.id_key for layout in self.layouts.values())

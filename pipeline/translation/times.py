@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["can_be", "format_time", "happened", "parse_time", "tell"]
+__all__ = ["can_be", "format_time", "happened", "means_none", "parse_time", "tell"]
 
 _GRAMMAR: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -78,10 +78,15 @@ def happened(text: str, zone: tzinfo) -> datetime | None:
     try:
         moment = parse_time(text, zone)
     except ValueError:
-        if _NOTHING.fullmatch(text.strip()) or _is_beyond(text):
+        if means_none(text) or _is_beyond(text):
             return None
         raise
     return moment if can_be(moment) else None
+
+
+def means_none(text: str) -> bool:
+    """Whether a text in place of a date says that there is none: nothing, NULL, zeros."""
+    return _NOTHING.fullmatch(text.strip()) is not None
 
 
 def can_be(moment: datetime) -> bool:

@@ -1,5 +1,6 @@
 """The transport of files: a folder that orders are read from, a folder that they are written to."""
 
+from pipeline.transports.folder.csv_reader import csv_files
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat, json_files
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.names import id_of, name_of
@@ -16,6 +17,7 @@ __all__ = [
     "FolderSource",
     "InboundAfter",
     "KnownFiles",
+    "csv_files",
     "id_of",
     "json_files",
     "name_of",

@@ -1,9 +1,11 @@
 """The files of an inbound folder: listed in order, opened with care, read record by record."""
 
+import contextlib
 import gzip
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias, cast
@@ -14,9 +16,24 @@ from msgspec import Struct
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Reason
 from pipeline.transports.folder.formats import FileFormat
+from pipeline.transports.folder.names import ARCHIVE, ending_of
 from pipeline.transports.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
 
-__all__ = ["Found", "Opened", "Spare", "list_files", "look_again", "open_file", "place_of", "stamp_of"]
+__all__ = [
+    "Found",
+    "Opened",
+    "Spare",
+    "list_files",
+    "look_again",
+    "open_file",
+    "place_of",
+    "stamp_of",
+    "tell_unread",
+    "unread",
+]
+
+KINDS: Final = 5
+"""How many kinds of unread files are told."""
 
 Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether the file of this name and state need not be looked at again."""
@@ -58,10 +75,11 @@ class Opened(Struct, frozen=True, gc=False):
             return
         try:
             stream: Readable = _Plain(self.descriptor)
-            if self.name.endswith(".gz"):
+            name = self.name.lower()
+            if name.endswith(".gz"):
                 plain = os.fdopen(self.descriptor, "rb", closefd=False)
                 stream = cast("Readable", gzip.GzipFile(fileobj=plain))
-            yield from form.records(self.name.removesuffix(".gz"), stream)
+            yield from form.records(name.removesuffix(".gz"), stream)
         except UNREADABLE as error:
             yield Broken("", unreadable(error))
         finally:
@@ -87,9 +105,9 @@ def stamp_of(state: os.stat_result) -> str:
 
 
 def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) -> list[Found]:
-    """What lies in ``directory`` under the names of ``form``, in the order of (modification time, name).
+    """What lies in ``directory`` under the names of ``form``, in any case, in the order of (modification time, name).
 
-    Without those that ``spare`` holds true of.
+    Without those that ``spare`` holds true of. Names may hold lone surrogates, for bytes that are no UTF-8.
     """
     endings = form.endings
     found: list[Found] = []
@@ -98,17 +116,49 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
         with os.scandir(within) as entries:
             for entry in entries:
                 name = entry.name
-                if not name.endswith(endings):
+                if not name.lower().endswith(endings):
                     continue
                 try:
                     state: os.stat_result | None = entry.stat()
                 except OSError:
                     state = _dangling(entry)
-                if state is not None and (spare is None or not spare(place_of(name), state)) and name not in endings:
+                if (
+                    state is not None
+                    and (spare is None or not spare(place_of(name), state))
+                    and name.lower() not in endings
+                ):
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)
     return sorted(found)
+
+
+def unread(directory: Path, form: FileFormat) -> Counter[str]:
+    """What lies in ``directory`` and is nobody's: how many, by ending; empty where the folder cannot be read.
+
+    Hidden files and our own archive are not meant.
+    """
+    found: Counter[str] = Counter()
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or name.lower().endswith(form.endings):
+                continue
+            if not entry.is_dir():
+                found[ending_of(name) or "without an ending"] += 1
+            elif name != ARCHIVE:
+                found["folders"] += 1
+    return found
+
+
+def tell_unread(found: Counter[str], form: FileFormat) -> str:
+    """``unread`` in one line: how many of which kind, and what would be read."""
+    kinds = [
+        f"{count} {ascii(kind)[1:-1]}" for kind, count in sorted(found.items(), key=lambda kind: (-kind[1], kind[0]))
+    ]
+    more = ["..."] if len(kinds) > KINDS else []
+    what = f"{found.total()} that nobody reads: {', '.join(kinds[:KINDS] + more)}"
+    return f"{what}; read are {', '.join(form.suffixes)}, plain or .gz"
 
 
 def look_again(directory: Path, file: Found) -> Found | None:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Witness
 from pipeline.disk import Durability
 from pipeline.finding import Finding, check_folder
+from pipeline.transports.folder.files import tell_unread, unread
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.settled import InboundAfter
@@ -50,10 +51,14 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
         called = settings.called("outbound_dir")
         return FolderSink(self.outbound_dir, suffix=suffix, setting=called, durability=self.durability)
 
-    def check(self, called: Callable[[str], str]) -> Sequence[Finding]:
+    def check(self, called: Callable[[str], str], form: FileFormat = JSON_FILES) -> Sequence[Finding]:
         """Whether both folders can be used; ``called`` tells by which name a person sets an option."""
         takes = self.inbound_after != "keep"
-        return (
+        findings = [
             check_folder("inbound folder", self.inbound_dir, called("inbound_dir"), writes=takes),
             check_folder("outbound folder", self.outbound_dir, called("outbound_dir"), writes=True),
-        )
+        ]
+        if others := unread(self.inbound_dir, form):
+            says = f"{self.inbound_dir}: {tell_unread(others, form)}"
+            findings.insert(1, Finding("other files", "warning", says, "rename what holds orders, move the rest away"))
+        return findings

@@ -14,7 +14,16 @@ from pipeline.dataflow.messages import Empty, Envelope, Fate, Spared, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
-from pipeline.transports.folder.files import Found, Opened, list_files, look_again, open_file, place_of
+from pipeline.transports.folder.files import (
+    Found,
+    Opened,
+    list_files,
+    look_again,
+    open_file,
+    place_of,
+    tell_unread,
+    unread,
+)
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.records import Part
@@ -100,6 +109,8 @@ class FolderSource(Source[bytes]):
             await known.recall()
         found = await in_thread(list_files, self._directory, self._form, known.spares if known else None)
         self._is_listed = True
+        if others := await in_thread(unread, self._directory, self._form):
+            logger.warning("{}: {}", self._called, tell_unread(others, self._form))
         if known is not None and known.spared:
             yield [Spared(known.spared)]
         self._read, self._total = 0, len(found)

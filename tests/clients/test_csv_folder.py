@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.csv_folder import connect
-from pipeline.dataflow.messages import Unreadable
+from pipeline.dataflow.messages import Empty, Unreadable
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import Record, Status, WorkOrder, id_key
 from pipeline.transports.folder.csv_reader import rows
@@ -36,14 +36,16 @@ async def items(folder, data, name="a.csv", **options):
     async with client.source() as source:
         async for group in source.read():
             for item in group:
+                if isinstance(item, Empty):
+                    continue
                 if isinstance(item, Unreadable):
-                    found.append((item.locator, "; ".join(map(str, item.reasons))))
+                    found.append((str(item.locator), "; ".join(map(str, item.reasons))))
                     continue
                 try:
                     checked = client.validate(client.parse(item.payload))
-                    found.append((item.locator, client.to_record(checked).order))
+                    found.append((str(item.locator), client.to_record(checked).order))
                 except Rejected as error:
-                    found.append((item.locator, "; ".join(map(str, error.reasons))))
+                    found.append((str(item.locator), "; ".join(map(str, error.reasons))))
     return found
 
 

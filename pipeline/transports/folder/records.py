@@ -33,6 +33,7 @@ MAX_FILE: Final = 64 * 1024 * 1024
 BLOCK: Final = 256 * 1024
 
 _ANY: Final = msgspec.json.Decoder()
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LINE_END: Final = re.compile(rb"[\r\n]+")
@@ -46,6 +47,8 @@ class Part(Struct, frozen=True, gc=False):
 
     suffix: str
     raw: bytes
+    is_understood: bool = True
+    """Whether it is a record at all, as far as one can see without reading it: what is none is never put away."""
 
 
 class Broken(Struct, frozen=True, gc=False):
@@ -80,7 +83,7 @@ def whole(data: bytes, layouts: Collection[Layout[Any]] = ()) -> Iterable[Part |
     if layouts and text.count(b"{") > 1 and (where := _wrapped(data, layouts)):
         message = f"no order, but an object around orders, which are in {where}: write those alone, as an array"
         return (not_understood(Reason(message), data),)
-    return (_sized("", data),)
+    return (_sized("", data, is_understood=_is_object(text)),)
 
 
 def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:
@@ -148,8 +151,8 @@ def unreadable(error: Exception) -> Reason:
     return Reason("damaged gzip data: fetch the file anew")
 
 
-def _sized(suffix: str, raw: bytes) -> Part | Broken:
-    return _too_long(suffix) if len(raw) > MAX_RECORD else Part(suffix, raw)
+def _sized(suffix: str, raw: bytes, *, is_understood: bool = True) -> Part | Broken:
+    return _too_long(suffix) if len(raw) > MAX_RECORD else Part(suffix, raw, is_understood)
 
 
 def _too_long(suffix: str) -> Broken:
@@ -166,6 +169,16 @@ def _split(data: bytes) -> list[bytes]:
         complete += more
         rest = last + rest[len(text) :]
     return [*complete, rest]
+
+
+def _is_object(text: bytes) -> bool:
+    if text[:1] != b"{":
+        return False
+    try:
+        load(text, _RAW)
+    except Rejected:
+        return False
+    return True
 
 
 def _wrapped(data: bytes, layouts: Collection[Layout[Any]]) -> str | None:

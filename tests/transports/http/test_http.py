@@ -8,11 +8,13 @@ import pytest
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.rest_json import connect
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Envelope, Fate, Outcome
 from pipeline.errors import Deferred, Fatal, Outage, Rejected, WrongSettings
 from pipeline.testing import FakeErp, Faults
 from pipeline.transports.http.limits import Breaker, Pace
 from pipeline.transports.http.watermark import Watermark
+from tests.places import Vouching, deliver_all
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -34,14 +36,14 @@ def client_of(erp, tmp_path, secrets=None, **options):
     return connect(settings)
 
 
-async def pull(client, *, ack=True):
+async def pull(client, *, ack=True, witness=None):
     """The payloads of one pull; with ``ack`` all are settled, page by page."""
     found = []
-    async with client.source() as source:
+    async with client.source(witness or Vouching()) as source:
         async for group in source.read():
             found += [client.parse(item.payload) for item in group]
             if ack:
-                await source.ack([item.locator for item in group])
+                await deliver_all(source, group)
     return found
 
 
@@ -50,9 +52,12 @@ def ids(found):
 
 
 async def push(client, *orders):
-    items = [Envelope(one, one.id, raw=one.body) for one in orders]
+    items = [Envelope(one, Locator(one.id), raw=one.body) for one in orders]
     async with client.sink() as sink:
-        return await sink.write_batch(items)
+        result = await sink.write_batch(items)
+    if result.stop is not None:
+        raise result.stop
+    return result.outcomes
 
 
 def outgoing(number, title="new", **more):
@@ -86,7 +91,7 @@ class TestPages:
         erp.put(order(1) | {"odd": 1.50})
         async with client_of(erp, tmp_path).source() as source:
             ((item,),) = [group async for group in source.read()]
-        assert (item.locator, item.raw) == ("1", item.payload)
+        assert (item.locator, item.raw) == (Locator("1"), item.payload)
         assert b'"odd": 1.5' in item.raw
 
     async def test_orders_without_an_id_are_yielded_too_and_the_same_one_twice_has_two_places(self, erp, tmp_path):
@@ -94,7 +99,7 @@ class TestPages:
         erp.orders["x"] = {"status": "NEW"}
         erp.faults.once("none", "duplicate")
         async with client_of(erp, tmp_path, page="offset", page_size=1).source() as source:
-            locators = [item.locator async for group in source.read() for item in group]
+            locators = [str(item.locator) async for group in source.read() for item in group]
         assert locators[0] == "1"
         assert locators[1] == "1#2"
         assert locators[2].startswith("without-an-id-")
@@ -135,6 +140,20 @@ class TestWatermark:
         assert ids(await pull(client)) == [28, 29]
         assert erp.requests[-1].query["updated_since"] == "2026-10-01T00:28:00.000Z"
 
+    async def test_everything_is_asked_for_again_once_something_is_not_where_it_was_delivered_to(self, erp, tmp_path):
+        for number in range(30):
+            erp.put(order(number))
+        client, witness = client_of(erp, tmp_path, **self.since), Vouching()
+        await pull(client, witness=witness)
+        witness.lost = {"17"}
+        assert len(await pull(client, witness=witness)) == 30
+        witness.lost = set()
+        assert ids(await pull(client, witness=witness)) == [28, 29]
+        witness.unproven = {"29"}
+        erp.edit(29)
+        assert 29 in ids(await pull(client, witness=witness))
+        assert len(await pull(client, witness=witness)) == 30
+
     async def test_what_is_not_settled_is_asked_for_again(self, erp, tmp_path):
         for number in range(30):
             erp.put(order(number))
@@ -161,27 +180,30 @@ class TestWatermark:
             erp.edit(2)
             assert 2 in ids(await pull(client))
 
-    async def test_a_rehearsal_remembers_nothing_and_makes_nothing(self, erp, tmp_path):
-        erp.put(order(1))
-        options = {"url": erp.url, "items": "items", **self.since}
-        client = connect(ClientSettings(name="n", options=options, state_dir=tmp_path / "state", rehearse=True))
-        assert len(await pull(client)) == 1
-        assert not (tmp_path / "state").exists()
-
     def test_in_order_every_settled_beginning_is_sure(self):
         mark = Watermark(in_order=True)
-        mark.begin({"a": START, "b": START + timedelta(1)})
-        mark.begin({"c": START + timedelta(2)})
-        mark.settle(["c", "a"])
+        a, b, c = map(Locator, "abc")
+        mark.begin({a: START, b: START + timedelta(1)})
+        mark.begin({c: START + timedelta(2)})
+        mark.settle({c: Fate.DELIVERED, a: Fate.DEAD})
         assert mark.advance() is None
-        mark.settle(["b"])
+        mark.settle({b: Fate.HELD})
         assert mark.advance() == START + timedelta(2)
         assert mark.advance() is None
 
+    def test_what_is_left_for_the_next_run_must_be_asked_for_again(self):
+        mark = Watermark(in_order=True)
+        mark.begin({Locator("a"): START})
+        mark.begin({Locator("b"): START + timedelta(1)})
+        mark.begin({Locator("c"): START + timedelta(2)})
+        mark.settle({Locator("a"): Fate.DELIVERED, Locator("b"): Fate.DEFERRED, Locator("c"): Fate.DELIVERED})
+        mark.end()
+        assert mark.advance() == START
+
     def test_out_of_order_nothing_is_sure_before_the_end(self):
         mark = Watermark()
-        mark.begin({"a": START})
-        mark.settle(["a"])
+        mark.begin({Locator("a"): START})
+        mark.settle({Locator("a"): Fate.DELIVERED})
         assert mark.advance() is None
         mark.end()
         assert mark.advance() == START
@@ -256,7 +278,7 @@ class TestPush:
         client = client_of(erp, tmp_path)
         for raw in (b"rev 1", b"rev 1", b"rev 2"):
             async with client.sink() as sink:
-                await sink.write_batch([Envelope(outgoing(1), "1", raw=raw)])
+                await sink.write_batch([Envelope(outgoing(1), Locator("1"), raw=raw)])
         assert erp.applied == 2
 
     async def test_an_order_that_was_changed_since_it_was_read_is_read_and_merged_first(self, erp, tmp_path):

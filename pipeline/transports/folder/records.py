@@ -33,6 +33,7 @@ MAX_FILE: Final = 64 * 1024 * 1024
 BLOCK: Final = 256 * 1024
 
 _ANY: Final = msgspec.json.Decoder()
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LINE_END: Final = re.compile(rb"[\r\n]+")
@@ -168,6 +169,16 @@ def _split(data: bytes) -> list[bytes]:
         complete += more
         rest = last + rest[len(text) :]
     return [*complete, rest]
+
+
+def _is_object(text: bytes) -> bool:
+    if text[:1] != b"{":
+        return False
+    try:
+        load(text, _RAW)
+    except Rejected:
+        return False
+    return True
 
 
 def _wrapped(data: bytes, layouts: Collection[Layout[Any]]) -> str | None:

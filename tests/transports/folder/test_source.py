@@ -128,7 +128,7 @@ ORDER = b'{"id": 1, "status": "NEW", "createdAt": "2026-10-01"}'
         ("a.ndjson", (ORDER + b"\n" + ORDER).decode().encode("utf-16-be"), "this is UTF-16"),
         ("a.ndjson", ORDER.decode().encode("utf-32"), "this is UTF-32"),
         ("a.json", ORDER.decode().encode("utf-32-be"), "this is UTF-32"),
-        ("a.json", gzip.compress(ORDER), "this is gzip data: give its name the ending .gz"),
+        ("a.json", gzip.compress(ORDER, mtime=0), "this is gzip data: give its name the ending .gz"),
         ("a.ndjson", b"PK\x03\x04" + b"x" * 9, "workbook"),
         ("a.json", b'{"items": [%s], "total": 1}' % ORDER, r"in $.items: write those alone, as an array"),
         ("a.json", b'{"d": {"results": [%s]}}' % ORDER, r"in $.d.results"),

@@ -83,7 +83,7 @@ def whole(data: bytes, layouts: Collection[Layout[Any]] = ()) -> Iterable[Part |
     if layouts and text.count(b"{") > 1 and (where := _wrapped(data, layouts)):
         message = f"no order, but an object around orders, which are in {where}: write those alone, as an array"
         return (not_understood(Reason(message), data),)
-    return (_sized("", data, is_understood=text[:1] + text.rstrip()[-1:] == b"{}"),)
+    return (_sized("", data, is_understood=_is_object(text)),)
 
 
 def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:

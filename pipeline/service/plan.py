@@ -96,7 +96,7 @@ class _Untold(Source[bytes]):
         self._source.rely_on(witness)
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable | Spared]]:
-        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]
+        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]  # what is declared an iterator is a generator
             async for group in groups:
                 yield group
 

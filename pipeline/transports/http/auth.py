@@ -157,8 +157,10 @@ def _token_in(answer: Answer, url: str, secrets: tuple[str, ...]) -> tuple[str, 
 
 def _seconds(said: Any) -> float:
     """How long a token lasts: a number, also one in a text; what is none counts as not told."""
+    if isinstance(said, bool) or not isinstance(said, int | float | str):
+        return LASTS_SECONDS
     try:
-        seconds = float(said) if isinstance(said, int | float | str) else LASTS_SECONDS
-    except ValueError:
+        seconds = float(said)
+    except (ValueError, OverflowError):
         return LASTS_SECONDS
     return min(max(seconds, 0.0), LONGEST_SECONDS) if math.isfinite(seconds) else LASTS_SECONDS

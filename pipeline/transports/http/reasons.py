@@ -142,9 +142,10 @@ def _says(data: Any, depth: int) -> str:
     details = [said for said in _details(keys, depth) if said and said not in headline]
     if not headline and not details and not any(key in keys for key in (*HEADLINES, *DETAILS)):
         details = list(_by_field({key: value for key, value in data.items() if isinstance(value, list)}, depth))
-    parts = [headline, *dict.fromkeys(details)] if headline else list(dict.fromkeys(details))
-    field = next((said for key in FIELDS if (said := _place(keys.get(key)))), "") if depth < DEPTH and parts else ""
-    return ": ".join([field, *parts] if field else parts)
+    parts = [headline, "; ".join(dict.fromkeys(details))]
+    if depth < DEPTH and any(parts):
+        parts.insert(0, next((said for key in FIELDS if (said := _place(keys.get(key)))), ""))
+    return ": ".join(filter(None, parts))
 
 
 def _headline(keys: Mapping[str, Any]) -> str:

@@ -1,14 +1,21 @@
 """An API that fails is asked again, at its pace, and left alone when it stays away."""
 
 import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.dataflow.messages import Outcome
-from pipeline.errors import Deferred, Outage
+from pipeline.errors import Deferred, Fatal, Outage
 from pipeline.testing import Faults
+from pipeline.transports.http.headers import http_date, retry_after
 from pipeline.transports.http.limits import Breaker, Pace
 from tests.asking import client_of, ids, order, outgoing, pull, push
+from tests.scripted import Reply
 
 
 class TestFaults:
@@ -96,3 +103,93 @@ class TestPace:
 def test_faults_come_again_with_the_same_seed():
     first, second = (Faults(0.5, seed=7) for _ in range(2))
     assert [first.draw() for _ in range(100)] == [second.draw() for _ in range(100)]
+
+
+NOW = datetime(2026, 10, 31, 12, tzinfo=UTC)
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("said", "seconds"),
+        [
+            ("0", 0),
+            (" 120 ", 120),
+            ("Sat, 31 Oct 2026 12:00:05 GMT", 5),
+            ("Saturday, 31-Oct-26 12:00:05 GMT", 5),
+            ("Sat Oct 31 12:00:05 2026", 5),
+            ("Sat, 31 Oct 2026 11:00:00 GMT", 0),
+            ("Sat, 31 Oct 2026 14:00:05 +0200", 5),
+            ("99999999999", 99999999999),
+            (None, None),
+            ("", None),
+            ("-1", None),
+            ("0.5", None),
+            ("soon", None),
+            ("1, 1", None),
+            ("²", None),
+            ("٣", None),
+            ("1" * 5000, None),
+            ("Sat, 31 Oct 20266 12:00:05 GMT", None),
+            ("Sat, 99 Oct 2026 12:00:05 GMT", None),
+        ],
+    )
+    def test_both_forms_and_what_is_neither(self, said, seconds):
+        assert retry_after(said, NOW) == seconds
+
+    @given(st.text(max_size=40))
+    def test_any_text(self, said):
+        retry_after(said, NOW)
+        http_date(said)
+
+    def test_without_the_servers_clock_ours_counts(self):
+        later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+        assert retry_after(later, None) == pytest.approx(29, abs=2)
+
+    @pytest.mark.parametrize("hours", [1, -1])
+    async def test_a_date_is_measured_by_the_servers_own_clock(self, serve, tmp_path, hours):
+        now = datetime.now(UTC) + timedelta(hours=hours)
+
+        def answer(asked):
+            if len(server.asked) > 1:
+                return {"items": [order(1)]}
+            after = format_datetime(now + timedelta(seconds=1), usegmt=True)
+            return Reply({}, 429, {"Retry-After": after}, date=now)
+
+        server = serve(answer)
+        start = time.monotonic()
+        assert ids(await pull(client_of(server, tmp_path, attempts=4, retry_seconds=3.0))) == [1]
+        assert 0.9 < time.monotonic() - start < 3
+
+    async def test_an_odd_one_is_no_exception(self, serve, tmp_path):
+        later = iter([Reply({}, 429, {"Retry-After": "\u00b2"}), {"items": []}])
+        assert await pull(client_of(serve(lambda asked: next(later)), tmp_path)) == []
+
+
+class TestPatience:
+    async def test_pulling_and_pushing_each_have_their_own(self, serve, tmp_path):
+        server = serve(lambda asked: Reply({}, 503))
+        client = client_of(server, tmp_path, attempts=3, push_attempts=1)
+        with pytest.raises(Outage):
+            await pull(client)
+        assert len(server.asked) == 3
+        await push(client, outgoing(1))
+        assert len(server.asked) == 4
+
+    async def test_a_long_wait_is_too_long_for_a_push_alone(self, serve, tmp_path):
+        later = iter([Reply({}, 429, {"Retry-After": "1"}), {"items": []}, Reply({}, 429, {"Retry-After": "1"})])
+        client = client_of(serve(lambda asked: next(later)), tmp_path, push_retry_seconds=0.5)
+        assert await pull(client) == []
+        (result,) = await push(client, outgoing(1))
+        assert "wants to be left alone for 1 s" in str(result)
+
+    @pytest.mark.parametrize("status", [408, 421, 425, 500, 502, 504, 520, 522, 530])
+    async def test_what_may_pass_is_tried_again(self, serve, tmp_path, status):
+        later = iter([Reply({}, status), {"items": []}])
+        assert await pull(client_of(serve(lambda asked: next(later)), tmp_path)) == []
+
+    @pytest.mark.parametrize("status", [400, 404, 501, 505])
+    async def test_what_may_not_is_not(self, serve, tmp_path, status):
+        server = serve(lambda asked: Reply({}, status))
+        with pytest.raises(Fatal, match=f"answers {status}"):
+            await pull(client_of(server, tmp_path))
+        assert len(server.asked) == 1

@@ -6,7 +6,9 @@ import pytest
 
 from pipeline.clients import rest_json
 from pipeline.clients.connector import ClientSettings, Outgoing
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope
+from tests.places import Vouching, deliver_all
 from tests.scripted import serving
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -23,14 +25,14 @@ def client_of(erp, tmp_path, secrets=None, *, kind=rest_json, **options):
     return kind.connect(ClientSettings(name="north", options=options, state_dir=tmp_path, secret=(secrets or {}).get))
 
 
-async def pull(client, *, ack=True):
+async def pull(client, *, ack=True, witness=None):
     """The payloads of one pull; with ``ack`` all are settled, page by page."""
     found = []
-    async with client.source() as source:
+    async with client.source(witness or Vouching()) as source:
         async for group in source.read():
             found += [client.parse(item.payload) for item in group]
             if ack:
-                await source.ack([item.locator for item in group])
+                await deliver_all(source, group)
     return found
 
 
@@ -39,9 +41,12 @@ def ids(found):
 
 
 async def push(client, *orders):
-    items = [Envelope(one, one.id, raw=one.body) for one in orders]
+    items = [Envelope(one, Locator(one.id), raw=one.body) for one in orders]
     async with client.sink() as sink:
-        return await sink.write_batch(items)
+        result = await sink.write_batch(items)
+    if result.stop is not None:
+        raise result.stop
+    return result.outcomes
 
 
 def outgoing(number, title="new", **more):

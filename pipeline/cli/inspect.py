@@ -1,8 +1,12 @@
 """``inspect``: the local page."""
 
+import signal
+import sys
 import webbrowser
-from contextlib import suppress
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -11,6 +15,8 @@ from pipeline.cli.start import begin
 from pipeline.errors import WrongUsage
 
 __all__ = ["inspect"]
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def inspect(
@@ -22,19 +28,38 @@ def inspect(
         port: Of 127.0.0.1; 0 takes a free one.
         browser: Open it in the browser.
     """
-    settings = begin()
-    try:
-        from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise WrongUsage(
-            f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
-        ) from error
 
     def announce(address: str) -> None:
         print_lines([f"dead letters at {address}", "only from this machine, only with this address; Ctrl-C ends it"])
+        sys.stdout.flush()  # into a pipe too, now
         if browser:
-            webbrowser.open(address)
+            Thread(target=webbrowser.open, args=[address], daemon=True).start()  # one in a terminal blocks
 
-    with suppress(KeyboardInterrupt):
-        serve(settings, port, announce)
+    with _noted() as signals:
+        settings = begin()
+        try:
+            from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise WrongUsage(
+                f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
+            ) from error
+        serve(settings, port, announce, lambda: bool(signals))
     return 0
+
+
+@contextmanager
+def _noted() -> Iterator[list[int]]:
+    """What would end the program is noted from here on, and interrupts nothing: half-made servers leave things open.
+
+    Where all went well it is ignored afterwards: the command was the program's last, and nothing is left to interrupt.
+    """
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in SIGNALS}
+    try:
+        yield noted
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -11,7 +11,8 @@ from pipeline.cli.start import begin, goes_on, tell_problems
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.errors import Fatal, WrongSettings
 from pipeline.history.decisions import SENT, Entry
-from pipeline.service.plan import Plan, rehearse
+from pipeline.service.effects import Dry
+from pipeline.service.plan import Plan, make_plan
 from pipeline.service.session import Sessions
 
 __all__ = ["plan"]
@@ -26,14 +27,14 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
         client: For this client alone.
         json: Print JSON.
     """
-    sessions = Sessions(begin(quiet=True), only=client, rehearse=True)  # the tables say what the log would
+    sessions = Sessions(begin(quiet=True), only=client, effects=Dry())  # the tables say what the log would
     tell_problems(sessions)
     plans: list[Plan] = []
     failed: dict[str, Fatal] = {}
     with sessions.mongo() as uri:
         for session in sessions:
             with goes_on(sessions, session, failed):
-                plans.append(asyncio.run(rehearse(session, uri)))
+                plans.append(asyncio.run(make_plan(session, uri)))
     writes = [entry for one in plans for entry in one.writes]
     letters = [letter for one in plans for letter in one.dead_letters]
     if json:
@@ -52,7 +53,8 @@ def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str
             for entry in writes
         ],
         "dead_letters": [
-            {"flow": one.flow, "stage": one.stage, "locator": one.locator, "reasons": one.reasons} for one in letters
+            {"flow": one.flow, "stage": one.stage, "locator": str(one.locator), "reasons": one.reasons}
+            for one in letters
         ],
     }
 
@@ -63,7 +65,7 @@ def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
     if letters:
         print_table(
             ["would be dead", "at", "because", "flow"],
-            [[one.locator, one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
+            [[str(one.locator), one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
         )
     orders = len({(entry.client, entry.number, entry.rule == SENT) for entry in writes})
     if not writes and not letters:

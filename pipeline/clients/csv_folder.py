@@ -11,13 +11,13 @@ from msgspec.structs import asdict, fields
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
-from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import Reason, WrongSettings
 from pipeline.finding import Finding
 from pipeline.orders.workorder import Record
 from pipeline.translation import status_order
 from pipeline.translation.csv_rows import CsvForm, read_row, write_row
-from pipeline.transports.folder import FileFormat, FolderOptions, FolderSink, FolderSource, InboundAfter
+from pipeline.transports.folder import FileFormat, FolderOptions
 from pipeline.transports.folder.records import BLOCK, MAX_RECORD, Broken, Part, Readable
 
 __all__ = ["CsvFolder", "connect"]
@@ -48,28 +48,22 @@ class CsvFolder(JsonConnector):
         self._options = settings.read(CsvOptions)
         said = asdict(self._options)
         self._form = CsvForm(**{field.name: said[field.name] for field in fields(CsvForm)})
-        self._called = settings.called
-        self._settings = settings
-        self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after
         problems = [f"{self.name}: {problem}" for problem in _problems(self._form)]
         if problems:
             raise WrongSettings(problems)
 
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""
-        return self._options.check(self._called)
+        return self._options.check(self.settings.called)
 
-    def source(self) -> Source[bytes]:
+    def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""
         form = FileFormat((".csv",), lambda name, stream: rows(stream, self._form))
-        known, called = self._options.known(self._settings, type(self)), self._called("inbound_dir")
-        return FolderSource(self._options.inbound_dir, after=self._after, form=form, known=known, setting=called)
+        return self._options.source(self.settings, witness, form=form)
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
-        options = self._options
-        called = self._called("outbound_dir")
-        return FolderSink(options.outbound_dir, suffix=".csv", setting=called, durability=options.durability)
+        return self._options.sink(self.settings, suffix=".csv")
 
     def parse(self, raw: bytes) -> dict[str, Any]:
         """The row in ``raw``, by our keys."""

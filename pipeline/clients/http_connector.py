@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
-from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
 from pipeline.translation.layout import Layout
@@ -54,11 +54,11 @@ class HttpConnector(JsonConnector):
         except WrongSettings as error:
             own = (line if line.startswith(f"{self.name}: ") else f"{self.name}: {line}" for line in error.problems)
             raise WrongSettings(own) from error
-        self._state = State(settings.state_dir / f"{self.name}.sqlite3", rehearse=settings.rehearse)
+        self._state = State(settings.state_dir / f"{self.name}.sqlite3")
 
-    def source(self) -> Source[bytes]:
+    def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The list of orders."""
-        return HttpSource(self._api(), self.options, self._state, self.identify)
+        return HttpSource(self._api(), self.options, self._state, self.identify, witness)
 
     def sink(self) -> BatchSink[Outgoing]:
         """Where orders are told."""

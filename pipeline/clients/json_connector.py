@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from pipeline.clients.code import code_of
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
@@ -28,6 +30,7 @@ class JsonConnector(Connector):
     """The functions between JSON objects and Record; a client adds ``source`` and ``sink``."""
 
     def __init__(self, settings: ClientSettings, layouts: tuple[Layout[Any], ...]) -> None:
+        self.settings = replace(settings, code=code_of(type(self), layouts))
         self.name = settings.name
         self.layouts: Mapping[str, Layout[Any]] = {layout.name: layout for layout in layouts}
         self.default_layout = settings.layout or layouts[0].name

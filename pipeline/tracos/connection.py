@@ -1,13 +1,13 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorClient
 from msgspec import Struct
 from pymongo import WriteConcern
 from pymongo.errors import PyMongoError, WTimeoutError
@@ -16,12 +16,12 @@ from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.document import READ
+from pipeline.tracos.indexes import Collection, prepare
 from pipeline.tracos.outages import ride_out
 
-__all__ = ["ATTEMPTS", "Collection", "Connection", "Cursor", "Operation", "Written"]
+__all__ = ["ATTEMPTS", "Connection", "Cursor", "Operation", "Written"]
 
 T = TypeVar("T")
-Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
 
 ATTEMPTS: Final = 6
 """An order that somebody edits each time between reading and writing is left for the next run after five misses."""
@@ -107,6 +107,10 @@ class Connection(Resource):
     async def ride_out(self, operation: Callable[[], Awaitable[T]]) -> T:
         """The result of ``operation``, which must be idempotent: it is tried again while MongoDB is away."""
         return await ride_out(operation, seconds=self._retry_seconds)
+
+    async def prepare(self) -> None:
+        """Refuse twins, and make the indexes where they are missing."""
+        await prepare(self.collection)
 
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
         """The documents with these numbers, each exactly as given."""

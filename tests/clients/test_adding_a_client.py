@@ -82,9 +82,9 @@ def test_the_page_works_as_it_stands(tmp_path):
         ("checks.done()", "pass", "hostile"),
         ("super().__init__(settings, (LAYOUT,))", 'super().__init__(settings, (LAYOUT,)); self.name = "x"', "its_name"),
         (
-            'self._after = "keep" if settings.rehearse else self._options.inbound_after',
-            'self._after = "delete"',
-            "rehearsal",
+            "return self._folders.source(self.settings, witness)",
+            '(self._folders.inbound_dir / "mine").touch(); return self._folders.source(self.settings, witness)',
+            "dry_run",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.csv_folder import connect
-from pipeline.dataflow.messages import Envelope
+from pipeline.dataflow.messages import Empty, Envelope
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import Record, Status, WorkOrder
 
@@ -32,12 +32,14 @@ async def items(folder, data, name="a.csv", **options):
     async with client.source() as source:
         async for group in source.read():
             for item in group:
+                if isinstance(item, Empty):
+                    continue
                 assert isinstance(item, Envelope)
                 try:
                     checked = client.validate(client.parse(item.payload))
-                    found.append((item.locator, client.to_record(checked).order))
+                    found.append((str(item.locator), client.to_record(checked).order))
                 except Rejected as error:
-                    found.append((item.locator, "; ".join(map(str, error.reasons))))
+                    found.append((str(item.locator), "; ".join(map(str, error.reasons))))
     return found
 
 

@@ -2,22 +2,27 @@
 
 import gzip
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from loguru import logger
 from msgspec import Struct
 
+from pipeline.dataflow.locators import Locator
 from pipeline.errors import Reason
 from pipeline.transports.folder.formats import FileFormat
 from pipeline.transports.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
 
-__all__ = ["Found", "Opened", "Spare", "list_files", "look_again", "open_file", "stamp_of"]
+__all__ = ["Found", "Opened", "Spare", "list_files", "look_again", "open_file", "place_of", "stamp_of"]
 
 Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether the file of this name and state need not be looked at again."""
+
+
+_LIKE_A_PLACE: Final = re.compile(r"%(?:25)*[89A-F][0-9A-F]")
 
 
 class Found(Struct, frozen=True, order=True, gc=False):
@@ -63,6 +68,19 @@ class Opened(Struct, frozen=True, gc=False):
             os.close(self.descriptor)
 
 
+def place_of(name: str) -> str:
+    """The place of the file ``name``: the name itself where it is UTF-8; two names never have one place.
+
+    What is no UTF-8 is percent-encoded; a name that looks like such a place has its own percent signs encoded.
+    """
+    if name.isascii() and "%" not in name:
+        return name
+    place = Locator(name).place
+    if place != name:
+        return Locator(name.replace("%", "%25")).place
+    return name.replace("%", "%25") if _LIKE_A_PLACE.search(name) else name
+
+
 def stamp_of(state: os.stat_result) -> str:
     """Changes when somebody writes, touches or replaces the file, or changes its permissions."""
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
@@ -86,7 +104,7 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
                     state: os.stat_result | None = entry.stat()
                 except OSError:
                     state = _dangling(entry)
-                if state is not None and (spare is None or not spare(name, state)) and name not in endings:
+                if state is not None and (spare is None or not spare(place_of(name), state)) and name not in endings:
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)
@@ -104,7 +122,7 @@ def look_again(directory: Path, file: Found) -> Found | None:
 
 
 def open_file(directory: Path, file: Found, within: int) -> Opened | None:
-    """Open a file that was found; None where somebody is writing it again: it is left for the next run.
+    """Open a file that was found; None where it is gone, or somebody is writing it again: left for the next run.
 
     ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
     """
@@ -118,6 +136,9 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
         descriptor = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
     except OSError as error:
         state = _state(file.name, within)
+        if state is None and isinstance(error, FileNotFoundError) and not file.is_link:
+            logger.info("{} is gone since the folder was listed", place_of(file.name))
+            return None
         return Opened(file.name, state, reason=(state and _refusal(state)) or unreadable(error))
     state = os.fstat(descriptor)
     refusal = _refusal(state)
@@ -125,7 +146,7 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
         return Opened(file.name, state, descriptor)
     os.close(descriptor)
     if refusal is None:
-        logger.info("{} is being written again: left for the next run", file.name)
+        logger.info("{} is being written again: left for the next run", place_of(file.name))
         return None
     return Opened(file.name, state, reason=refusal)
 

@@ -41,6 +41,8 @@ class Part(Struct, frozen=True, gc=False):
 
     suffix: str
     raw: bytes
+    is_understood: bool = True
+    """Whether it is a record at all, as far as one can see without reading it: what is none is never put away."""
 
 
 class Broken(Struct, frozen=True, gc=False):
@@ -61,7 +63,7 @@ class Readable(Protocol):
 def whole(data: bytes) -> Iterable[Part | Broken]:
     """The records of a file that is one JSON value: an array's elements, else the value itself."""
     if data.lstrip()[:1] != b"[":
-        return (_sized("", data),)
+        return (_sized("", data, is_understood=data.lstrip()[:1] + data.rstrip()[-1:] == b"{}"),)
     try:
         elements = load(data, _ELEMENTS)
     except Rejected as error:
@@ -116,8 +118,8 @@ def unreadable(error: Exception) -> Reason:
     return Reason("damaged gzip data: fetch the file anew")
 
 
-def _sized(suffix: str, raw: bytes) -> Part | Broken:
-    return _too_long(suffix) if len(raw) > MAX_RECORD else Part(suffix, raw)
+def _sized(suffix: str, raw: bytes, *, is_understood: bool = True) -> Part | Broken:
+    return _too_long(suffix) if len(raw) > MAX_RECORD else Part(suffix, raw, is_understood)
 
 
 def _too_long(suffix: str) -> Broken:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.errors import Deferred, Fatal, Rejected
 from pipeline.translation.outgoing import Outgoing
@@ -50,25 +50,29 @@ class HttpSink(BatchSink[Outgoing]):
         await self._api.__aexit__(None, None, None)
         await self._state.__aexit__(None, None, None)
 
-    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> Sequence[Outcome | Exception]:
-        """Tell of a batch, ``parallel`` orders at once; raises Outage when the API stays away."""
+    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
+        """Tell of a batch, ``parallel`` orders at once; once the API refuses us, or stays away, the rest is left."""
         places = asyncio.Semaphore(self._options.parallel)
         etags = await self._state.etags([item.payload.id for item in items]) if self._options.etag else {}
 
+        stops: list[Fatal] = []
+
         async def one(item: Envelope[Outgoing]) -> Answer | Exception:
             async with places:
+                if stops:
+                    return Deferred("the run stops")
                 try:
                     return await self._push(item, etags.get(item.payload.id))
-                except Exception as error:  # told by position; a Fatal is raised when all are done
+                except Fatal as error:
+                    stops.append(error)
+                    return Deferred("the run stops")
+                except Exception as error:  # told by position
                     return error
 
         answers = await asyncio.gather(*(one(item) for item in items))
         if self._options.etag:
             await self._note(items, answers)
-        for answer in answers:
-            if isinstance(answer, Fatal):
-                raise answer
-        return [self._outcome(answer) for answer in answers]
+        return BatchResult([self._outcome(answer) for answer in answers], next(iter(stops), None))
 
     async def _push(self, item: Envelope[Outgoing], etag: str | None) -> Answer:
         order, options = item.payload, self._options

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope
 from pipeline.errors import Fatal, Outage, WrongSettings
 from tests.asking import client_of, ids, order, outgoing, pull, push
@@ -263,9 +264,9 @@ class TestCsrf:
     async def test_one_that_has_ended_is_fetched_anew(self, gateway, tmp_path):
         client = client_of(gateway, tmp_path, csrf=True)
         async with client.sink() as sink:
-            assert await sink.write_batch([Envelope(outgoing(1), "1")]) == ["sent"]
+            assert (await sink.write_batch([Envelope(outgoing(1), Locator("1"))])).outcomes == ["sent"]
             gateway.state["number"] += 1
-            assert await sink.write_batch([Envelope(outgoing(2), "2")]) == ["sent"]
+            assert (await sink.write_batch([Envelope(outgoing(2), Locator("2"))])).outcomes == ["sent"]
         assert [asked.method for asked in gateway.asked] == ["GET", "PATCH", "PATCH", "GET", "PATCH"]
 
     async def test_one_that_is_refused_though_it_is_fresh(self, serve, tmp_path):

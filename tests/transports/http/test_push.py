@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.clients.connector import Outgoing
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.errors import Deferred, Fatal, Rejected, WrongSettings
 from tests.asking import client_of, order, outgoing, pull, push
@@ -22,7 +23,7 @@ class TestPush:
         client = client_of(erp, tmp_path)
         for raw in (b"rev 1", b"rev 1", b"rev 2"):
             async with client.sink() as sink:
-                await sink.write_batch([Envelope(outgoing(1), "1", raw=raw)])
+                await sink.write_batch([Envelope(outgoing(1), Locator("1"), raw=raw)])
         assert erp.applied == 2
 
     async def test_an_order_that_was_changed_since_it_was_read_is_read_and_merged_first(self, erp, tmp_path):

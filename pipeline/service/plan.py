@@ -1,6 +1,8 @@
 """A dry run: the very same two chains, over ends that read everything and write nothing."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -10,9 +12,12 @@ from pipeline.flows import FLOWS
 from pipeline.history.decisions import Entry
 from pipeline.orders.merge import Rule
 from pipeline.service.effects import NotedLetters
+from pipeline.service.run import Work
 from pipeline.service.session import Session
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "Planning", "make_plan"]
+
+SOMETHING_TO_DO: Final = 4
 
 
 class Plan(Struct, kw_only=True):
@@ -43,3 +48,20 @@ async def make_plan(session: Session, uri: str) -> Plan:
             plan.dead_letters += dead.noted if isinstance(dead, NotedLetters) else ()
     plan.entries = session.decisions.entries
     return plan
+
+
+class Planning(Work):
+    """A plan for each client; the sessions have the effects Dry, and no journal tells of it."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+
+    async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
+        """Make the client's plan, all of it or none."""
+        plan = await make_plan(session, uri)
+        reports += plan.reports
+        self.plans.append(plan)
+
+    def exit_code(self, reports: Sequence[Report]) -> int:
+        """4 where there is something to do."""
+        return SOMETHING_TO_DO if any(plan.writes or plan.dead_letters for plan in self.plans) else 0

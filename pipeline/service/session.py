@@ -126,6 +126,7 @@ class Sessions:
                     options=customer.options,
                     defaults=customer.defaults,
                     variables=customer.variables,
+                    said=customer.said,
                     state_dir=self.settings.data_state_dir,
                     secret=self.settings.secrets.get,
                     rehearse=self._rehearse,

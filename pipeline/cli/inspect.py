@@ -1,11 +1,14 @@
 """``inspect``: the local page."""
 
 import asyncio
+import signal
 import subprocess
+import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Annotated, Any
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Annotated, Any, Final
 
 import msgspec
 from cyclopts import Parameter
@@ -18,6 +21,8 @@ from pipeline.service.replay import Retried
 
 __all__ = ["inspect"]
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 
 def inspect(
     *, port: int = 0, browser: Annotated[bool, Parameter(name="--open", negative=(), show_default=False)] = False
@@ -28,22 +33,41 @@ def inspect(
         port: Of 127.0.0.1; 0 takes a free one.
         browser: Open it in the browser.
     """
-    settings = begin()
-    try:
-        from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise WrongUsage(
-            f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
-        ) from error
 
     def announce(address: str) -> None:
         print_lines([f"dead letters at {address}", "only from this machine, only with this address; Ctrl-C ends it"])
+        sys.stdout.flush()  # into a pipe too, now
         if browser:
-            webbrowser.open(address)
+            Thread(target=webbrowser.open, args=[address], daemon=True).start()  # one in a terminal blocks
 
-    with suppress(KeyboardInterrupt):
-        serve(settings, _again, port, announce)
+    with _noted() as signals:
+        settings = begin()
+        try:
+            from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise WrongUsage(
+                f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
+            ) from error
+        serve(settings, _again, port, announce, lambda: bool(signals))
     return 0
+
+
+@contextmanager
+def _noted() -> Iterator[list[int]]:
+    """What would end the program is noted from here on, and interrupts nothing: half-made servers leave things open.
+
+    Where all went well it is ignored afterwards: the command was the program's last, and nothing is left to interrupt.
+    """
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in SIGNALS}
+    try:
+        yield noted
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def _again(which: str | Filters) -> Retried:

@@ -11,6 +11,7 @@ from pipeline.cli.start import begin
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.history.decisions import SENT, Entry
 from pipeline.history.journal import new_run
+from pipeline.service.effects import Dry
 from pipeline.service.plan import Planning
 from pipeline.service.session import Sessions
 
@@ -24,7 +25,7 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
         client: For this client alone.
         json: Print JSON.
     """
-    sessions = Sessions(begin(quiet=True), only=client, rehearse=True)  # the tables say what the log would
+    sessions = Sessions(begin(quiet=True), only=client, effects=Dry())  # the tables say what the log would
     planning = Planning()
     ended = conduct(sessions, planning, new_run("plan"))  # told to no journal: nothing is written
     writes = [entry for one in planning.plans for entry in one.writes]
@@ -44,7 +45,8 @@ def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str
             for entry in writes
         ],
         "dead_letters": [
-            {"flow": one.flow, "stage": one.stage, "locator": one.locator, "reasons": one.reasons} for one in letters
+            {"flow": one.flow, "stage": one.stage, "locator": str(one.locator), "reasons": one.reasons}
+            for one in letters
         ],
     }
 
@@ -55,7 +57,7 @@ def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
     if letters:
         print_table(
             ["would be dead", "at", "because", "flow"],
-            [[one.locator, one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
+            [[str(one.locator), one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
         )
     orders = len({(entry.client, entry.number, entry.rule == SENT) for entry in writes})
     if not writes and not letters:

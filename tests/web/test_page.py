@@ -1,11 +1,13 @@
-"""The page in a real browser, and what it keeps out."""
+"""The page in a real browser, what it keeps out, and how it ends."""
 
 import http.client
 import json
 import os
 import re
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import urlencode
 
 import pytest
@@ -77,7 +79,7 @@ class TestInTheBrowser:
         assert browser.find_element(By.CLASS_NAME, "told").text == "it passed, and its letter is closed"
         assert browser.find_element(By.TAG_NAME, "h1").text == "2 open dead letters"
         assert site.plant.documents()[902]["title"] == "Mended in the browser"
-        assert "1 closed by hand" in site.plant.run()[0]
+        assert "1 closed" in site.plant.run()[0]
 
     def test_retry_that_fails_again_says_so_and_discard_asks_why(self, site, browser):
         browser.get(f"{site.address}letters/{letter_id(site, 'bad-malformed.json')}")
@@ -233,6 +235,55 @@ class TestGuard:
         site.process.send_signal(signal.SIGINT)
         _, err = site.process.communicate(timeout=30)
         assert (site.process.returncode, err) == (0, "")
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from pipeline.cli import main
+
+at, calls = int(sys.argv[1]), 0
+
+def count(frame, event, _):
+    global calls
+    name = frame.f_code.co_name
+    if calls or name == "begin":  # the first thing that the command does
+        calls += event.endswith("call")
+        if calls == at or (not at and name == "announce"):
+            sys.setprofile(None)
+            Path("calls").write_text(str(calls))
+            signal.raise_signal(signal.SIGINT)
+
+sys.setprofile(count)
+sys.exit(main(["inspect"]))
+"""
+"""The page, interrupted at a call of a function: the n-th since the command began, or with 0 its announcement's."""
+
+
+class TestEnding:
+    def test_ctrl_c_at_any_instant_ends_it_in_peace(self, plant):
+        (plant.home / "interrupted.py").write_text(INTERRUPTED)
+
+        def interrupted(at):
+            _, err = plant.run(plant.home / "interrupted.py", str(at))
+            assert err == ""
+            return int((plant.home / "calls").read_text())
+
+        interrupted(0)  # writes what Python compiles, and so makes more calls
+        served = interrupted(0)
+        for at in (1, served // 3, *(served + off for off in (-10_000, -1_000, -100, -30, 30, 100))):
+            interrupted(at)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_signals_one_upon_another_end_it_in_peace(self, plant, number):
+        process = plant.start("pipeline/__main__.py", "inspect")
+        assert process.stdout.readline().startswith("dead letters at")
+        while process.poll() is None:
+            process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (0, "")
 
 
 def test_a_port_that_is_taken_is_one_line(shared_site):

@@ -41,6 +41,7 @@ class Tracos(Resource):
     ) -> None:
         make = Rehearsal if rehearse else Connection
         self._connection = make(uri, database, collection, retry_seconds)
+        self._rehearse = rehearse
         self._prepare = refuse_twins if rehearse else prepare
         self._decisions = decisions
         self._deletes = DeleteBudget(max_deletes)
@@ -73,6 +74,8 @@ class Tracos(Resource):
         """Connect, refuse twins, make the indexes where they are missing."""
         await self._connection.__aenter__()
         try:
+            if not self._rehearse:
+                await self._connection.ride_out(self._connection.see_concern)
             await self._connection.ride_out(lambda: self._prepare(self._connection.collection))
             await self._decisions.__aenter__()
         except BaseException:

@@ -19,6 +19,7 @@ from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.records import Part
 from pipeline.transports.folder.settled import InboundAfter, Settled
+from pipeline.transports.folder.unread import Unread
 
 __all__ = ["FolderSource"]
 
@@ -98,8 +99,11 @@ class FolderSource(Source[bytes]):
         known = self._known
         if known is not None:
             await known.recall()
-        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None)
+        unread = Unread(self._form)
+        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None, unread)
         self._is_listed = True
+        if unread:
+            logger.warning("{} holds {}", self._called, unread)
         if known is not None and known.spared:
             yield [Spared(known.spared)]
         self._read, self._total = 0, len(found)

@@ -52,7 +52,7 @@ class CsvFolder(JsonConnector):
 
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""
-        return self._options.check(self.settings.called, form=csv_files(self._form))
+        return self._options.check(self.settings.called, csv_files(self._form))
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""

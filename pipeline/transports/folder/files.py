@@ -120,9 +120,11 @@ def list_files(
                     state: os.stat_result | None = entry.stat()
                 except OSError:
                     state = _dangling(entry)
-                if state is None or name.lower() in endings:
-                    continue
-                if spare is None or not spare(place_of(name), state):
+                if (
+                    state is not None
+                    and (spare is None or not spare(place_of(name), state))
+                    and name.lower() not in endings
+                ):
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)

@@ -51,16 +51,14 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
         called = settings.called("outbound_dir")
         return FolderSink(self.outbound_dir, suffix=suffix, setting=called, durability=self.durability)
 
-    def check(self, called: Callable[[str], str], *, form: FileFormat = JSON_FILES) -> Sequence[Finding]:
-        """Whether both folders can be used, and what is in the way; ``called`` tells by which name an option is set."""
+    def check(self, called: Callable[[str], str], form: FileFormat = JSON_FILES) -> Sequence[Finding]:
+        """Whether both folders can be used, and what nobody reads; ``called``: by which name an option is set."""
         takes = self.inbound_after != "keep"
-        found = [
+        findings = [
             check_folder("inbound folder", self.inbound_dir, called("inbound_dir"), writes=takes),
             check_folder("outbound folder", self.outbound_dir, called("outbound_dir"), writes=True),
         ]
         if unread := look_for_unread(self.inbound_dir, form):
-            says = f"{self.inbound_dir} holds {unread}"
-            found.insert(
-                1, Finding("inbound folder", "warning", says, "give them an ending that is read, or move them away")
-            )
-        return found
+            says = f"{self.inbound_dir}: {unread}"
+            findings.insert(1, Finding("other files", "warning", says, "rename what holds orders, move the rest away"))
+        return findings

@@ -103,7 +103,7 @@ class FolderSource(Source[bytes]):
         found = await in_thread(list_files, self._directory, self._form, known.spares if known else None, unread)
         self._is_listed = True
         if unread:
-            logger.warning("{} holds {}", self._called, unread)
+            logger.warning("{}: {}", self._called, unread)
         if known is not None and known.spared:
             yield [Spared(known.spared)]
         self._read, self._total = 0, len(found)

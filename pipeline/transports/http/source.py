@@ -16,8 +16,9 @@ from pipeline.errors import Outage
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.times import format_time, parse_time
 from pipeline.transports.http.api import Answer, Api, Away
+from pipeline.transports.http.listing import Listing
 from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.pages import Page, PageRequest, first_request, next_request, read_page
+from pipeline.transports.http.pages import Page
 from pipeline.transports.http.state import State
 from pipeline.transports.http.watermark import Watermark
 
@@ -80,12 +81,13 @@ class HttpSource(Source[bytes]):
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[bytes]]]:
         """Yield the pages, then the orders that a push found changed; raises Outage when the API stays away."""
-        request: PageRequest | None = first_request(self._options, await self._since())
-        while request is not None:
-            answer, page = await self._page(request)
+        listing = Listing(self._options, await self._since())
+        while listing.request is not None:
+            answer, page = await self._page(listing)
             self._watermark.limit(answer.date)
-            yield self._group(page.items)
-            request = next_request(self._options, request, page)
+            if page.items:
+                yield self._group(page.items)
+            listing.follow(page)
         async for group in self._changed():
             yield group
         self._watermark.end()
@@ -130,12 +132,12 @@ class HttpSource(Source[bytes]):
                 return False
         return True
 
-    async def _page(self, request: PageRequest) -> tuple[Answer, Page]:
-        def check(answer: Answer) -> None:
-            read_page(answer, self._options)
-
-        answer = await self._send(request.url, params=request.params, check=check)
-        return answer, read_page(answer, self._options)
+    async def _page(self, listing: Listing) -> tuple[Answer, Page]:
+        request = listing.request
+        if request is None:
+            raise RuntimeError("the list is at its end")
+        answer = await self._send(request.url, params=request.params, check=listing.read)
+        return answer, listing.read(answer)
 
     async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes]]]:
         """The orders whose push was refused because somebody had changed them."""

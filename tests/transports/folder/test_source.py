@@ -147,7 +147,7 @@ async def test_a_file_that_is_not_understood_is_one_letter_with_its_bytes(tmp_pa
 async def test_an_empty_list_is_understood(tmp_path):
     for number, data in enumerate([b"[]", b" [ ] \n", b"\xef\xbb\xbf[]"]):
         put(tmp_path, f"{number}.json", data)
-    assert [type(item) for item in await everything(tmp_path)] == [Empty] * 3
+    assert await everything(tmp_path) == [Empty(place(f"{number}.json")) for number in range(3)]
 
 
 async def test_an_order_with_objects_in_it_is_an_order(tmp_path):
@@ -201,10 +201,10 @@ async def test_what_nobody_reads_is_counted_and_told_once_a_run(tmp_path, log):
     )
     assert str(unread) == says
     await everything(tmp_path, setting="DATA_INBOUND_DIR", quiet_seconds=0)
-    assert log == [f"WARNING the folder {tmp_path} (DATA_INBOUND_DIR) holds {says}"]
+    assert log == [f"WARNING the folder {tmp_path} (DATA_INBOUND_DIR): {says}"]
     options = FolderOptions(inbound_dir=tmp_path, outbound_dir=tmp_path / "out")
     (found,) = [one for one in options.check(str) if one.state == "warning"]
-    assert (found.name, found.says) == ("inbound folder", f"{tmp_path} holds {says}")
+    assert (found.name, found.says) == ("other files", f"{tmp_path}: {says}")
 
 
 async def test_files_come_in_the_order_of_time_and_name(tmp_path):

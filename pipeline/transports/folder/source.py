@@ -157,7 +157,7 @@ class FolderSource(Source[bytes]):
             os.close(within)
 
     def _records(self, place: str, opened: Opened) -> Iterator[Item]:
-        stamp = opened.stamp
+        stamp, came = opened.stamp, opened.state.st_mtime_ns if opened.state else 0
         tally = self._settled.begin(place, opened)
         parts = opened.parts(self._form)
         part = next(parts, None)
@@ -171,7 +171,7 @@ class FolderSource(Source[bytes]):
             if isinstance(part, Part):
                 if not part.is_understood:
                     tally.stays = True
-                yield Envelope(part.raw, Locator(place, part.suffix), part.raw, stamp)
+                yield Envelope(part.raw, Locator(place, part.suffix), part.raw, stamp, (came, place, tally.given))
             else:
                 if not (part.suffix and part.raw):
                     tally.stays = True

@@ -131,6 +131,7 @@ def test_a_letter_about_a_file_has_all_its_bytes_or_none():
     title = b"Orders\n" + (b"x" * 99 + b"\n") * 5000
     assert len(title) > records.BLOCK
     assert "names no column" in broken(title)
+    assert "names no column" in broken(b"Orders\n" + (b"x" * 99_999 + b"\n") * 8)
     (item,) = read(title + b"x\n" * MAX_RECORD)
     assert item.raw == b""
 

@@ -89,6 +89,19 @@ class Mongod:
             self._process = None
 
 
+@contextlib.contextmanager
+def fail_commands(uri, *commands, times=1, **data):
+    """Let the server fail ``commands`` of ours, ``times`` in all (or "alwaysOn"); ``data`` is the fail point's."""
+    mode = {"times": times} if isinstance(times, int) else times
+    data = {"failCommands": list(commands), "appName": "workorder-sync", **data}
+    with MongoClient(uri) as client:
+        client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+        try:
+            yield
+        finally:
+            client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
 def until(condition, seconds=60):
     """Wait for ``condition``."""
     deadline = time.monotonic() + seconds

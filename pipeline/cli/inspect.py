@@ -1,18 +1,23 @@
 """``inspect``: the local page."""
 
+import asyncio
 import signal
+import subprocess
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 from cyclopts import Parameter
 
 from pipeline.cli.output import print_lines
-from pipeline.cli.start import begin
-from pipeline.errors import WrongUsage
+from pipeline.cli.start import begin, child
+from pipeline.deadletters import Filters
+from pipeline.errors import Fatal, WrongUsage
+from pipeline.service.replay import Retried
 
 __all__ = ["inspect"]
 
@@ -43,7 +48,7 @@ def inspect(
             raise WrongUsage(
                 f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
             ) from error
-        serve(settings, port, announce, lambda: bool(signals))
+        serve(settings, _again, port, announce, lambda: bool(signals))
     return 0
 
 
@@ -63,3 +68,39 @@ def _noted() -> Iterator[list[int]]:
         raise
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+async def _again(which: str | Filters) -> Retried:
+    """``dead-letters retry`` in a process of its own: it may start a MongoDB, which nothing inside a loop should.
+
+    A MongoDB ends with the thread that started it, so it is the main thread of a process that starts it. Such a retry
+    is journaled and goes on to its end, whatever becomes of the page.
+    """
+    chosen = [which] if isinstance(which, str) else ["--all", *_options(which)]
+    command, environment = child("dead-letters", "retry", "--json", *chosen)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    except (OSError, ValueError) as error:
+        raise WrongUsage(f"no retry can be started with these filters ({type(error).__name__})") from error
+    out, err = await process.communicate()
+    told = _decoded(out)
+    if told is None or told.get("error"):
+        errors = [line["message"] for line in map(_decoded, err.splitlines()) if line and line.get("level") == "ERROR"]
+        kind = WrongUsage if process.returncode == WrongUsage.exit_code else Fatal
+        raise kind("; ".join(errors) or (told or {}).get("error") or "the retry was ended from outside")
+    return msgspec.convert(told, Retried)
+
+
+def _options(filters: Filters) -> Iterator[str]:
+    """The options that say the same as ``filters``, as far as the page's form has them."""
+    for name in ("flow", "client", "stage", "reason"):
+        if value := getattr(filters, name):
+            yield f"--{name}={value}"
+
+
+def _decoded(text: bytes) -> dict[str, Any] | None:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(text, type=dict[str, Any])
+    return None

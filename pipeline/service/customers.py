@@ -2,8 +2,7 @@
 
 import re
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from pipeline.errors import WrongSettings
+from pipeline.service.places import Claim, claimed_collection, claimed_path, crossings
 from pipeline.service.settings import Settings
 
 __all__ = ["Customer", "Customers", "customers"]
@@ -20,6 +20,8 @@ _EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
 DEFAULT: Final = "erp_json"
 TEXTS: Final = ("kind", "timezone", "layout", "collection", "database", "every")
 """The keys that every entry may have; all others are options of its kind."""
+PLACES: Final = ("_dir", "_file")
+"""How the options are called that name a folder or a file."""
 
 
 class Customer(Struct, frozen=True, kw_only=True):
@@ -37,6 +39,8 @@ class Customer(Struct, frozen=True, kw_only=True):
     defaults: Mapping[str, Any] = {}
     variables: Mapping[str, str] = {}
     """The environment variables that an option comes from."""
+    said: Collection[str] = ()
+    """Those of ``defaults`` that somebody has said: a kind that does not use one is told."""
     where: str = ""
     """The file that describes it; empty: the environment."""
 
@@ -66,7 +70,7 @@ def customers(settings: Settings) -> Customers:
 
 
 def line_of(text: str, name: str, key: str) -> int:
-    """The line, from 1, where the entry ``name`` says ``key``; of the entry's head where it does not."""
+    """The line, from 1, where the entry ``name`` says ``key``; of the entry's head where it does not, else 1."""
     head = re.compile(rf'\s*\[\s*clients\s*\.\s*["\']?{re.escape(name)}["\']?\s*(?:\.\s*["\']?([\w-]+)["\']?\s*)?\]')
     said = re.compile(rf'\s*["\']?{re.escape(key)}["\']?\s*[.=]')
     inside, begins = False, 1
@@ -90,14 +94,20 @@ def located(customer: Customer, problem: str) -> str:
     parts = problem.split(": ", 2)
     key = parts[1] if len(parts) > 1 and parts[0] == customer.name else ""
     try:
-        line = line_of(Path(customer.where).read_text(), customer.name, key)
-    except OSError:
+        line = line_of(Path(customer.where).read_text(encoding="utf-8-sig"), customer.name, key)
+    except (OSError, UnicodeDecodeError):
         return problem
     return f"{customer.where}:{line}: {problem}"
 
 
 def _of_environment(settings: Settings) -> Customer:
     name = next(iter(settings.clients), DEFAULT)
+    variables = {
+        "inbound_dir": "DATA_INBOUND_DIR",
+        "outbound_dir": "DATA_OUTBOUND_DIR",
+        "inbound_after": "INBOUND_AFTER",
+        "durability": "DURABILITY",
+    }
     return Customer(
         name=name,
         kind=name,
@@ -105,32 +115,28 @@ def _of_environment(settings: Settings) -> Customer:
         layout=settings.client_layout,
         database=settings.database,
         collection=settings.mongo_collection,
-        defaults={
-            "inbound_dir": settings.data_inbound_dir,
-            "outbound_dir": settings.data_outbound_dir,
-            "inbound_after": settings.inbound_after,
-            "durability": settings.durability,
-        },
-        variables={
-            "layout": "CLIENT_LAYOUT",
-            "inbound_dir": "DATA_INBOUND_DIR",
-            "outbound_dir": "DATA_OUTBOUND_DIR",
-            "inbound_after": "INBOUND_AFTER",
-            "durability": "DURABILITY",
-        },
+        defaults={option: getattr(settings, variable.lower()) for option, variable in variables.items()},
+        variables={"layout": "CLIENT_LAYOUT", **variables},
+        said=[option for option, variable in variables.items() if variable.lower() in settings.secrets.said],
     )
 
 
 def _of_file(path: Path, settings: Settings) -> Customers:
     try:
-        text = path.read_text()
-        entries = tomllib.loads(text).get("clients")
+        text = path.read_text(encoding="utf-8-sig")
+        tables = tomllib.loads(text)
     except OSError as error:
         raise WrongSettings([f"CLIENTS_FILE: {path} cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongSettings([f"CLIENTS_FILE: {path} is no TOML: {error}"]) from error
+    entries = tables.pop("clients", None)
+    strangers = {
+        name: [f"{path}:{_line_of_table(text, name)}: {name}: there is nothing of this name: expected [clients.NAME]"]
+        for name in tables
+    }
     if not isinstance(entries, dict) or not entries:
-        raise WrongSettings([f"CLIENTS_FILE: {path} describes no client: expected [clients.NAME] tables"])
+        nobody = f"CLIENTS_FILE: {path} describes no client: expected [clients.NAME] tables"
+        raise WrongSettings([nobody, *(line for lines in strangers.values() for line in lines)])
     named: dict[str, Customer] = {}
     wrong = {name: _wrong(name, entry) for name, entry in entries.items()}
     for name, entry in entries.items():
@@ -138,8 +144,10 @@ def _of_file(path: Path, settings: Settings) -> Customers:
         if isinstance(entry, dict) and "kind" not in keys:
             fit = {key: value for key, value in entry.items() if key not in keys}
             named[name] = _customer(name, fit, settings, str(path))
-    for name, key, what in _crossing([one for one in named.values() if not wrong[one.name]]):
-        wrong[name].append((key, what))
+    claims = [claim for one in named.values() if not wrong[one.name] for claim in _claims(one)]
+    for claim, what in crossings([*settings.claims(), *claims]):
+        if claim.owner:
+            wrong[claim.owner].append((claim.setting, f"{what}: each needs a place of its own"))
     unknown = sorted(set(settings.clients) - entries.keys())
     if unknown:
         known = ", ".join(entries)
@@ -151,7 +159,8 @@ def _of_file(path: Path, settings: Settings) -> Customers:
             name: [f"{path}:{line_of(text, name, key)}: {name}: {key}: {what}" for key, what in wrong[name]]
             for name in wanted
             if wrong[name]
-        },
+        }
+        | strangers,
     )
 
 
@@ -161,16 +170,28 @@ def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
         return [("name", "expected letters, digits, - and _: folders and files are called by it")]
     if not isinstance(entry, dict):
         return [("", f"expected a table [clients.{name}]")]
-    wrong = [(key, "expected a text") for key in TEXTS if key in entry and not isinstance(entry[key], str)]
+    texts = {key: entry[key] for key in TEXTS if key in entry}
+    wrong = [(key, "expected a text") for key, value in texts.items() if not isinstance(value, str)]
+    wrong += [(key, "expected a text that says something") for key, value in texts.items() if _is_blank(value)]
     if "kind" not in entry:
         wrong.append(("kind", "required, but missing; `clients list` names those that there are"))
     every = entry.get("every")
-    if isinstance(every, str) and not _EVERY.fullmatch(every):
+    if isinstance(every, str) and every.strip() and not _EVERY.fullmatch(every):
         wrong.append(("every", "expected a time such as 15m or 1h"))
     zone = entry.get("timezone")
-    if isinstance(zone, str) and _zone(zone) is None:
+    if isinstance(zone, str) and zone.strip() and _zone(zone) is None:
         wrong.append(("timezone", "expected the name of a time zone, such as UTC or America/Sao_Paulo"))
     return wrong
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _line_of_table(text: str, name: str) -> int:
+    """The line, from 1, where something called ``name`` is said outside of all clients."""
+    said = re.compile(rf"""\s*(\[\[?\s*)?["']?{re.escape(name)}["']?\s*[].=]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if said.match(line)), 1)
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -196,15 +217,9 @@ def _customer(name: str, entry: Mapping[str, Any], settings: Settings, where: st
     )
 
 
-def _crossing(customers: Sequence[Customer]) -> Iterator[tuple[str, str, str]]:
-    """Name, key and what is wrong, of all that share a collection or a folder: orders would cross."""
-    users: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for customer in customers:
-        users[customer.database, customer.collection].append((customer.name, "collection"))
-        for key, value in customer.options.items():
-            if key.endswith("_dir") and isinstance(value, str):
-                users["folder", str(Path(value).resolve())].append((customer.name, key))
-    for sharing in users.values():
-        for name, key in sharing if len(sharing) > 1 else ():
-            others = " and ".join(f"{one[1]} of {one[0]}" for one in sharing if one != (name, key))
-            yield name, key, f"the same as {others}: they would take each other's orders"
+def _claims(customer: Customer) -> Iterator[Claim]:
+    """The places that a customer's entry names: its collection, and each option that is called a folder or a file."""
+    yield claimed_collection(customer.name, "collection", customer.database, customer.collection)
+    for key, value in customer.options.items():
+        if key.endswith(PLACES) and isinstance(value, str) and value.strip():
+            yield claimed_path(customer.name, key, Path(value))

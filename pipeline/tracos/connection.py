@@ -1,27 +1,28 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorClient
 from msgspec import Struct
 from pymongo import WriteConcern
-from pymongo.errors import PyMongoError, WTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError, WriteConcernError, WTimeoutError
 
 from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.document import READ
+from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, read_batch
+from pipeline.tracos.indexes import Collection, prepare
 from pipeline.tracos.outages import ride_out
+from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
-__all__ = ["ATTEMPTS", "Collection", "Connection", "Cursor", "Operation", "Written"]
+__all__ = ["ATTEMPTS", "Connection", "Cursor", "Operation", "Written"]
 
 T = TypeVar("T")
-Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
 
 ATTEMPTS: Final = 6
 """An order that somebody edits each time between reading and writing is left for the next run after five misses."""
@@ -82,8 +83,13 @@ class Written(Struct, frozen=True):
 
     matched: int
     """How many updates found their document as the guard says."""
-    codes: dict[int, int]
-    """MongoDB's error codes, by the operation's position."""
+    refusals: Mapping[int, Refusal]
+    """What MongoDB does not take, by the operation's position."""
+
+    @property
+    def codes(self) -> dict[int, int]:
+        """MongoDB's error codes, by the operation's position."""
+        return {position: refusal.code for position, refusal in self.refusals.items()}
 
 
 class Connection(Resource):
@@ -106,7 +112,32 @@ class Connection(Resource):
 
     async def ride_out(self, operation: Callable[[], Awaitable[T]]) -> T:
         """The result of ``operation``, which must be idempotent: it is tried again while MongoDB is away."""
-        return await ride_out(operation, seconds=self._retry_seconds)
+        return await ride_out(operation, seconds=self._retry_seconds, topology=self._topology)
+
+    def _topology(self) -> Any:
+        return None if self._client is None else self._client.topology_description
+
+    async def find_numbers(self, numbers: Sequence[ExternalId]) -> list[Found]:
+        """The documents with these numbers, each exactly as given; also those that cannot be decoded."""
+        batches: Any = self.collection.find_raw_batches({"number": {"$in": numbers}}, READ, batch_size=len(numbers))
+        return [found async for batch in batches for found in read_batch(batch)]
+
+    async def find_ids(self, ids: Sequence[Any]) -> list[Found]:
+        """The documents with these ``_id`` s; also those that cannot be decoded."""
+        batches: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ)
+        return [found async for batch in batches for found in read_batch(batch)]
+
+    def find_unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Groups:
+        """What the client has not been told of, at most ``group`` documents or 8 MB at a time.
+
+        With ``numbers``, those documents of it alone. Also those that cannot be decoded.
+        """
+        query = UNSYNCED if numbers is None else {"number": {"$in": numbers}, **UNSYNCED}
+        return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group))
+
+    async def prepare(self) -> None:
+        """Refuse twins, and make the indexes where they are missing."""
+        await prepare(self.collection)
 
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
         """The documents with these numbers, each exactly as given."""
@@ -136,38 +167,66 @@ class Connection(Resource):
         Raw commands of statements encoded one by one: the driver's bulk writes cost twice the time, and fail as a whole
         when one document cannot be encoded.
         """
-        matched, codes = 0, {}
+        matched, refusals = 0, dict[int, Refusal]()
         encoded: dict[str, dict[int, bytes]] = {"insert": {}, "update": {}}
         for position, operation in enumerate(operations):
             try:
                 statement = bson.encode(operation.statement)
             except UNFIT:
-                codes[position] = TOO_LARGE
+                refusals[position] = Refusal(TOO_LARGE)
                 continue
             if len(statement) > COMMAND_BYTES:
-                codes[position] = TOO_LARGE
+                refusals[position] = Refusal(TOO_LARGE)
             else:
                 encoded[operation.verb][position] = statement
         for verb, statements in encoded.items():
             for chunk in _chunks(statements):
-                done, failed = await self._command(verb, [RawBSONDocument(statements[position]) for position in chunk])
+                done, refused = await self._command(verb, {position: statements[position] for position in chunk})
                 matched += done if verb == "update" else 0
-                codes |= {chunk[index]: code for index, code in failed.items()}
-        return Written(matched, codes)
+                refusals |= refused
+        return Written(matched, refusals)
 
-    async def _command(self, verb: str, statements: list[RawBSONDocument]) -> tuple[int, dict[int, int]]:
-        """How many documents were met, and the codes of the statements that failed."""
+    async def _command(self, verb: str, statements: Mapping[int, bytes]) -> tuple[int, dict[int, Refusal]]:
+        """How many documents were met, and what was refused.
+
+        One that is refused as a whole, for what only one of its statements can be at fault for, is halved until
+        that is found.
+        """
         collection = self.collection
         command = {
             verb: collection.name,
-            "documents" if verb == "insert" else "updates": statements,
+            "documents" if verb == "insert" else "updates": list(map(RawBSONDocument, statements.values())),
             "ordered": False,
             "writeConcern": collection.write_concern.document,
         }
-        reply = await collection.database.command(command)
-        if "writeConcernError" in reply:
-            raise WTimeoutError("not confirmed in time")
-        return reply["n"], {failed["index"]: failed["code"] for failed in reply.get("writeErrors", ())}
+        try:
+            reply = await collection.database.command(command)
+        except OperationFailure as error:
+            if error.code not in POISON:
+                raise
+            return await self._halves(verb, statements, error)
+        if unconfirmed := reply.get("writeConcernError"):
+            late = unconfirmed.get("errInfo", {}).get("wtimeout")
+            kind = WTimeoutError if late else WriteConcernError
+            raise kind(unconfirmed.get("errmsg", ""), unconfirmed["code"], unconfirmed)
+        positions = list(statements)
+        refusals = {positions[failed["index"]]: Refusal.of(failed) for failed in reply.get("writeErrors", ())}
+        for failed in reply.get("writeErrors", ()):
+            if judge(failed["code"], labels=failed.get("errorLabels", ()), alone=True) is not Verdict.ORDER:
+                raise OperationFailure(failed["errmsg"], failed["code"], failed)
+        return reply["n"], refusals
+
+    async def _halves(
+        self, verb: str, statements: Mapping[int, bytes], error: OperationFailure
+    ) -> tuple[int, dict[int, Refusal]]:
+        positions = list(statements)
+        if len(positions) == 1:
+            return 0, {positions[0]: Refusal.of(error.details or {})}
+        done, refusals = 0, dict[int, Refusal]()
+        for half in (positions[: len(positions) // 2], positions[len(positions) // 2 :]):
+            more, refused = await self._command(verb, {position: statements[position] for position in half})
+            done, refusals = done + more, refusals | refused
+        return done, refusals
 
     async def open(self) -> None:
         """Make the client; raises WrongSettings for a URI that cannot work. Nothing is sent yet."""
@@ -184,11 +243,8 @@ class Connection(Resource):
         if not concern.acknowledged:
             client.close()
             raise WrongSettings(["MONGO_URI: w=0 leaves writes unacknowledged, so that no edit is safe; leave it out"])
-        codec: CodecOptions[dict[str, Any]] = CodecOptions(
-            tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-        )
         self._client = client
-        self._collection = client[self._database].get_collection(self._name, codec_options=codec, write_concern=concern)
+        self._collection = client[self._database].get_collection(self._name, codec_options=CODEC, write_concern=concern)
 
     async def close(self) -> None:
         """Give the sockets back."""

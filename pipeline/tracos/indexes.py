@@ -1,14 +1,16 @@
 """Keep numbers unique: refuse a collection that has twins, make the indexes where they are missing."""
 
-from typing import Final
+from typing import Any, Final, TypeAlias
 
+from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import ExternalId, id_key
-from pipeline.tracos.connection import Collection
 
-__all__ = ["UNSYNCED", "find_twins", "missing", "prepare", "refuse_twins"]
+__all__ = ["UNSYNCED", "Collection", "find_twins", "missing", "prepare", "refuse_twins"]
+
+Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
 
 UNSYNCED: Final = [("isSynced", 1), ("_id", 1)]
 """Serves the outbound query: ``$ne: true`` reads only the unsynced part of it."""

@@ -1,65 +1,88 @@
 """Ride out MongoDB's outages: exponential back-off with jitter, bounded, and then one clear line."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, TypeVar
 
 import stamina
 from loguru import logger
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
-    CursorNotFound,
+    NotPrimaryError,
     OperationFailure,
     PyMongoError,
-    WTimeoutError,
+    WriteConcernError,
 )
 
 from pipeline.errors import Fatal, TracosOutage, WrongSettings
+from pipeline.tracos.reach import bad_certificate, is_dns, why
+from pipeline.tracos.verdicts import LABELS, Verdict, judge, missing_right
 
 __all__ = ["ride_out"]
 
 T = TypeVar("T")
 
-AWAY: Final = (ConnectionFailure, CursorNotFound, WTimeoutError)
-"""ConnectionFailure itself: a lost reply, a stepped-down primary and a refused connection are all kinds of it."""
 
-LOGIN_REFUSED: Final = frozenset({13, 18, 8000})
-
-
-async def ride_out(operation: Callable[[], Awaitable[T]], *, seconds: float) -> T:
-    """The result of ``operation``, tried again while MongoDB is away, for about ``seconds``.
+async def ride_out(
+    operation: Callable[[], Awaitable[T]], *, seconds: float, topology: Callable[[], Any] = lambda: None
+) -> T:
+    """The result of ``operation``, tried again for about ``seconds`` while what is wrong may pass.
 
     A standalone server never retries writes, so a reply may be lost of a write that was applied: ``operation`` must be
-    idempotent. Raises TracosOutage when MongoDB stays away, Fatal for everything else that it refuses as a whole.
+    idempotent. ``topology`` tells what the driver knows of the servers. Raises TracosOutage when MongoDB stays away,
+    Fatal for everything else that it refuses as a whole.
     """
 
-    def is_away(error: Exception) -> bool:
-        if seconds > 0 and isinstance(error, AWAY):
-            logger.warning("MongoDB does not answer ({}); trying again for up to {:g} s", type(error).__name__, seconds)
-            return True
-        return False
+    def may_pass(error: Exception) -> bool:
+        if not isinstance(error, PyMongoError) or _verdict(error, topology()) is not Verdict.PASSES:
+            return False
+        if seconds > 0:
+            logger.warning("MongoDB: {}; trying again for up to {:g} s", why(error, topology()), seconds)
+        return seconds > 0
 
     attempts = None if seconds > 0 else 1
     try:
-        async for attempt in stamina.retry_context(is_away, attempts=attempts, timeout=seconds or None):
+        async for attempt in stamina.retry_context(may_pass, attempts=attempts, timeout=seconds or None):
             with attempt:
                 return await operation()
-    except AWAY as error:
-        raise TracosOutage(
-            f"MongoDB did not answer for {seconds:g} s ({type(error).__name__}): nothing is lost; see that the server "
-            "runs and that MONGO_URI names it, then run again"
-        ) from error
-    except ConfigurationError as error:
-        raise WrongSettings([f"MONGO_URI: the driver cannot work with it ({type(error).__name__})"]) from error
-    except OperationFailure as error:
-        raise _refused(error) from error
     except PyMongoError as error:
-        raise Fatal(f"MongoDB's driver failed ({type(error).__name__}); set LOG_LEVEL=TRACE for the details") from error
+        raise _told(error, seconds, topology()) from error
     raise AssertionError("unreachable: a retry context returns or raises")
 
 
-def _refused(error: OperationFailure) -> Fatal:
-    if error.code in LOGIN_REFUSED:
-        return Fatal("MongoDB refuses the login or the access: see user, password and authSource in MONGO_URI")
-    name = (error.details or {}).get("codeName", "no name")
-    return Fatal(f"MongoDB refuses the command (code {error.code}, {name}); set LOG_LEVEL=TRACE for the details")
+def _verdict(error: PyMongoError, topology: Any) -> Verdict:
+    if isinstance(error, OperationFailure):
+        return judge(error.code, labels=filter(error.has_error_label, LABELS), message=str(error))
+    if is_dns(error) or (isinstance(error, ConnectionFailure) and bad_certificate(error, topology) is None):
+        return Verdict.PASSES
+    return Verdict.STOPS
+
+
+def _told(error: PyMongoError, seconds: float, topology: Any) -> Fatal:
+    """What to say of an error that is the end."""
+    reason = why(error, topology)
+    if _verdict(error, topology) is Verdict.PASSES:
+        what, do = "did not answer", "see that the server runs and that MONGO_URI names it, then run again"
+        if isinstance(error, OperationFailure | NotPrimaryError):
+            what, do = "could not work", "run again when it can"
+        return TracosOutage(f"MongoDB {what} for {seconds:g} s ({reason}): nothing is lost; {do}")
+    if isinstance(error, OperationFailure):
+        return Fatal(_refused(error, reason))
+    if isinstance(error, ConnectionFailure):
+        return Fatal(f"MongoDB cannot be reached: {reason}; set it right, waiting does not help")
+    if isinstance(error, ConfigurationError):
+        return WrongSettings([f"MONGO_URI: the driver cannot work with it ({type(error).__name__})"])
+    return Fatal(f"MongoDB's driver failed ({type(error).__name__}); set LOG_LEVEL=TRACE for the details")
+
+
+def _refused(error: OperationFailure, reason: str) -> str:
+    verdict = _verdict(error, None)
+    if verdict is Verdict.LOGIN:
+        return f"MongoDB refuses the login ({reason}): see user, password and authSource in MONGO_URI"
+    if verdict is Verdict.RIGHTS:
+        right = missing_right(str(error))
+        what = f"lacks the right to {right}" if right else "lacks a right"
+        return f"MongoDB: the user of MONGO_URI {what} ({reason}): grant it readWrite on the database"
+    if isinstance(error, WriteConcernError):
+        return f"MongoDB cannot confirm writes as MONGO_URI asks ({reason}): see its option w"
+    return f"MongoDB refuses the command ({reason}); set LOG_LEVEL=TRACE for the details"

@@ -7,14 +7,18 @@ import uvicorn
 
 from pipeline.errors import Fatal
 from pipeline.service.settings import Settings
-from pipeline.web.app import make_app
+from pipeline.web.app import Again, make_app
 from pipeline.web.guard import Secrets
 
 __all__ = ["serve"]
 
 
 def serve(
-    settings: Settings, port: int, announce: Callable[[str], None], is_unwanted: Callable[[], bool] = lambda: False
+    settings: Settings,
+    again: Again,
+    port: int,
+    announce: Callable[[str], None],
+    is_unwanted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve until SIGINT or SIGTERM, at ``port`` of 127.0.0.1 (0: a free one); ``announce`` is told the whole address.
 
@@ -28,7 +32,7 @@ def serve(
         except OSError as error:
             raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with --port") from error
         secret, port = Secrets(), listener.getsockname()[1]
-        app = make_app(settings, secret, port)
+        app = make_app(settings, again, secret, port)
         config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False, ws="none")
         address = f"http://127.0.0.1:{port}/{secret.token}/"
         _Server(config, lambda: announce(address), is_unwanted).run(sockets=[listener])

@@ -96,7 +96,7 @@ def _code_of(given: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         from loguru import logger  # noqa: PLC0415 - help and version are quicker without
 
-        from pipeline.service.telling import tell  # noqa: PLC0415
+        from pipeline.service.telling import tell  # noqa: PLC0415 - the same
 
         if isinstance(error, KeyboardInterrupt):
             logger.warning("interrupted")

@@ -18,7 +18,7 @@ A, B, C = b"1,NEW,2026-10-01,a", b"2,DONE,2026-10-01,b", b"3,NEW,2026-10-01,c"
 SEMICOLONS = CsvForm(delimiter=";")
 
 
-def read(data, form=CsvForm()):  # noqa: B008
+def read(data, form=CsvForm()):  # noqa: B008 - it is frozen
     return list(rows(io.BytesIO(data), form))
 
 
@@ -28,7 +28,7 @@ def numbered(parts):
     return {part.suffix: part.raw.partition(b"\r\n")[2].strip(b"\r\n") for part in parts}
 
 
-def broken(data, form=CsvForm()):  # noqa: B008
+def broken(data, form=CsvForm()):  # noqa: B008 - it is frozen
     """Why the file as a whole is not understood."""
     (item,) = read(data, form)
     assert isinstance(item, Broken), item

@@ -328,15 +328,15 @@ async def test_a_file_that_is_being_written_is_looked_at_again(tmp_path):
 async def test_one_that_still_changes_is_left_for_the_next_run(tmp_path, log):
     path = tmp_path / "a.json"
     path.write_bytes(b'{"id":')
-    source = FolderSource(tmp_path, quiet_seconds=0.2)
-    async with source:
-        groups = source.read()
-        reading = anext(groups, None)
-        task = asyncio.ensure_future(reading)
-        await asyncio.sleep(0.1)
-        await in_thread(path.write_bytes, b'{"id": 1}')
-        assert await task is None
-        await groups.aclose()
+    young = path.stat().st_mtime
+
+    def clock():
+        """Asked once the folder is listed: its file is young, and written to."""
+        path.write_bytes(b'{"id": 1}')
+        return young
+
+    async with FolderSource(tmp_path, quiet_seconds=0.01, clock=clock) as source:
+        assert await anext(source.read(), None) is None
     assert log == ["INFO a.json is still being written: left for the next run"]
 
 

@@ -11,6 +11,7 @@ from pipeline.dataflow.run import run
 from pipeline.deadletters.folder import DeadLetterFolder
 from pipeline.flows import FLOWS
 from pipeline.history.decisions import DecisionLog
+from pipeline.tracos.connection import Connection
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.store import Tracos
 from pipeline.transports.folder import source as folder_source
@@ -35,7 +36,7 @@ def both(place: Place, task: Task) -> int:
 
 async def _chains(place: Place, task: Task, *flows: str) -> int:
     """How many items were read, or spared."""
-    folder_source.GROUP = task.batch or folder_source.GROUP  # type: ignore[misc]
+    folder_source.GROUP = task.batch or folder_source.GROUP  # type: ignore[misc]  # a constant, but for whoever measures
     TracosSink.in_flight = task.in_flight or TracosSink.in_flight
     options = {"inbound_dir": Path(task.source), "outbound_dir": place.outbound}
     erp = connect(ClientSettings(name="erp_json", options=options, state_dir=place.state))
@@ -43,7 +44,8 @@ async def _chains(place: Place, task: Task, *flows: str) -> int:
         (place.state / "erp_json.files").unlink(missing_ok=True)
     decisions = DecisionLog(place.root / "decisions.jsonl")
     done = 0
-    async with Tracos(uri=place.uri, database=place.name, collection="workorders", decisions=decisions) as tracos:
+    connection = Connection(place.uri, place.name, "workorders", retry_seconds=60)
+    async with Tracos(connection, decisions) as tracos:
         for name in flows:
             flow = f"erp_json.{name}"
             dead = DeadLetterFolder(place.root / "dead-letter", flow=flow, client=erp.name, identify=erp.identify)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import (
+    BatchResult,
     BatchSink,
     Envelope,
     Outcome,
@@ -43,10 +44,10 @@ def is_open(record: Record) -> bool:
 class Csv(BatchSink[Record]):
     """Prints a line an order."""
 
-    async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome]:
+    async def write_batch(self, items: Sequence[Envelope[Record]]) -> BatchResult:
         orders = [item.payload.order for item in items]
         csv.writer(sys.stdout).writerows((order.number, order.status, order.title) for order in orders)
-        return [Outcome.SENT] * len(items)
+        return BatchResult([Outcome.SENT] * len(items))
 
 
 async def main(inbound: Path, dead_letter: Path) -> None:

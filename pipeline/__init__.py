@@ -27,7 +27,18 @@ A chain is read from top to bottom, and every step of it is visible::
 """
 
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import (
+    Batch,
+    BatchResult,
+    DeadLetter,
+    Empty,
+    Envelope,
+    Fate,
+    Outcome,
+    Spared,
+    Unreadable,
+)
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Resource, Sink, Source, Witness
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain, Passage, Stage
@@ -60,6 +71,7 @@ from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 
 __all__ = [
     "Batch",
+    "BatchResult",
     "BatchSink",
     "Budget",
     "BudgetExceeded",
@@ -67,8 +79,11 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Deferred",
+    "Empty",
     "Envelope",
     "Fatal",
+    "Fate",
+    "Locator",
     "Outage",
     "Outcome",
     "Passage",

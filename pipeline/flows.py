@@ -26,8 +26,8 @@ def inbound(
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
     """What the client shows, merged into TracOS; from ``source``, where it is not the client's own."""
-    source = source or client.source()
-    source.rely_on(tracos.witness(client.name))
+    witness = tracos.witness(client.name)
+    source = source or client.source(witness)
     projections = {name: layout.project for name, layout in client.layouts.items()}
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)
@@ -35,7 +35,7 @@ def inbound(
         | parse(client.parse)
         | validate(client.validate)
         | translate(client.to_record)
-        | deliver(tracos.sink(client.name, projections))
+        | deliver(tracos.sink(client.name, projections, witness))
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

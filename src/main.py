@@ -1,6 +1,6 @@
 """A full run, both ways: ``python src/main.py``."""
 
-from pipeline.cli import main
+from pipeline.cli import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program())

@@ -23,7 +23,8 @@ class Plant:
 
     def __init__(self, home, uri=None, database=None):
         self.home = home
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("MONGO", "DATA_"))}
+        ours = ("MONGO", "DATA_", "PYTHON")  # PYTHONUNBUFFERED here hid an output that was not flushed elsewhere
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
         if uri:
             self.environ |= {"MONGO_URI": uri, "MONGO_DATABASE": database}

@@ -1,5 +1,5 @@
 """The command line: each command a file, on top of everything else."""
 
-from pipeline.cli.app import main
+from pipeline.cli.app import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

@@ -1,18 +1,17 @@
 """The commands by name, and what an error comes to: one line, and an exit code."""
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from pipeline.errors import Fatal, WrongSettings
+from pipeline.cli.streams import unbroken
+from pipeline.errors import WrongSettings
 from pipeline.version import VERSION
 
-if TYPE_CHECKING:
-    from loguru import Logger
-
-__all__ = ["INTERRUPTED", "app", "main", "tell"]
+__all__ = ["app", "main", "program"]
 
 INTERRUPTED: Final = 130
 
@@ -68,41 +67,38 @@ app.command(letters)
 app.command(clients)
 
 
+def program() -> int:
+    """``main`` as a process of its own: one that was interrupted ends, whatever its threads still wait for."""
+    code = main()
+    if code == INTERRUPTED:
+        os._exit(code)  # a thread that waits for a server's answer would keep it for half a minute
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that ``argv`` names, ``run`` where it names none; returns its exit code, raises nothing."""
+    """Run the command that ``argv`` names, ``run`` where it names none; returns its exit code, raises nothing.
+
+    What becomes of standard output and standard error does not change the code.
+    """
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or (given[0].startswith("-") and given[0] not in {"--help", "-h", "--version"}):
         given.insert(0, "run")
+    with unbroken():
+        return _code_of(given)
+
+
+def _code_of(given: list[str]) -> int:
     try:
         code = app(given, exit_on_error=False)
         return code if isinstance(code, int) else 0
     except CycloptsError:
         return WrongSettings.exit_code  # told already
-    except KeyboardInterrupt:
-        _logger().warning("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our lines has read enough
-        return 0
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        from loguru import logger  # noqa: PLC0415 - help and version are quicker without
+
+        from pipeline.service.telling import tell  # noqa: PLC0415
+
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning("interrupted")
+            return INTERRUPTED
         return tell(error).exit_code
-
-
-def tell(error: Exception, *, who: str = "") -> Fatal:
-    """Log what stopped everything, or ``who``, in one line a problem; returns it as what has an exit code."""
-    fatal = (
-        error
-        if isinstance(error, Fatal)
-        else Fatal(f"stopped by an unexpected {type(error).__name__}; set LOG_LEVEL=TRACE for the details")
-    )
-    _logger().opt(exception=error).trace("stopped")
-    lines = [f"wrong settings: {line}" for line in fatal.problems] if isinstance(fatal, WrongSettings) else [str(fatal)]
-    for line in lines:
-        _logger().error("{}", f"{who}: {line}" if who else line)
-    return fatal
-
-
-def _logger() -> "Logger":
-    from loguru import logger  # noqa: PLC0415 - help and version are quicker without
-
-    return logger

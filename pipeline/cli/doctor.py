@@ -12,6 +12,7 @@ from pipeline.cli.output import Json, console, is_terminal, print_json, print_li
 from pipeline.cli.start import begin
 from pipeline.errors import Fatal
 from pipeline.finding import Finding, State, check_file, check_folder
+from pipeline.service.effects import Dry
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
 
@@ -32,7 +33,7 @@ def doctor(*, client: str | None = None, json: Json = False) -> int:
         json: Print JSON.
     """
     settings = begin(quiet=True)
-    sessions = Sessions(settings, only=client, rehearse=True)
+    sessions = Sessions(settings, only=client, effects=Dry())
     findings = [*_disk(settings), *_clients(sessions), *_mongo(sessions)]
     if json:
         print_json(findings)

@@ -9,6 +9,7 @@ from pipeline.cli.start import begin, tell_problems
 from pipeline.dataflow.graph import mermaid
 from pipeline.dataflow.graph import svg as as_svg
 from pipeline.flows import FLOWS
+from pipeline.service.effects import Dry
 from pipeline.service.session import Sessions
 
 __all__ = ["graph"]
@@ -21,7 +22,7 @@ def graph(*, client: str | None = None, svg: Annotated[bool, Parameter(negative=
         client: Of this client.
         svg: Print SVG instead.
     """
-    sessions = Sessions(begin(), only=client, rehearse=True)
+    sessions = Sessions(begin(), only=client, effects=Dry())
     tell_problems(sessions)
     chains = [
         (f"{one.client.name}.{name}", flow(one.client, one.tracos("mongodb://localhost"), one.dead(name)))

@@ -1,6 +1,5 @@
 """``dead-letters``: list, show, stats, edit, retry, discard."""
 
-import asyncio
 import shlex
 import subprocess
 import tempfile
@@ -12,14 +11,17 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from loguru import logger
+from msgspec import to_builtins
 from rich.text import Text
 
+from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, clean, console, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin, editor
 from pipeline.deadletters import DeadLetterOffice, Filed, Filters
 from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
 from pipeline.errors import Rejected, WrongUsage
-from pipeline.service.replay import Retried, retry_letters
+from pipeline.history.journal import Journal, new_run
+from pipeline.service.replay import Retried, Retry
 from pipeline.service.session import Sessions
 
 __all__ = ["discard", "edit", "list_", "retry", "show", "stats"]
@@ -197,12 +199,19 @@ def retry(
     settings = begin()
     office = DeadLetterOffice(settings.data_dead_letter_dir)
     found = office.find(which.filters) if everything else map(office.get, dict.fromkeys(ids))
-    told = asyncio.run(retry_letters(settings, found))
-    if json:
-        print_json(told)
+    work, record = Retry(settings.data_dead_letter_dir, found), new_run("retry")
+    if not work.clients:
+        code, error, told = 0, None, Retried()
     else:
-        _print_retried(told)
-    return STILL_DEAD if told.failed else 0
+        ended = conduct(Sessions(settings, run=record.run), work, record, Journal(settings.data_journal))
+        code, error = ended.exit, ended.record.error
+        told = work.told(report for reports in ended.reports.values() for report in reports)
+    with shown():
+        if json:
+            print_json(to_builtins(told) | ({} if error is None else {"error": error}))
+        else:
+            _print_retried(told)
+    return code
 
 
 def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str) -> int:

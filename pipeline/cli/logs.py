@@ -3,8 +3,9 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from loguru import logger
+
+from pipeline.cli.output import as_json
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -56,7 +57,7 @@ def _write_json(message: "Message") -> None:
     }
     if message.strip():
         line["exception"] = str(message)
-    sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
+    sys.stderr.write(as_json(line, sys.stderr) + "\n")
 
 
 def _one_line(message: str) -> str:

@@ -1,8 +1,10 @@
 """What commands print: tables for people on a terminal, tab-separated lines otherwise, or JSON."""
 
+import json
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TextIO
 
 import msgspec
 from cyclopts import Parameter
@@ -11,10 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Json", "clean", "console", "is_terminal", "print_json", "print_lines", "print_table"]
+from pipeline.cli.streams import is_heard, takes_unicode
+
+__all__ = ["Json", "as_json", "clean", "console", "is_terminal", "print_json", "print_lines", "print_table"]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 """The option of every command that reports."""
+
+
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 def console() -> Console:
@@ -29,7 +36,16 @@ def is_terminal() -> bool:
 
 def print_json(data: Any) -> None:
     """``data`` as JSON, indented."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
+    sys.stdout.write(as_json(data, sys.stdout, indent=2) + "\n")
+
+
+def as_json(data: Any, stream: TextIO, *, indent: int = -1) -> str:
+    """``data`` as JSON that ``stream`` can take: in ASCII alone where it is not UTF-8; on one line, or indented."""
+    try:
+        text = msgspec.json.format(msgspec.json.encode(data), indent=indent).decode()
+    except UnicodeEncodeError:  # half a pair of surrogates, as in the name of a file that is no UTF-8
+        return json.dumps(msgspec.to_builtins(data), indent=indent if indent >= 0 else None)
+    return text if takes_unicode(stream) else _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -51,6 +67,8 @@ def print_table(
     """
     if not is_terminal():
         for row in rows:
+            if not is_heard():
+                break
             sys.stdout.write("\t".join(map(clean, row)) + "\n")
         return
     table = Table(box=SIMPLE, header_style="bold", pad_edge=False, collapse_padding=True)

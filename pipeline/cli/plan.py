@@ -1,22 +1,21 @@
 """``plan``: what a run would do, by order and field, and the dead letters that it would make."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json, print_lines, print_table
-from pipeline.cli.start import begin, goes_on, tell_problems
+from pipeline.cli.start import begin
 from pipeline.dataflow.messages import DeadLetter
-from pipeline.errors import Fatal, WrongSettings
 from pipeline.history.decisions import SENT, Entry
-from pipeline.service.plan import Plan, rehearse
+from pipeline.history.journal import new_run
+from pipeline.service.effects import Dry
+from pipeline.service.plan import Planning
 from pipeline.service.session import Sessions
 
 __all__ = ["plan"]
-
-SOMETHING_TO_DO: Final = 4
 
 
 def plan(*, client: str | None = None, json: Json = False) -> int:
@@ -26,23 +25,17 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
         client: For this client alone.
         json: Print JSON.
     """
-    sessions = Sessions(begin(quiet=True), only=client, rehearse=True)  # the tables say what the log would
-    tell_problems(sessions)
-    plans: list[Plan] = []
-    failed: dict[str, Fatal] = {}
-    with sessions.mongo() as uri:
-        for session in sessions:
-            with goes_on(sessions, session, failed):
-                plans.append(asyncio.run(rehearse(session, uri)))
-    writes = [entry for one in plans for entry in one.writes]
-    letters = [letter for one in plans for letter in one.dead_letters]
-    if json:
-        print_json(_as_data(writes, letters))
-    else:
-        _print(writes, letters)
-    if failed or sessions.problems:
-        return Fatal.exit_code if failed else WrongSettings.exit_code
-    return SOMETHING_TO_DO if writes or letters else 0
+    sessions = Sessions(begin(quiet=True), only=client, effects=Dry())  # the tables say what the log would
+    planning = Planning()
+    ended = conduct(sessions, planning, new_run("plan"))  # told to no journal: nothing is written
+    writes = [entry for one in planning.plans for entry in one.writes]
+    letters = [letter for one in planning.plans for letter in one.dead_letters]
+    with shown():
+        if planning.plans and json:
+            print_json(_as_data(writes, letters))
+        elif planning.plans:
+            _print(writes, letters)
+    return ended.exit
 
 
 def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str, Any]:
@@ -52,7 +45,8 @@ def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str
             for entry in writes
         ],
         "dead_letters": [
-            {"flow": one.flow, "stage": one.stage, "locator": one.locator, "reasons": one.reasons} for one in letters
+            {"flow": one.flow, "stage": one.stage, "locator": str(one.locator), "reasons": one.reasons}
+            for one in letters
         ],
     }
 
@@ -63,7 +57,7 @@ def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
     if letters:
         print_table(
             ["would be dead", "at", "because", "flow"],
-            [[one.locator, one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
+            [[str(one.locator), one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
         )
     orders = len({(entry.client, entry.number, entry.rule == SENT) for entry in writes})
     if not writes and not letters:

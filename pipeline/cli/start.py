@@ -3,8 +3,8 @@
 import gc
 import itertools
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +12,10 @@ import stamina.instrumentation
 from loguru import logger
 
 from pipeline.cli import logs
-from pipeline.cli.app import tell
-from pipeline.errors import Fatal, TracosOutage
-from pipeline.service.session import Session, Sessions
+from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings, load
 
-__all__ = ["begin", "collect_rarely", "editor", "goes_on", "tell_problems"]
+__all__ = ["begin", "child", "collect_rarely", "editor", "tell_problems"]
 
 
 COLLECT_AFTER: Final = 20_000
@@ -50,20 +48,14 @@ def tell_problems(sessions: Sessions) -> None:
         logger.error("wrong settings: {}; this client is left out", problem)
 
 
-@contextmanager
-def goes_on(sessions: Sessions, session: Session, failed: dict[str, Fatal]) -> Iterator[None]:
-    """What stops one client inside of this stops no other, but for MongoDB's own outage: it is told, and ``failed``.
+def child(*arguments: str) -> tuple[Sequence[str], Mapping[str, str]]:
+    """The command and the environment of this very program in a process of its own, its log in JSON.
 
-    Of a single client it is raised.
+    It finds the modules that this process finds: also those that lie beside the program, or in the current folder.
     """
-    try:
-        yield
-    except TracosOutage:
-        raise
-    except Exception as error:
-        if len(sessions) == 1:
-            raise
-        failed[session.client.name] = tell(error, who=session.client.name)
+    places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
+    environment = {**os.environ, "PYTHONPATH": places, "LOG_FORMAT": "json"}
+    return (sys.executable, "-P", "-m", "pipeline", *arguments), environment
 
 
 def editor() -> str:

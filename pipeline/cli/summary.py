@@ -54,7 +54,8 @@ def _flow(report: Report, width: int) -> str:
         ("left for the next run", report.deferred),
         ("dead-lettered", report.dead.total()),
         ("still dead", report.held),
-        ("closed by hand", report.closed),
+        ("closed", report.closed),
+        ("empty", report.empty),
         ("unchanged, not read again", report.spared),
     ]
     what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"

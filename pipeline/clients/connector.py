@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.finding import Finding
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation.layout import Layout
@@ -36,8 +36,11 @@ class Connector(ABC):
         return ()
 
     @abstractmethod
-    def source(self) -> Source[bytes]:
-        """The end that orders come from: one record's original bytes per item."""
+    def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
+        """The end that orders come from: one record's original bytes per item.
+
+        What was delivered, and has not changed since, may be left unread as long as ``witness`` vouches for it.
+        """
 
     @abstractmethod
     def sink(self) -> BatchSink[Outgoing]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
-from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
-from pipeline.transports.folder import FolderOptions, FolderSink, FolderSource, InboundAfter
+from pipeline.transports.folder import FolderOptions, json_files
 
 __all__ = ["ErpJson", "connect"]
 
@@ -17,25 +17,19 @@ class ErpJson(JsonConnector):
 
     def __init__(self, settings: ClientSettings) -> None:
         super().__init__(settings, (status_order.LAYOUT, flag_order.LAYOUT))
-        self._options = settings.read(FolderOptions)
-        self._called = settings.called
-        self._settings = settings
-        self._after: InboundAfter = "keep" if settings.rehearse else self._options.inbound_after
+        self._folders = settings.read(FolderOptions)
 
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""
-        return self._options.check(self._called)
+        return self._folders.check(self.settings.called)
 
-    def source(self) -> Source[bytes]:
+    def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""
-        known, called = self._options.known(self._settings, type(self)), self._called("inbound_dir")
-        return FolderSource(self._options.inbound_dir, after=self._after, known=known, setting=called)
+        return self._folders.source(self.settings, witness, form=json_files(self.layouts.values()))
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
-        options = self._options
-        called = self._called("outbound_dir")
-        return FolderSink(options.outbound_dir, setting=called, durability=options.durability)
+        return self._folders.sink(self.settings)
 
 
 def connect(settings: ClientSettings) -> ErpJson:

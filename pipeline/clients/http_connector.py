@@ -11,21 +11,25 @@ from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
-from pipeline.dataflow.ports import BatchSink, Source
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
 from pipeline.translation.layout import Layout
+from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
 from pipeline.transports.http.auth import auth_of
+from pipeline.transports.http.listing import first_request
 from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.pages import first_request, read_page
+from pipeline.transports.http.pages import read_page
 from pipeline.transports.http.sink import HttpSink
 from pipeline.transports.http.source import HttpSource
 from pipeline.transports.http.state import State
 
 __all__ = ["HttpConnector"]
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+ADDED: Final = ("params", "order_params", "headers", "push_headers", "update_headers")
+"""Options whose entries are added to the presets; one of the same name, in whatever case, replaces it."""
+
 SKEW: Final = timedelta(seconds=60)
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -44,18 +48,17 @@ class HttpConnector(JsonConnector):
         options: type[HttpOptions] = HttpOptions,
     ) -> None:
         super().__init__(settings, layouts)
-        settings = replace(settings, defaults={**settings.defaults, **presets})
         try:
-            self.options = settings.read(options)
+            self.options = _with_presets(settings, presets).read(options)
+            self._credentials = auth_of(self.options.auth, settings.reveal)
         except WrongSettings as error:
             own = (line if line.startswith(f"{self.name}: ") else f"{self.name}: {line}" for line in error.problems)
             raise WrongSettings(own) from error
-        self._auth = auth_of(self.options.auth, settings.reveal)
-        self._state = State(settings.state_dir / f"{self.name}.sqlite3", rehearse=settings.rehearse)
+        self._state = State(settings.state_dir / f"{self.name}.sqlite3")
 
-    def source(self) -> Source[bytes]:
+    def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The list of orders."""
-        return HttpSource(self._api(), self.options, self._state, self.identify)
+        return HttpSource(self._api(), self.options, self._state, self.identify, witness)
 
     def sink(self) -> BatchSink[Outgoing]:
         """Where orders are told."""
@@ -65,18 +68,18 @@ class HttpConnector(JsonConnector):
         """Whether the list answers, in our words, at the right time, and without letting others listen."""
         parts = urlsplit(self.options.url)
         findings = asyncio.run(self._examine())
-        if self._auth is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        if self.options.auth is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             findings.append(Finding("encryption", "warning", "credentials go over plain http", "use https"))
         return findings
 
     def _api(self) -> Api:
-        return Api(self.name, self.options, self._auth)
+        return Api(self.name, self.options, self._credentials)
 
     async def _examine(self) -> list[Finding]:
         patient = replace(self.options, attempts=1, page_size=1)
         request = first_request(patient, None)
         try:
-            async with Api(self.name, patient, self._auth) as api:
+            async with Api(self.name, patient, self._credentials) as api:
                 answer = await api.send("GET", request.url, params=request.params)
                 page = read_page(answer, self.options)
         except (Away, PipelineError, ValueError) as error:
@@ -86,3 +89,14 @@ class HttpConnector(JsonConnector):
             apart = abs(datetime.now(UTC) - answer.date).total_seconds()
             findings.append(Finding("API's clock", "warning", f"is {apart:.0f} s off ours", "set them by NTP"))
         return findings
+
+
+def _with_presets(settings: ClientSettings, presets: Mapping[str, Any]) -> ClientSettings:
+    """The settings with ``presets`` below them."""
+    options = dict(settings.options)
+    for key in ADDED:
+        preset, said = presets.get(key), options.get(key)
+        if preset and isinstance(said, Mapping):
+            names = {str(name).lower() for name in said}
+            options[key] = {name: value for name, value in preset.items() if name.lower() not in names} | dict(said)
+    return replace(settings, options=options, defaults={**settings.defaults, **presets})

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from pipeline.clients.code import code_of
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
+from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
-from pipeline.translation.layout import Layout
+from pipeline.translation.layout import Layout, wrapped
 
 __all__ = ["Checked", "JsonConnector"]
 
@@ -28,6 +31,7 @@ class JsonConnector(Connector):
     """The functions between JSON objects and Record; a client adds ``source`` and ``sink``."""
 
     def __init__(self, settings: ClientSettings, layouts: tuple[Layout[Any], ...]) -> None:
+        self.settings = replace(settings, code=code_of(type(self), layouts))
         self.name = settings.name
         self.layouts: Mapping[str, Layout[Any]] = {layout.name: layout for layout in layouts}
         self.default_layout = settings.layout or layouts[0].name
@@ -60,13 +64,13 @@ class JsonConnector(Connector):
         return Outgoing(str(record.external_id), layout.to_json(record), is_new=record.known is None)
 
     def identify(self, raw: bytes) -> ExternalId | None:
-        """The order's id, where ``raw`` is an object that has one."""
+        """The order's id, where ``raw`` is an object that has one, and it can be one."""
         try:
             data = self.parse(raw)
         except Rejected:
             return None
         ids = [data.get(layout.id_key) for layout in self.layouts.values()]
-        return next((found for found in ids if isinstance(found, int | str) and not isinstance(found, bool)), None)
+        return next((found for found in ids if _is_id(found)), None)
 
     def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
         """The one layout whose id key is there; without any, the one that most keys belong to."""
@@ -76,8 +80,14 @@ class JsonConnector(Connector):
         if named:
             keys = " and ".join(layout.id_key for layout in named)
             raise Rejected(f"no single layout: it has {keys}; expected one of them")
+        if where := wrapped(data, self.layouts.values()):
+            raise Rejected(f"no order, but an object around orders, which are in {where}: write those alone")
         likely = max(self.layouts.values(), key=lambda layout: len(layout.keys & data.keys()))
         if not likely.keys & data.keys():
             keys = " or ".join(layout.id_key for layout in self.layouts.values())
             raise Rejected(f"no layout known by these keys: expected a work order with {keys}")
         return likely
+
+
+def _is_id(found: Any) -> bool:
+    return type(found) is int or (isinstance(found, str) and found != "" and fault_of(found) is None)

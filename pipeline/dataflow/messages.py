@@ -1,15 +1,16 @@
 """What moves through a chain: an Envelope per item, a Batch of them, a DeadLetter for each that failed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from pipeline.errors import Reason
+from pipeline.dataflow.locators import Locator
+from pipeline.errors import Fatal, Reason
 
-__all__ = ["Batch", "DeadLetter", "Envelope", "Outcome", "Spared", "Unreadable"]
+__all__ = ["Batch", "BatchResult", "DeadLetter", "Empty", "Envelope", "Fate", "Outcome", "Spared", "Unreadable"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -28,12 +29,37 @@ class Outcome(StrEnum):
     SENT = "sent"
 
 
+class Fate(StrEnum):
+    """What became of one item, told to its source once."""
+
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    """Filtered out on purpose, or a place that holds nothing."""
+    HELD = "held"
+    """Dead already, and unchanged since: its letter stays as it is."""
+    CLOSED = "closed"
+    """Mended or discarded by a person, and unchanged since where it came from."""
+    DEFERRED = "deferred"
+    """Neither delivered nor dead: the next run looks at it again."""
+    DEAD = "dead"
+    """Failed, and safe in the dead-letter folder."""
+
+
+class BatchResult(Struct, frozen=True):
+    """What a sink did with a batch."""
+
+    outcomes: Sequence[Outcome | Exception]
+    """By position. An Exception makes a dead letter of its item (Deferred: leaves it for the next run)."""
+    stop: Fatal | None = None
+    """Why the run stops, once what was delivered is acked; the items that it concerns are Deferred."""
+
+
 class Envelope(Struct, Generic[T_co], frozen=True, gc=False):
     """One payload on its way, with where it came from and its original bytes."""
 
     payload: T_co
-    locator: str
-    """Where the item came from, unique in its source: ``a.json``, ``a.json[3]``, ``a.ndjson:12``."""
+    locator: Locator
+    """Where the item came from, unique in its source."""
     raw: bytes = b""
     """The original bytes of this item alone."""
     stamp: str = ""
@@ -43,7 +69,7 @@ class Envelope(Struct, Generic[T_co], frozen=True, gc=False):
 class Unreadable(Struct, frozen=True):
     """What a source yields in place of an Envelope where there is something that it cannot read."""
 
-    locator: str
+    locator: Locator
     reasons: tuple[Reason, ...]
     raw: bytes = b""
     stamp: str = ""
@@ -55,12 +81,18 @@ class Spared(Struct, frozen=True):
     count: int
 
 
+class Empty(Struct, frozen=True):
+    """What a source yields for a place that it understood, and that holds no item."""
+
+    locator: Locator
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """One item that failed: where, at which stage, for which reasons, and its original bytes."""
 
     flow: str
     stage: str
-    locator: str
+    locator: Locator
     reasons: tuple[Reason, ...]
     at: datetime
     raw: bytes = b""
@@ -75,29 +107,33 @@ class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     """
 
     flow: str
-    received: Sequence[str]
+    received: Sequence[Locator]
     items: Sequence[Envelope[T_co]]
-    skipped: Sequence[str] = ()
-    """Filtered out on purpose; settled like delivered ones."""
-    held: Sequence[str] = ()
+    skipped: Sequence[Locator] = ()
+    """Filtered out on purpose."""
+    held: Sequence[Locator] = ()
     """Dead already and unchanged since: not tried again, left as they are."""
-    closed: Sequence[str] = ()
+    closed: Sequence[Locator] = ()
     """Mended or discarded by a person and unchanged since where they came from: left as they are."""
-    deferred: Sequence[str] = ()
+    deferred: Sequence[Locator] = ()
     """Left for the next run: neither acked nor dead."""
     failed: Sequence[DeadLetter] = ()
     """Failed, and not yet put aside."""
     dead_lettered: Sequence[DeadLetter] = ()
     """Failed, and safe in the dead-letter folder."""
-
+    empty: Sequence[Locator] = ()
+    """Places that hold no item; not among the received."""
     spared: int = 0
     """Places left unread, because nothing has changed there since all was delivered; none of their items is here."""
+    stop: Fatal | None = None
+    """Why the run stops after this batch, which is settled first; ``run`` raises it."""
 
-    @classmethod
-    def of(
-        cls, flow: str, items: Sequence[Envelope[Any]], failed: Sequence[DeadLetter] = (), spared: int = 0
-    ) -> "Batch[Any]":
-        """A new batch that has just been read."""
-        received = [item.locator for item in items]
-        received += [letter.locator for letter in failed]
-        return Batch(flow=flow, received=received, items=items, failed=failed, spared=spared)
+    @property
+    def fates(self) -> Mapping[Locator, Fate]:
+        """What became of each item received and of each empty place; of an item that was split, the worst of it."""
+        fates = dict.fromkeys(self.skipped, Fate.SKIPPED)
+        fates |= dict.fromkeys((item.locator for item in self.items), Fate.DELIVERED)
+        fates |= dict.fromkeys(self.closed, Fate.CLOSED) | dict.fromkeys(self.held, Fate.HELD)
+        fates |= dict.fromkeys(self.deferred, Fate.DEFERRED)
+        fates |= dict.fromkeys((letter.locator for letter in self.dead_lettered), Fate.DEAD)
+        return {locator: fates[locator] for locator in self.received} | dict.fromkeys(self.empty, Fate.SKIPPED)

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Self, TypeVar
 
-from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Fate, Spared, Unreadable
 
-__all__ = ["BatchSink", "DeadLetters", "Progress", "Resource", "Sink", "Source", "Witness"]
+__all__ = ["NOTHING_IS_SURE", "BatchSink", "DeadLetters", "Progress", "Resource", "Sink", "Source", "Witness"]
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -55,15 +56,38 @@ class Progress(NamedTuple):
 
 
 class Witness(ABC):
-    """Vouches that what was delivered is still where it was delivered to."""
+    """Vouches, record by record, that what was delivered is still where it was delivered to.
+
+    A proof is a few bytes that a source may keep from run to run. As long as it holds, giving the record to the chain
+    once more would change nothing; where nothing can be vouched for there is none.
+    """
 
     @abstractmethod
-    async def seal(self) -> str | None:
-        """A text that stands for everything delivered so far; None where nothing can be vouched for."""
+    def attend(self) -> None:
+        """From now on, keep a proof of each record that is delivered until it is taken."""
 
     @abstractmethod
-    async def holds(self, seal: str) -> bool:
-        """Whether everything that had been delivered when ``seal`` was made is still there."""
+    def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
+        """The proofs of these records, which were just delivered; each is given once."""
+
+    @abstractmethod
+    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bool]:
+        """By position, whether the record is known now as it was then."""
+
+
+class _NothingIsSure(Witness):
+    def attend(self) -> None:
+        pass
+
+    def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
+        return [None] * len(locators)
+
+    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bool]:
+        return [False] * len(proofs)
+
+
+NOTHING_IS_SURE: Final[Witness] = _NothingIsSure()
+"""Where nobody vouches for anything: everything is read each time."""
 
 
 class Source(Resource, ABC, Generic[T_co]):
@@ -72,34 +96,29 @@ class Source(Resource, ABC, Generic[T_co]):
     in_flight: ClassVar[int] = 1
     """How many batches may be settled at once; they are begun in order."""
 
-    def rely_on(self, witness: Witness) -> None:
-        """What has not changed since it was delivered may be left unread, as long as ``witness`` holds.
-
-        Called before reading. Override where reading can be spared.
-        """
+    @property
+    def pending(self) -> int:
+        """How many of the items that it gave it still waits for; what is settled is forgotten."""
+        return 0
 
     def progress(self) -> Progress | None:
         """How far reading has come; None where that cannot be said. Override where it can."""
         return None
 
     @abstractmethod
-    def read(self) -> AsyncIterator[Sequence[Envelope[T_co] | Unreadable | Spared]]:
+    def read(self) -> AsyncIterator[Sequence[Envelope[T_co] | Unreadable | Empty | Spared]]:
         """Yield the items in order, in groups of a few hundred (never all at once): each group becomes a Batch.
 
-        What cannot be read is yielded as Unreadable, what need not be as Spared; only Fatal is raised.
+        What cannot be read is yielded as Unreadable, a place without any item as Empty, what need not be read as
+        Spared; only Fatal is raised.
         """
 
-    async def ack(self, locators: Sequence[str]) -> None:
-        """These are done: delivered, or skipped on purpose."""
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        """These are settled, each once, and can be forgotten: told for every item and empty place that was given.
 
-    async def held(self, locators: Sequence[str]) -> None:
-        """These are dead already, or closed by a person, and unchanged since: they stay as they are."""
-
-    async def nack(self, letters: Sequence[DeadLetter]) -> None:
-        """These are dead, and safe in the dead-letter folder."""
-
-    async def finish(self) -> None:
-        """The chain has come to its end, and everything that was read is settled; not called where it was stopped."""
+        Whatever changes the place that items came from (a file put away, an order marked) is done here alone: a dry
+        run does not call it.
+        """
 
 
 class Sink(Resource, ABC, Generic[T_contra]):
@@ -121,11 +140,11 @@ class BatchSink(Resource, ABC, Generic[T_contra]):
     that what belongs together is written in that order too."""
 
     @abstractmethod
-    async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> Sequence[Outcome | Exception]:
+    async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> BatchResult:
         """Deliver a batch, durably, and say by position what became of each item.
 
-        An Exception in an item's place makes a dead letter of it (Deferred: leaves it for the next run). A raised
-        Fatal stops the run; any other raised exception is the failure of every item of the batch.
+        Where the run must stop and some were delivered, the result says so. A raised Fatal stops the run, and nothing
+        of the batch is acked; any other raised exception is the failure of every item of the batch.
         """
 
 
@@ -133,7 +152,7 @@ class DeadLetters(Resource, ABC):
     """Where failed items are put aside for a person to look at."""
 
     @abstractmethod
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """By locator, those items that have a letter, and whose bytes and stamp have not changed since.
 
         ``closed``: a person has had its letter retried or discarded. Letters that were resolved because a better item

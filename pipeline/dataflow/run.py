@@ -26,6 +26,8 @@ class Report(Struct, kw_only=True):
     deferred: int = 0
     spared: int = 0
     """Places left unread, because nothing has changed there since all was delivered; not among the received."""
+    empty: int = 0
+    """Places that hold no item; not among the received."""
     dead: Counter[str] = field(default_factory=Counter)
     """Dead-lettered items by the stage where they failed."""
 
@@ -39,6 +41,7 @@ class Report(Struct, kw_only=True):
         self.closed += len(batch.closed)
         self.deferred += len(batch.deferred)
         self.spared += batch.spared
+        self.empty += len(batch.empty)
         self.dead.update(letter.stage for letter in batch.dead_lettered)
 
 
@@ -54,6 +57,8 @@ async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None)
             if batch.failed:
                 raise unhandled(batch)
             report.add(batch)
+            if batch.stop is not None:
+                raise batch.stop
     return report
 
 

@@ -15,7 +15,7 @@ from loguru import logger
 from msgspec import structs
 
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.messages import Batch, BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
 from pipeline.dataflow.stage import Apply, Chain, Passage, Stage, Step
 from pipeline.errors import Deferred, Fatal, Reason, Rejected, Unhandled
@@ -55,8 +55,14 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
             async for group in groups:
                 items = [item for item in group if isinstance(item, Envelope)]
                 failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
-                spared = sum(item.count for item in group if isinstance(item, Spared))
-                yield Batch.of(flow, items, failed, spared)
+                yield Batch(
+                    flow=flow,
+                    received=[item.locator for item in group if isinstance(item, Envelope | Unreadable)],
+                    items=items,
+                    failed=failed,
+                    empty=[item.locator for item in group if isinstance(item, Empty)],
+                    spared=sum(item.count for item in group if isinstance(item, Spared)),
+                )
                 if stop is not None and stop.is_set():
                     break
 
@@ -97,26 +103,31 @@ def translate(function: ItemFunction[A, B]) -> Stage[A, B]:
 
 
 def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
-    """Hand each batch to ``sink``; what comes out says, item by item, what the sink did."""
+    """Hand each batch to ``sink``; what comes out says, item by item, what the sink did.
+
+    Where the sink stops the run, what it delivered before is passed on, to be settled, and nothing more is read.
+    """
     write = sink.write_batch if isinstance(sink, BatchSink) else _one_by_one(sink)
     in_flight = sink.in_flight if isinstance(sink, BatchSink) else 1
 
     async def delivered(batch: Batch[T]) -> Batch[Outcome]:
-        results = await _written(write, batch.items) if batch.items else ()
+        result = await _written(write, batch.items) if batch.items else BatchResult(())
         done: list[Envelope[Outcome]] = []
         deferred = list(batch.deferred)
         failed = list(batch.failed)
-        for item, result in zip(batch.items, results, strict=True):
-            if isinstance(result, Outcome):
-                done.append(_with(item, result))
-            elif isinstance(result, Deferred):
-                logger.warning("left for the next run: {}: {}", item.locator, result)
+        for item, outcome in zip(batch.items, result.outcomes, strict=True):
+            if isinstance(outcome, Outcome):
+                done.append(_with(item, outcome))
+            elif isinstance(outcome, Deferred):
+                if result.stop is None:
+                    logger.warning("left for the next run: {}: {}", item.locator, outcome)
                 deferred.append(item.locator)
-            elif isinstance(result, Fatal):
-                raise result
+            elif isinstance(outcome, Fatal):
+                raise outcome
             else:
-                failed.append(_letter(batch.flow, "deliver", item, result))
-        return structs.replace(cast(Batch[Any], batch), items=done, deferred=deferred, failed=failed)
+                failed.append(_letter(batch.flow, "deliver", item, outcome))
+        changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop}
+        return structs.replace(cast(Batch[Any], batch), **changes)
 
     return Stage(_per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
 
@@ -171,7 +182,7 @@ def within(budget: Budget) -> Passage:
 
 
 def settle(source: Source[Any]) -> Passage:
-    """Tell ``source`` what became of its items: ack what is delivered or skipped, nack what is dead.
+    """Tell ``source`` what became of each of its items.
 
     Raises Unhandled when items failed and no ``dead_letters`` stage put them aside: nothing is dropped silently.
     """
@@ -179,20 +190,13 @@ def settle(source: Source[Any]) -> Passage:
     async def settled(batch: Batch[Any]) -> Batch[Any]:
         if batch.failed:
             raise unhandled(batch)
-        left = {letter.locator for letter in batch.dead_lettered}.union(batch.deferred, batch.held, batch.closed)
-        done = [item.locator for item in batch.items] + list(batch.skipped)
-        acks = [locator for locator in dict.fromkeys(done) if locator not in left]
-        if acks:
-            await source.ack(acks)
-        if batch.dead_lettered:
-            await source.nack(batch.dead_lettered)
-        if batch.held or batch.closed:
-            await source.held([*batch.held, *batch.closed])
+        fates = batch.fates
+        if fates:
+            await source.settle(fates)
         return batch
 
     return Passage(
-        _per_batch(settled, source, ahead=True, in_flight=source.in_flight, at_end=source.finish),
-        Step("settle", "settle", source),
+        _per_batch(settled, source, ahead=True, in_flight=source.in_flight), Step("settle", "settle", source)
     )
 
 
@@ -240,11 +244,10 @@ def _per_batch(
     *,
     ahead: bool = False,
     in_flight: int = 1,
-    at_end: Callable[[], Awaitable[None]] | None = None,
 ) -> Apply:
     """The operator that runs ``function`` on each batch, ``in_flight`` of them at once, while ``resource`` is open.
 
-    ``at_end`` is called after the last batch, and not where an exception ends the chain.
+    It ends with a batch after which the run stops.
     """
 
     async def one(batch: Batch[A], *others: Batch[A]) -> Batch[B]:
@@ -257,8 +260,8 @@ def _per_batch(
         async with resource or Resource(), streamcontext(results) as done:
             async for batch in done:
                 yield batch
-            if at_end is not None:
-                await at_end()
+                if batch.stop is not None:
+                    break
 
     return batches
 
@@ -278,35 +281,44 @@ async def _one_ahead(groups: AsyncIterable[T]) -> AsyncIterator[T]:
                 ahead.exception()  # the chain has ended already, for a reason of its own
 
 
-def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]]:
+def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[BatchResult]]:
     """A Sink's ``write`` in the form of a BatchSink's ``write_batch``."""
     limit = asyncio.Semaphore(sink.task_limit)
 
+    stops: list[Fatal] = []
+
     async def one(payload: T) -> Outcome | Exception:
         async with limit:
+            if stops:
+                return Deferred("the run stops")
             try:
                 await sink.write(payload)
+            except Fatal as error:
+                stops.append(error)
+                return Deferred("the run stops")
             except Exception as error:  # told by position, like a batch sink's
                 return error
             return Outcome.SENT
 
-    async def write_batch(items: Sequence[Envelope[T]]) -> Sequence[Outcome | Exception]:
+    async def write_batch(items: Sequence[Envelope[T]]) -> BatchResult:
         if sink.task_limit == 1:
-            return [await one(item.payload) for item in items]
-        return await asyncio.gather(*(one(item.payload) for item in items))
+            outcomes = [await one(item.payload) for item in items]
+        else:
+            outcomes = await asyncio.gather(*(one(item.payload) for item in items))
+        return BatchResult(outcomes, next(iter(stops), None))
 
     return write_batch
 
 
 async def _written(
-    write: Callable[[Sequence[Envelope[T]]], Awaitable[Sequence[Outcome | Exception]]], items: Sequence[Envelope[T]]
-) -> Sequence[Outcome | Exception]:
+    write: Callable[[Sequence[Envelope[T]]], Awaitable[BatchResult]], items: Sequence[Envelope[T]]
+) -> BatchResult:
     try:
         return await write(items)
     except Fatal:
         raise
     except Exception as error:  # the sink did not tell items apart, so all of them failed
-        return [error] * len(items)
+        return BatchResult([error] * len(items))
 
 
 def _with(item: Envelope[Any], payload: T) -> Envelope[T]:

@@ -17,9 +17,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.dataflow.locators import Locator
 from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, name_of, read_letter
 from pipeline.disk import append_lines, remove_leftovers, write_files
 from pipeline.errors import Fatal
+from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.translation.json import encode
 
 __all__ = ["Drawer"]
@@ -27,6 +29,7 @@ __all__ = ["Drawer"]
 CLOSED: Final = "closed.jsonl"
 ARCHIVES: Final[Mapping[Closed, str]] = {
     "resolved": "resolved.jsonl",
+    "overtaken": "resolved.jsonl",
     "retried": "resolved.jsonl",
     "discarded": "discarded.jsonl",
 }
@@ -54,7 +57,9 @@ class Drawer:
         self._open: dict[str, set[str]] = defaultdict(set)
         """The open letters' names, by the source's key."""
         self._closed: dict[str, str] = {}
-        """The stamps of what a person has closed, by the letter's name."""
+        """The stamps of what is closed though its place is unchanged, by the letter's name."""
+        self._about: dict[ExternalId, set[str]] | None = None
+        """The open letters' names, by the order's id; None until somebody asks."""
         self._lock: int | None = None
 
     def open(self) -> None:
@@ -79,6 +84,7 @@ class Drawer:
         """List what is there; all that is needed to read, also while another process has the folder open."""
         self._open.clear()
         self._closed.clear()
+        self._about = None
         if self.directory.is_dir():
             for path in self.directory.iterdir():
                 self._remember(path.name)
@@ -92,18 +98,26 @@ class Drawer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no letter, open or closed by a person."""
+        """Whether there is no letter, open or closed at a place that may come again."""
         return not self._open and not self._closed
 
-    def names(self, locator: str) -> set[str]:
+    def names(self, locator: Locator) -> set[str]:
         """The open letters about the place ``locator``."""
         return self._open.get(key_of(locator), set())
+
+    def about(self, order_id: ExternalId) -> set[str]:
+        """The open letters about the order ``order_id``; all letters are read when this is first asked."""
+        if self._about is None:
+            self._about = {}
+            for name in [name for names in self._open.values() for name in names]:
+                self._index(name, self.read(name))
+        return self._about.get(id_key(order_id), set())
 
     def is_open(self, name: str) -> bool:
         """Whether there is an open letter of this name."""
         return name in self._open.get(key_of_name(name) or "", ())
 
-    def state(self, locator: str, raw: bytes, stamp: str) -> Literal["open", "closed"] | None:
+    def state(self, locator: Locator, raw: bytes, stamp: str) -> Literal["open", "closed"] | None:
         """``open`` or ``closed`` where there is a letter about these bytes at this place, unchanged since."""
         name = name_of(locator, raw)
         if self.is_open(name):
@@ -111,7 +125,7 @@ class Drawer:
             return "open" if letter is not None and letter.stamp == stamp else None
         return "closed" if self._closed.get(name) == stamp else None
 
-    def knows(self, locator: str, raw: bytes) -> bool:
+    def knows(self, locator: Locator, raw: bytes) -> bool:
         """Whether ``state`` may have something to tell: quick, reads nothing."""
         names = self._open.get(key_of(locator))
         if not names and not self._closed:
@@ -129,8 +143,9 @@ class Drawer:
             write_files(self.directory, {name: as_json(letter) for name, letter in letters.items()}, mode=0o600)
         except OSError as error:
             raise self._unusable(error) from error
-        for name in letters:
+        for name, letter in letters.items():
             self._remember(name)
+            self._index(name, letter)
 
     def archive(self, letters: Mapping[str, Letter], how: Closed) -> None:
         """Close letters: into the archive, durably, and only then away from the open ones."""
@@ -180,6 +195,10 @@ class Drawer:
             self._open[key].discard(name)
             if not self._open[key]:
                 del self._open[key]
+
+    def _index(self, name: str, letter: Letter | None) -> None:
+        if self._about is not None and letter is not None and letter.id is not None:
+            self._about.setdefault(id_key(letter.id), set()).add(name)
 
     def _remember(self, name: str) -> None:
         key = key_of_name(name)

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pipeline.dataflow.locators import place
-from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters.drawer import Drawer
-from pipeline.deadletters.letter import Letter, again, first, name_of
+from pipeline.deadletters.letter import Closed, Letter, again, first, name_of
 from pipeline.disk import in_thread
 from pipeline.orders.workorder import ExternalId, id_key
 
 __all__ = ["DeadLetterFolder", "Identify"]
+
+OLD: Final = frozenset({Outcome.REPEAT, Outcome.STALE})
+"""What is known already tells nothing of an order's other records."""
 
 Identify = Callable[[bytes], ExternalId | None]
 """Reads an order's id from original bytes, however broken, and never raises."""
@@ -21,8 +24,9 @@ Identify = Callable[[bytes], ExternalId | None]
 class DeadLetterFolder(DeadLetters):
     """Letters as JSON files in ``root/flow``, mode 0600: they hold what people wrote.
 
-    A letter is resolved, that is moved into ``resolved.jsonl`` beside it, when the same place and the same order have
-    gone through; one about a whole file when any record of that file has.
+    A letter belongs to its order where an id could be read, else to its place. It is resolved, that is moved into
+    ``resolved.jsonl`` beside it, when that place has gone through (for a whole file: any record of it), or when TracOS
+    or the client has taken a newer record of that order from wherever it came.
     """
 
     def __init__(self, root: Path, *, flow: str, client: str, identify: Identify) -> None:
@@ -43,7 +47,7 @@ class DeadLetterFolder(DeadLetters):
         """Give the folder back."""
         self._drawer.close()
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """Those that are dead already, or closed by a person, and have not been touched since."""
         if self._drawer.is_empty:
             return {}
@@ -58,18 +62,17 @@ class DeadLetterFolder(DeadLetters):
         """Close the letters of what has gone through."""
         if self._drawer.is_empty:
             return
-        suspects = [(item, names) for item in delivered if (names := self._names_for(item.locator))]
+        suspects = [item for item in delivered if item.payload not in OLD or self._at(item.locator)]
         if suspects:
             await in_thread(self._resolve, suspects)
 
-    def _states(self, items: Iterable[Envelope[Any]]) -> dict[str, Literal["open", "closed"]]:
+    def _states(self, items: Iterable[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
         states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp)) for item in items)
         return {locator: state for locator, state in states if state is not None}
 
-    def _names_for(self, locator: str) -> set[str]:
-        file = place(locator).file
-        own = self._drawer.names(locator)
-        return own if file == locator else own | self._drawer.names(file)
+    def _at(self, locator: Locator) -> set[str]:
+        """The letters about a place, and about all of what it is a part of."""
+        return self._drawer.names(locator) | self._drawer.names(locator.whole)
 
     def _write(self, letters: Iterable[DeadLetter]) -> None:
         files: dict[str, Letter] = {}
@@ -82,18 +85,29 @@ class DeadLetterFolder(DeadLetters):
             files[name] = letter if before is None else again(before, letter)
         self._drawer.write(files)
 
-    def _resolve(self, suspects: Iterable[tuple[Envelope[Any], set[str]]]) -> None:
-        found = {
-            name: letter
-            for item, names in suspects
-            for name in names
-            if (letter := self._drawer.read(name)) is not None and self._settles(item, letter)
-        }
-        self._drawer.archive(found, "resolved")
+    def _resolve(self, delivered: Iterable[Envelope[Any]]) -> None:
+        closing: dict[Closed, dict[str, Letter]] = {"resolved": {}, "overtaken": {}}
+        for item in delivered:
+            order_id = self._identify(item.raw)
+            names = self._at(item.locator)
+            if order_id is not None and item.payload not in OLD:
+                names = names | self._drawer.about(order_id)
+            for name in names:
+                letter = self._drawer.read(name)
+                how = None if letter is None else _closed_by(item, order_id, letter)
+                if letter is not None and how is not None:
+                    closing[how][name] = letter
+        for how, letters in closing.items():
+            self._drawer.archive(letters, how)
 
-    def _settles(self, item: Envelope[Any], letter: Letter) -> bool:
-        """Whether the item's delivery is what the letter was waiting for."""
-        if letter.id is None:
-            return letter.locator in (item.locator, place(item.locator).file)
-        found = self._identify(item.raw)
-        return letter.locator == item.locator and found is not None and id_key(found) == id_key(letter.id)
+
+def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter) -> Closed | None:
+    """How the item's delivery closes the letter, if it is what that was waiting for."""
+    where = letter.where
+    if letter.id is None:
+        return "resolved" if where in (item.locator, item.locator.whole) else None
+    if order_id is None or id_key(order_id) != id_key(letter.id):
+        return None
+    if where == item.locator:
+        return "resolved"
+    return None if item.payload in OLD else "overtaken"

@@ -14,7 +14,7 @@ from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.dataflow.locators import place
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.errors import Reason
 from pipeline.orders.workorder import ExternalId
@@ -35,10 +35,12 @@ __all__ = [
 ]
 
 READABLE: Final = 80
+_PART: Final = re.compile(r"\[([0-9]+)\]|:([0-9]+)")
 _NAME: Final = re.compile(r".+~([0-9a-f]{12})~[0-9a-f]{12}\.json")
 
-Closed = Literal["resolved", "retried", "discarded"]
-"""How a letter was closed: something better came from its place; a person's retry went through; a person gave it up."""
+Closed = Literal["resolved", "overtaken", "retried", "discarded"]
+"""How a letter was closed: something better came from its place; a newer record of its order came from another place;
+a person's retry went through; a person gave it up."""
 
 
 class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -49,6 +51,7 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     stage: str
     locator: str
     file: str
+    """The place alone: a file's name, or an order's id."""
     element: int | None = None
     """Position in the file's array, from 0."""
     line: int | None = None
@@ -71,6 +74,11 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     """Why it was discarded."""
 
     @property
+    def where(self) -> Locator:
+        """Where the item came from."""
+        return Locator(self.file, self.locator.removeprefix(self.file))
+
+    @property
     def raw(self) -> bytes:
         """The original bytes."""
         return base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode()
@@ -83,7 +91,9 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Letter:
     """The letter of a failure met for the first time."""
-    where = place(letter.locator)
+    where = letter.locator
+    part = _PART.fullmatch(where.part)
+    element, line = part.groups() if part is not None else (None, None)
     text, encoded = None, None
     if letter.raw:
         try:
@@ -94,10 +104,10 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         flow=letter.flow,
         client=client,
         stage=letter.stage,
-        locator=letter.locator,
-        file=where.file,
-        element=where.element,
-        line=where.line,
+        locator=str(where),
+        file=where.place,
+        element=int(element) if element else None,
+        line=int(line) if line else None,
         id=order_id,
         reasons=letter.reasons,
         first_seen=letter.at,
@@ -120,14 +130,14 @@ def as_json(letter: Letter, *, indent: int = 2) -> bytes:
     return (msgspec.json.format(compact, indent=indent) if indent else compact) + b"\n"
 
 
-def key_of(locator: str) -> str:
+def key_of(locator: Locator) -> str:
     """The source's part of a letter's name, for look-ups."""
-    return hashlib.blake2b(locator.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+    return hashlib.blake2b(str(locator).encode(), digest_size=6).hexdigest()
 
 
-def name_of(locator: str, raw: bytes) -> str:
+def name_of(locator: Locator, raw: bytes) -> str:
     """A letter's file name: the source's key, then the content's; the same failure has the same name."""
-    readable = quote(place(locator).file.encode(errors="surrogatepass"), safe="@")[:READABLE].lstrip(".") or "letter"
+    readable = quote(locator.place, safe="@")[:READABLE].lstrip(".") or "letter"
     return f"{readable}~{key_of(locator)}~{hashlib.blake2b(raw, digest_size=6).hexdigest()}.json"
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope, Unreadable
 from pipeline.dataflow.ports import DeadLetters, Progress, Source
 from pipeline.deadletters.drawer import Drawer
@@ -44,7 +45,7 @@ class LetterSource(Source[bytes]):
     def _envelopes(self, names: Sequence[str]) -> list[Envelope[bytes]]:
         letters = ((name, self._drawer.read(name)) for name in names)
         return [
-            Envelope(letter.payload, letter.locator, letter.payload, name)
+            Envelope(letter.payload, letter.where, letter.payload, name)
             for name, letter in letters
             if letter is not None
         ]
@@ -68,7 +69,7 @@ class RetriedLetters(DeadLetters):
         """Give the folder back."""
         self._drawer.close()
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """None: a retry tries all that it was given."""
         return {}
 
@@ -119,7 +120,7 @@ class AgainFolder(DeadLetters):
         """Close the folder."""
         await self._folder.close()
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """None."""
         return {}
 

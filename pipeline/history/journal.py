@@ -27,6 +27,8 @@ class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     still_dead: int = 0
     closed: int = 0
     left: int = 0
+    empty: int = 0
+    """Files without any record."""
     spared: int = 0
     """Files left unread: unchanged since all of them was delivered."""
     dead: Mapping[str, int] = {}
@@ -89,6 +91,7 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
             still_dead=report.held,
             closed=report.closed,
             left=report.deferred,
+            empty=report.empty,
             spared=report.spared,
             dead=dict(report.dead),
         )

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.orders.memory import Sent, SyncState, Taken, received
+from pipeline.orders.memory import Received, Sent, SyncState, Taken, received
 from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, Record, Status, Values, WorkOrder, later
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Project",
     "Rule",
     "decide",
+    "known_by",
     "record_hash",
 ]
 
@@ -77,6 +78,8 @@ class Decision(Struct, frozen=True, kw_only=True, gc=False):
     order: WorkOrder
     """What TracOS shall say; equal to what it says where nothing changes."""
     sync: SyncState
+    digest: str
+    """Of the record."""
     writes: bool = True
     """Whether anything is to be written at all."""
     is_synced: bool | None = None
@@ -92,14 +95,22 @@ def decide(record: Record, locator: str, current: Current | None, *, client: str
     sync = current.sync or SyncState(client=client, id=record.external_id, layout=record.layout)
     known = sync.received
     if known is not None:
-        if Taken(locator, digest) in known.taken:
-            return Decision(rule=Rule.REPEAT, order=current.order, sync=sync, writes=False)
+        rule = known_by(known, locator, digest, record.order.version)
+        if rule is not None:
+            return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False)
         if digest == known.hash:
             noted = replace(sync, received=received(known, None, digest, locator), rev=sync.rev + 1)
-            return Decision(rule=Rule.REPEAT, order=current.order, sync=noted)
-        if record.order.version is not None and _newer(known.version, record.order.version):
-            return Decision(rule=Rule.STALE, order=current.order, sync=sync, writes=False)
+            return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)
     return _merge(record, locator, digest, current.order, sync, project)
+
+
+def known_by(known: Received, locator: str, digest: str, version: datetime | None) -> Rule | None:
+    """The rule by which a record is known already and changes nothing; None where it may."""
+    if Taken(locator, digest) in known.taken:
+        return Rule.REPEAT
+    if digest != known.hash and version is not None and _newer(known.version, version):
+        return Rule.STALE
+    return None
 
 
 def record_hash(record: Record) -> str:
@@ -122,7 +133,7 @@ def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
         received=received(None, seen.version, digest, locator),
         rev=1,
     )
-    return Decision(rule=Rule.INSERT, order=order, sync=sync, is_synced=True)
+    return Decision(rule=Rule.INSERT, order=order, sync=sync, digest=digest, is_synced=True)
 
 
 def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: SyncState, project: Project) -> Decision:
@@ -149,6 +160,7 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
         rule=Rule.NO_BASE if sync.base is None else Rule.THREE_WAY,
         order=merged,
         sync=after,
+        digest=digest,
         is_synced=_client_holds(project(merged.values), seen, shown, [project(one.values) for one in sent]),
         lost=tuple(lost),
     )

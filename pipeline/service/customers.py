@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from pipeline.errors import WrongSettings
+from pipeline.service.places import Claim, claimed_collection, claimed_path, crossings
 from pipeline.service.settings import Settings
 
 __all__ = ["Customer", "Customers", "customers"]
@@ -20,6 +20,8 @@ _EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
 DEFAULT: Final = "erp_json"
 TEXTS: Final = ("kind", "timezone", "layout", "collection", "database", "every")
 """The keys that every entry may have; all others are options of its kind."""
+PLACES: Final = ("_dir", "_file")
+"""How the options are called that name a folder or a file."""
 
 
 class Customer(Struct, frozen=True, kw_only=True):
@@ -138,8 +140,10 @@ def _of_file(path: Path, settings: Settings) -> Customers:
         if isinstance(entry, dict) and "kind" not in keys:
             fit = {key: value for key, value in entry.items() if key not in keys}
             named[name] = _customer(name, fit, settings, str(path))
-    for name, key, what in _crossing([one for one in named.values() if not wrong[one.name]]):
-        wrong[name].append((key, what))
+    claims = [claim for one in named.values() if not wrong[one.name] for claim in _claims(one)]
+    for claim, what in crossings([*settings.claims(), *claims]):
+        if claim.owner:
+            wrong[claim.owner].append((claim.setting, f"{what}: each needs a place of its own"))
     unknown = sorted(set(settings.clients) - entries.keys())
     if unknown:
         known = ", ".join(entries)
@@ -196,15 +200,9 @@ def _customer(name: str, entry: Mapping[str, Any], settings: Settings, where: st
     )
 
 
-def _crossing(customers: Sequence[Customer]) -> Iterator[tuple[str, str, str]]:
-    """Name, key and what is wrong, of all that share a collection or a folder: orders would cross."""
-    users: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for customer in customers:
-        users[customer.database, customer.collection].append((customer.name, "collection"))
-        for key, value in customer.options.items():
-            if key.endswith("_dir") and isinstance(value, str):
-                users["folder", str(Path(value).resolve())].append((customer.name, key))
-    for sharing in users.values():
-        for name, key in sharing if len(sharing) > 1 else ():
-            others = " and ".join(f"{one[1]} of {one[0]}" for one in sharing if one != (name, key))
-            yield name, key, f"the same as {others}: they would take each other's orders"
+def _claims(customer: Customer) -> Iterator[Claim]:
+    """The places that a customer's entry names: its collection, and each option that is called a folder or a file."""
+    yield claimed_collection(customer.name, "collection", customer.database, customer.collection)
+    for key, value in customer.options.items():
+        if key.endswith(PLACES) and isinstance(value, str):
+            yield claimed_path(customer.name, key, Path(value))

@@ -1,25 +1,28 @@
 """Run dead letters through the very chain that they failed in."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from pipeline.dataflow.run import Report, run
 from pipeline.deadletters import DeadLetterOffice, Filed
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.replay import AgainFolder, LetterSource, RetriedLetters
-from pipeline.errors import Fatal
-from pipeline.flows import inbound, outbound
-from pipeline.history.journal import Journal, counts, new_run
+from pipeline.disk import in_thread
+from pipeline.flows import FLOWS, inbound, outbound
 from pipeline.orders.workorder import ExternalId
-from pipeline.service.session import Session, Sessions
-from pipeline.service.settings import Settings
+from pipeline.service.run import Work
+from pipeline.service.session import Session
 from pipeline.tracos.store import Tracos
 
-__all__ = ["Retried", "retry_letters"]
+__all__ = ["Retried", "Retry"]
+
+STILL_DEAD: Final = 3
 
 
 class Retried(Struct, kw_only=True):
@@ -42,73 +45,68 @@ class _Slip(Struct, frozen=True):
     order: ExternalId | None
 
 
-async def retry_letters(settings: Settings, letters: Iterable[Filed]) -> Retried:
-    """Retry ``letters``, those of one place in the order in which they were last seen; journaled like a run.
+class Retry(Work):
+    """Retries ``letters``, those of one place in the order in which they were last seen.
 
     Inbound letters run with the bytes that they hold; outbound ones with the orders as TracOS has them now. May be
-    interrupted at any instant and done again. Raises what would stop a run.
+    interrupted at any instant and done again.
     """
-    told = Retried()
-    by_flow: dict[tuple[str, str], list[_Slip]] = defaultdict(list)
-    without: dict[str, list[Filed]] = defaultdict(list)
-    for filed in letters:
-        letter = filed.letter
-        is_inbound = letter.flow.endswith(".inbound")
-        if letter.raw if is_inbound else letter.id is not None:
-            by_flow[letter.client, letter.flow].append(_Slip(letter.last_seen, filed.path.name, letter.id))
-        else:
-            without[letter.flow].append(filed)
-    for group in without.values():
-        DeadLetterOffice(settings.data_dead_letter_dir).release(group)
-        told.released += len(group)
-    if not by_flow:
-        return told
-    journal, record, reports = Journal(settings.data_journal), new_run("retry"), list[Report]()
-    sessions = Sessions(settings, run=record.run)
-    work = [(sessions.get(client), flow, slips) for (client, flow), slips in by_flow.items()]
-    journal.write(record)
-    code, error = 0, None
-    try:
-        with sessions.mongo() as uri:
-            for session, flow, slips in work:
+
+    def __init__(self, root: Path, letters: Iterable[Filed]) -> None:
+        self._office = DeadLetterOffice(root)
+        self._slips: dict[str, list[_Slip]] = defaultdict(list)
+        self._without: dict[str, list[Filed]] = defaultdict(list)
+        self._released = self._gone = 0
+        clients = set()
+        for filed in letters:
+            letter = filed.letter
+            clients.add(letter.client)
+            if letter.raw if letter.flow.endswith(".inbound") else letter.id is not None:
+                self._slips[letter.flow].append(_Slip(letter.last_seen, filed.path.name, letter.id))
+            else:
+                self._without[letter.flow].append(filed)
+        self.clients = clients
+
+    async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
+        """Retry this client's letters, flow by flow."""
+        for name in FLOWS:
+            flow = f"{session.client.name}.{name}"
+            if without := self._without.get(flow):
+                await in_thread(self._office.release, without)
+                self._released += len(without)
+            if (slips := self._slips.get(flow)) and not stop.is_set():
+                slips.sort(key=lambda slip: slip.last_seen)
+                reports.append(Report(flow=flow))
                 async with session.tracos(uri) as tracos:
-                    report = Report(flow=flow)
-                    reports.append(report)
-                    slips.sort(key=lambda slip: slip.last_seen)
-                    if flow.endswith(".inbound"):
-                        await _inbound(session, tracos, slips, report)
-                    else:
-                        await _outbound(session, tracos, slips, report)
-                        told.gone += len({slip.order for slip in slips}) - report.received
-    except Fatal as fatal:
-        code, error = fatal.exit_code, str(fatal)
-        raise
-    finally:
-        told.tried = sum(report.received for report in reports)
-        told.failed = sum(report.dead.total() for report in reports)
-        told.passed = sum(report.outcomes.total() for report in reports)
-        journal.write(
-            replace(
-                record,
-                ended=datetime.now(UTC).replace(microsecond=0),
-                ending="stopped" if error else "finished",
-                exit=code,
-                error=error,
-                flows=counts(reports),
-                rules=dict(sessions.decisions.rules),
-            )
+                    await self._retry(session, tracos, slips, reports[-1], stop)
+
+    def exit_code(self, reports: Sequence[Report]) -> int:
+        """3 where some failed again."""
+        return STILL_DEAD if self.told(reports).failed else 0
+
+    def told(self, reports: Iterable[Report]) -> Retried:
+        """What became of the letters, as ``reports`` say."""
+        reports = list(reports)
+        return Retried(
+            tried=sum(report.received for report in reports),
+            passed=sum(report.outcomes.total() for report in reports),
+            failed=sum(report.dead.total() for report in reports),
+            released=self._released,
+            gone=self._gone,
         )
-    return told
 
-
-async def _inbound(session: Session, tracos: Tracos, slips: list[_Slip], report: Report) -> None:
-    drawer = Drawer(session.settings.data_dead_letter_dir / report.flow)
-    source = LetterSource(drawer, [slip.filed_name for slip in slips])
-    dead = RetriedLetters(drawer, session.identify("inbound"))
-    await run(inbound(session.client, tracos, dead, source=source), report=report)
-
-
-async def _outbound(session: Session, tracos: Tracos, slips: list[_Slip], report: Report) -> None:
-    numbers = list({slip.order for slip in slips if slip.order is not None})
-    source = tracos.source(session.client.name, session.client.default_layout, numbers)
-    await run(outbound(session.client, tracos, AgainFolder(session.dead("outbound")), source=source), report=report)
+    async def _retry(
+        self, session: Session, tracos: Tracos, slips: list[_Slip], report: Report, stop: asyncio.Event
+    ) -> None:
+        if report.flow.endswith(".inbound"):
+            drawer = Drawer(self._office.root / report.flow)
+            letters = LetterSource(drawer, [slip.filed_name for slip in slips])
+            dead = RetriedLetters(drawer, session.identify("inbound"))
+            await run(inbound(session.client, tracos, dead, source=letters, stop=stop), report=report)
+            return
+        numbers = list({slip.order for slip in slips if slip.order is not None})
+        orders = tracos.source(session.client.name, session.client.default_layout, numbers)
+        again = AgainFolder(session.dead("outbound"))
+        await run(outbound(session.client, tracos, again, source=orders, stop=stop), report=report)
+        if not stop.is_set():
+            self._gone += len(numbers) - report.received

@@ -1,16 +1,16 @@
 """Sessions with the systems that the settings name: each customer's client, TracOS, the dead letters."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.registry import find_client
-from pipeline.deadletters import DeadLetterFolder, Identify
+from pipeline.dataflow.ports import DeadLetters
+from pipeline.deadletters import Identify
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.service.customers import Customer, customers, located
+from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.store import Tracos
@@ -21,34 +21,26 @@ __all__ = ["Session", "Sessions"]
 class Session:
     """Everything that is done with one customer."""
 
-    def __init__(self, settings: Settings, customer: Customer, client: Connector, decisions: Decisions) -> None:
+    def __init__(
+        self, settings: Settings, customer: Customer, client: Connector, decisions: Decisions, effects: Effects
+    ) -> None:
         self.settings = settings
         self.client = client
         self.decisions = decisions
         self.customer = customer
-        self._rehearse = not isinstance(decisions, DecisionLog)
+        self._effects = effects
 
     def tracos(self, uri: str) -> Tracos:
         """Our system, at ``uri``: the collection that holds this customer's orders."""
         settings = self.settings
-        return Tracos(
-            uri=uri,
-            database=self.customer.database,
-            collection=self.customer.collection,
-            decisions=self.decisions,
-            retry_seconds=settings.mongo_retry_seconds,
-            max_deletes=settings.sync_max_deletes,
-            rehearse=self._rehearse,
-        )
+        one = self.customer
+        connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
+        return Tracos(connection, self.decisions, max_deletes=settings.sync_max_deletes)
 
-    def dead(self, flow: str) -> DeadLetterFolder:
+    def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""
-        return DeadLetterFolder(
-            self.settings.data_dead_letter_dir,
-            flow=f"{self.client.name}.{flow}",
-            client=self.client.name,
-            identify=self.identify(flow),
-        )
+        name, root = self.client.name, self.settings.data_dead_letter_dir
+        return self._effects.dead(root, f"{name}.{flow}", name, self.identify(flow))
 
     def identify(self, flow: str) -> Identify:
         """What reads an order's id from the original bytes of ``flow``."""
@@ -58,8 +50,8 @@ class Session:
 class Sessions:
     """A session for each customer, or with ``only`` for that one, under the run's id ``run``.
 
-    With ``rehearse`` nothing is written anywhere: decisions are kept in memory, MongoDB and the clients are only read.
-    ``problems`` are those customers that cannot be served, by name; they keep nobody else from it. Raises WrongSettings
+    ``effects`` are what they may do to the world: all of it, unless something else is said. ``problems`` are those
+    customers that cannot be served, by name; they keep nobody else from it. Raises WrongSettings
     where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
     """
 
@@ -69,11 +61,11 @@ class Sessions:
         *,
         run: str = "",
         only: str | None = None,
-        rehearse: bool = False,
+        effects: Effects | None = None,
     ) -> None:
         self.settings = settings
         self.decisions = DecisionLog(settings.data_decision_log, run)
-        self._rehearse = rehearse
+        self._effects = effects or Live()
         found = customers(settings)
         if only is not None and only not in found:
             known = ", ".join({**found.named, **found.problems})
@@ -104,17 +96,12 @@ class Sessions:
     def mongo(self) -> Iterator[str]:
         """The URI of MongoDB: the one that is set, else an embedded server's, while it runs."""
         settings = self.settings
-        if settings.mongo_uri:
-            yield settings.mongo_uri
-        elif self._rehearse and not settings.data_mongo_dir.exists():
-            with (
-                tempfile.TemporaryDirectory(prefix="workorder-sync-") as nothing,
-                embedded_mongod(Path(nothing), binary=settings.mongod_bin) as uri,
-            ):
-                yield uri
-        else:
-            with embedded_mongod(settings.data_mongo_dir, binary=settings.mongod_bin) as uri:
-                yield uri
+        with self._effects.begun(settings.data_mongo_dir) as mongo_dir:
+            if settings.mongo_uri:
+                yield settings.mongo_uri
+            else:
+                with embedded_mongod(mongo_dir, binary=settings.mongod_bin) as uri:
+                    yield uri
 
     def _make(self, customer: Customer) -> None:
         try:
@@ -126,9 +113,8 @@ class Sessions:
                     options=customer.options,
                     defaults=customer.defaults,
                     variables=customer.variables,
-                    state_dir=self.settings.data_state_dir,
+                    state_dir=self._effects.state_dir(self.settings.data_state_dir),
                     secret=self.settings.secrets.get,
-                    rehearse=self._rehearse,
                 )
             )
         except WrongSettings as error:
@@ -141,5 +127,6 @@ class Sessions:
         if wrong:
             self.problems[customer.name] = wrong
         else:
-            decisions = Decisions() if self._rehearse else self.decisions  # one log, but a plan each
-            self._made[customer.name] = Session(self.settings, customer, client, decisions)
+            effects = self._effects
+            decisions = effects.decisions(self.decisions)
+            self._made[customer.name] = Session(self.settings, customer, effects.client(client), decisions, effects)

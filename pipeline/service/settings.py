@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
+from pipeline.service.places import Claim, claimed_path, crossings
 from pipeline.tracos.address import read_address
 
 __all__ = ["Secrets", "Settings", "load"]
@@ -78,6 +79,24 @@ class Settings(Struct, frozen=True, kw_only=True):
         named = read_address(self.mongo_uri).database if self.mongo_uri else None
         return self.mongo_database or named or "tractian"
 
+    def claims(self) -> list[Claim]:
+        """The places that the settings themselves name.
+
+        The embedded server's where there is one; the folders of orders where no file describes clients, which name
+        theirs.
+        """
+        paths = {
+            "DATA_DEAD_LETTER_DIR": self.data_dead_letter_dir,
+            "DATA_DECISION_LOG": self.data_decision_log,
+            "DATA_JOURNAL": self.data_journal,
+            "DATA_STATE_DIR": self.data_state_dir,
+        }
+        if not self.mongo_uri:
+            paths |= {"DATA_MONGO_DIR": self.data_mongo_dir}
+        if self.clients_file is None:
+            paths |= {"DATA_INBOUND_DIR": self.data_inbound_dir, "DATA_OUTBOUND_DIR": self.data_outbound_dir}
+        return [claimed_path("", name, path) for name, path in paths.items()]
+
 
 EXPECTED: Final[Mapping[str, str]] = {
     "mongo_retry_seconds": "a number of seconds, from 0 to 86400",
@@ -136,18 +155,7 @@ def _contradictions(settings: Settings) -> list[str]:
             problems += error.problems
     if len(settings.clients) > 1 and settings.clients_file is None:
         problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
-    folders = {
-        "DATA_INBOUND_DIR": settings.data_inbound_dir,
-        "DATA_OUTBOUND_DIR": settings.data_outbound_dir,
-        "DATA_DEAD_LETTER_DIR": settings.data_dead_letter_dir,
-        "DATA_MONGO_DIR": settings.data_mongo_dir,
-        "DATA_STATE_DIR": settings.data_state_dir,
-    }
-    seen: dict[Path, str] = {}
-    for name, folder in folders.items():
-        other = seen.setdefault(folder.resolve(), name)
-        if other != name:
-            problems.append(f"{name}: expected another folder than {other}")
+    problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
 
 

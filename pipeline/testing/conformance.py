@@ -5,6 +5,7 @@ ClientUnderTest.
 """
 
 import asyncio
+import itertools
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Connector
-from pipeline.dataflow.messages import Envelope, Outcome, Unreadable
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Envelope, Fate, Outcome, Unreadable
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import MERGED_FIELDS, Record, Status, WorkOrder, id_key
 from pipeline.testing.hostile import (
@@ -34,9 +36,9 @@ from pipeline.testing.model import Model
 __all__ = [
     "client",
     "records",
+    "test_a_dry_run_changes_nothing",
     "test_a_page_that_fails_loses_and_doubles_nothing",
     "test_a_push_that_fails_is_told_once",
-    "test_a_rehearsal_changes_nothing",
     "test_a_repeat_changes_nothing",
     "test_dates_keep_their_instants",
     "test_dead_ones_stay_with_the_others_and_are_held_the_next_time",
@@ -48,7 +50,7 @@ __all__ = [
     "test_statuses_are_total_and_exclusive",
     "test_the_order_in_which_records_come_does_not_matter",
     "test_the_sink_is_idempotent",
-    "test_the_source_gives_each_place_once_and_takes_back_what_it_gave",
+    "test_the_source_gives_each_place_once_and_forgets_what_is_settled",
 ]
 
 
@@ -167,19 +169,23 @@ def test_hostile_values_are_told_or_rejected_and_never_exceptions(client: Connec
     _told(client, replace(record, layout="no such layout"))
 
 
-def test_the_source_gives_each_place_once_and_takes_back_what_it_gave(
+def test_the_source_gives_each_place_once_and_forgets_what_is_settled(
     under_test: ClientUnderTest, tmp_path: Path
 ) -> None:
-    async def everything(client: Connector) -> list[str]:
-        given: list[str] = []
+    """Whatever becomes of its items, each fate in turn."""
+
+    async def everything(client: Connector) -> list[Locator]:
+        given: list[Locator] = []
         async with client.source() as source:
             async for group in source.read():
                 assert group, "an empty group: yield none"
                 items = [item for item in group if isinstance(item, Envelope | Unreadable)]
                 assert len(items) == len(group), "only Envelope and Unreadable: nothing vouches for what is spared"
-                assert all(item.locator for item in items)
+                assert all(item.locator.place for item in items)
+                fates = itertools.islice(itertools.cycle(Fate), len(given), None)
+                await source.settle({item.locator: fate for item, fate in zip(items, fates, strict=False)})
                 given += [item.locator for item in items]
-                await source.ack([item.locator for item in items])
+            assert source.pending == 0, "it keeps what is settled"
         return given
 
     with under_test.made(tmp_path / "source") as (client, stand):
@@ -223,12 +229,15 @@ def test_dead_ones_stay_with_the_others_and_are_held_the_next_time(under_test: C
         assert (again.dead.total(), len(model.dead.letters)) == (0, 1)
 
 
-def test_a_rehearsal_changes_nothing(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    with under_test.made(tmp_path / "plan", rehearse=True) as (client, stand):
+def test_a_dry_run_changes_nothing(under_test: ClientUnderTest, tmp_path: Path) -> None:
+    """Neither in the client's system nor in what is remembered, whatever its ends do where they are told something."""
+    with under_test.made(tmp_path / "plan", dry=True) as (client, stand):
         stand.show(under_test.samples)
-        before = _files(tmp_path)
+        before = _files(tmp_path), stand.told()
         asyncio.run(Model().pull(client))
-        assert _files(tmp_path) == before
+        out = [told for record in _records(client, under_test) if (told := _told(client, record)) is not None]
+        asyncio.run(Model.push(client, out))
+        assert (_files(tmp_path), stand.told()) == before
 
 
 def test_the_sink_is_idempotent(under_test: ClientUnderTest, tmp_path: Path) -> None:

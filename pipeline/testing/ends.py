@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
-from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome, Unreadable
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Fate, Outcome, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 
 __all__ = ["ListSink", "ListSource", "MemoryDeadLetters"]
@@ -17,21 +18,22 @@ Journal = list[tuple[str, Any]]
 class ListSource(Source[T], Generic[T]):
     """Yields ``items`` in groups of ``group``; remembers what it was told.
 
-    Plain payloads get the locators ``0``, ``1`` ...; Envelope and Unreadable are yielded as they are. What happens is
-    appended to ``journal``, which several ends may share.
+    Plain payloads get the locators ``0``, ``1`` ...; Envelope, Unreadable and Empty are yielded as they are. What
+    happens is appended to ``journal``, which several ends may share.
     """
 
     def __init__(
-        self, items: Iterable[T | Envelope[T] | Unreadable], *, group: int = 2, journal: Journal | None = None
+        self, items: Iterable[T | Envelope[T] | Unreadable | Empty], *, group: int = 2, journal: Journal | None = None
     ) -> None:
-        self.items: list[Envelope[T] | Unreadable] = [
-            item if isinstance(item, Envelope | Unreadable) else Envelope(item, str(number))
+        self.items: list[Envelope[T] | Unreadable | Empty] = [
+            item if isinstance(item, Envelope | Unreadable | Empty) else Envelope(item, Locator(str(number)))
             for number, item in enumerate(items)
         ]
-        self.acked: list[str] = []
-        self.nacked: list[str] = []
+        self.fates: dict[str, Fate] = {}
+        """What became of each item, by the text of its locator."""
         self.journal: Journal = [] if journal is None else journal
         self._group = group
+        self._given = 0
 
     async def open(self) -> None:
         """Note that it was opened."""
@@ -41,20 +43,36 @@ class ListSource(Source[T], Generic[T]):
         """Note that it was closed."""
         self.journal.append(("close", self))
 
-    async def read(self) -> AsyncIterator[Sequence[Envelope[T] | Unreadable]]:
+    async def read(self) -> AsyncIterator[Sequence[Envelope[T] | Unreadable | Empty]]:
         """Yield the groups."""
         for start in range(0, len(self.items), self._group):
-            yield self.items[start : start + self._group]
+            group = self.items[start : start + self._group]
+            self._given += len(group)
+            yield group
 
-    async def ack(self, locators: Sequence[str]) -> None:
-        """Remember what was delivered."""
-        self.acked += locators
-        self.journal.append(("ack", tuple(locators)))
+    @property
+    def pending(self) -> int:
+        """How many items it gave that are not settled."""
+        return self._given - len(self.fates)
 
-    async def nack(self, letters: Sequence[DeadLetter]) -> None:
-        """Remember what died."""
-        self.nacked += [letter.locator for letter in letters]
-        self.journal.append(("nack", tuple(letter.locator for letter in letters)))
+    @property
+    def acked(self) -> list[str]:
+        """What was delivered, or skipped on purpose."""
+        return [locator for locator, fate in self.fates.items() if fate in (Fate.DELIVERED, Fate.SKIPPED)]
+
+    @property
+    def dead(self) -> list[str]:
+        """What died."""
+        return [locator for locator, fate in self.fates.items() if fate is Fate.DEAD]
+
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        """Remember what became of the items."""
+        told = {str(locator): fate for locator, fate in fates.items()}
+        twice = told.keys() & self.fates.keys()
+        if twice:
+            raise RuntimeError(f"settled twice: {sorted(twice)}")
+        self.fates |= told
+        self.journal.append(("settle", told))
 
 
 class ListSink(BatchSink[T_contra], Generic[T_contra]):
@@ -75,13 +93,13 @@ class ListSink(BatchSink[T_contra], Generic[T_contra]):
         """Note that it was closed."""
         self.journal.append(("close", self))
 
-    async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> Sequence[Outcome | Exception]:
+    async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> BatchResult:
         """Keep the payloads that are not refused."""
         results = [self._judge(item.payload) if self._judge else Outcome.SENT for item in items]
         taken = [item for item, result in zip(items, results, strict=True) if isinstance(result, Outcome)]
         self.written += [item.payload for item in taken]
-        self.journal.append(("write", tuple(item.locator for item in taken)))
-        return results
+        self.journal.append(("write", tuple(str(item.locator) for item in taken)))
+        return BatchResult(results)
 
 
 class MemoryDeadLetters(DeadLetters):
@@ -100,7 +118,7 @@ class MemoryDeadLetters(DeadLetters):
         """Note that it was closed."""
         self.journal.append(("close", self))
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[str, Literal["open", "closed"]]:
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """Those with an open letter of the same bytes and stamp."""
         known = {(letter.locator, letter.raw, letter.stamp) for letter in self.letters}
         return {item.locator: "open" for item in items if (item.locator, item.raw, item.stamp) in known}
@@ -108,7 +126,7 @@ class MemoryDeadLetters(DeadLetters):
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters."""
         self.letters += letters
-        self.journal.append(("letter", tuple(letter.locator for letter in letters)))
+        self.journal.append(("letter", tuple(str(letter.locator) for letter in letters)))
 
     async def resolve(self, delivered: Sequence[Envelope[Any]]) -> None:
         """Close the letters of these locators."""

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.clients.connector import ClientSettings, Connector
+from pipeline.clients.dry import DryClient, DryState
 from pipeline.testing.stands import FolderStand, Sample, Stand
 
 __all__ = ["ClientUnderTest"]
@@ -33,16 +34,16 @@ class ClientUnderTest(Struct, frozen=True, kw_only=True):
         return [one if isinstance(one, bytes) else msgspec.json.encode(one) for one in self.samples]
 
     @contextmanager
-    def made(self, folder: Path, *, rehearse: bool = False) -> Iterator[tuple[Connector, Stand]]:
-        """The client with a system of its own, fresh in ``folder``."""
+    def made(self, folder: Path, *, dry: bool = False) -> Iterator[tuple[Connector, Stand]]:
+        """The client with a system of its own, fresh in ``folder``; ``dry``: as `plan` has it."""
         folder.mkdir(parents=True, exist_ok=True)
         stand = self.stand()
-        with stand.stand(folder) as options:
+        with stand.stand(folder) as options, DryState(folder / "state") as copy:
             settings = ClientSettings(
                 name="under-test",
                 options={**options, **self.options},
-                state_dir=folder / "state",
+                state_dir=copy.path if dry else folder / "state",
                 secret=self.secrets.get,
-                rehearse=rehearse,
             )
-            yield self.connect(settings), stand
+            client = self.connect(settings)
+            yield DryClient(client) if dry else client, stand

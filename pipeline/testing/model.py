@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from pipeline.clients.connector import Connector, Outgoing
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate
@@ -46,7 +47,7 @@ class Model:
     async def push(client: Connector, orders: Sequence[Outgoing]) -> Sequence[Outcome | Exception]:
         """Hand ``orders`` to ``client``, in one batch."""
         async with client.sink() as sink:
-            return await sink.write_batch([Envelope(order, order.id, order.body) for order in orders])
+            return (await sink.write_batch([Envelope(one, Locator(one.id), one.body) for one in orders])).outcomes
 
 
 class _ModelSink(BatchSink[Record]):
@@ -54,12 +55,12 @@ class _ModelSink(BatchSink[Record]):
         self._held = held
         self._client = client
 
-    async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome | Exception]:
-        return [self._write(item) for item in items]
+    async def write_batch(self, items: Sequence[Envelope[Record]]) -> BatchResult:
+        return BatchResult([self._write(item) for item in items])
 
     def _write(self, item: Envelope[Record]) -> Outcome:
         record, number = item.payload, id_key(item.payload.external_id)
         project = self._client.layouts[record.layout].project
-        decision = decide(record, item.locator, self._held.get(number), client=self._client.name, project=project)
+        decision = decide(record, str(item.locator), self._held.get(number), client=self._client.name, project=project)
         self._held[number] = Current(order=decision.order, sync=decision.sync)
         return OUTCOMES.get(decision.rule, Outcome.UPDATED)

@@ -2,16 +2,15 @@
 
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import bson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from loguru import logger
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+from motor.motor_asyncio import AsyncIOMotorClient
 from msgspec import Struct
 from pymongo import ReadPreference, WriteConcern
-from pymongo.collation import Collation
 from pymongo.errors import OperationFailure, PyMongoError, WriteConcernError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 
@@ -21,13 +20,13 @@ from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
 from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, read_batch
+from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, prepare
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
-__all__ = ["ATTEMPTS", "IS_ID", "SIMPLE", "Collection", "Connection", "Cursor", "Operation", "Written"]
+__all__ = ["ATTEMPTS", "Connection", "Cursor", "Operation", "Written"]
 
 T = TypeVar("T")
-Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
 
 ATTEMPTS: Final = 6
 """An order that somebody edits each time between reading and writing is left for the next run after five misses."""
@@ -38,12 +37,6 @@ DEFAULTS: Final[dict[str, Any]] = {
     "socketTimeoutMS": 30_000,
 }
 """Where the URI says nothing: no wait without end, and short ones, so that retries and Ctrl-C are quick."""
-
-IS_ID: Final = {"$type": ["int", "long", "double", "decimal", "string", "symbol"]}
-"""What a number is that may equal an id; look-ups say so, because the index holds nothing else."""
-
-SIMPLE: Final = Collation(locale="simple")
-"""For whatever is looked up or guarded: a collection's own collation may take orders that differ for equal."""
 
 TOO_LARGE: Final = 10334
 """MongoDB's code for a document over 16 MB; here for whatever cannot be encoded."""
@@ -143,6 +136,11 @@ class Connection(Resource):
         """
         query = UNSYNCED if numbers is None else {"number": {"$in": numbers, **IS_ID}, **UNSYNCED}
         return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group, collation=SIMPLE))
+
+    async def prepare(self) -> None:
+        """See that writes are confirmed as they must be, refuse twins, make the indexes where they are missing."""
+        await self._see_concern()
+        await prepare(self.collection)
 
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
         """The documents with these numbers, each exactly as given."""
@@ -260,8 +258,7 @@ class Connection(Resource):
             write_concern=WriteConcern(**concern),
         )
 
-    async def see_concern(self) -> None:
-        """See that writes wait for a majority, where the URI says otherwise; to be called before the first write."""
+    async def _see_concern(self) -> None:
         address = read_address(self._uri)
         members = 1
         if isinstance(address.options.get("w"), int):

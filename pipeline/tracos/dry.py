@@ -8,13 +8,14 @@ from bson import ObjectId
 
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.connection import Connection, Cursor, Operation, Written
+from pipeline.tracos.indexes import refuse_twins
 
-__all__ = ["Rehearsal"]
+__all__ = ["DryConnection"]
 
 Documents = list[dict[str, Any]]
 
 
-class Rehearsal(Connection):
+class DryConnection(Connection):
     """Reads as if its writes had been made. Guards are taken as met: nobody edits in between."""
 
     _written: dict[Any, dict[str, Any]]
@@ -26,6 +27,10 @@ class Rehearsal(Connection):
         """Begin with nothing written."""
         self._written, self._numbers = {}, {}
         await super().open()
+
+    async def prepare(self) -> None:
+        """Refuse twins; nothing is made."""
+        await refuse_twins(self.collection)
 
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> Documents:
         """The documents with these numbers, as they would be."""

@@ -1,18 +1,27 @@
 """Keep numbers unique: refuse a collection that has twins or keeps no promise, make the indexes that are missing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from loguru import logger
+from motor.motor_asyncio import AsyncIOMotorCollection
 from msgspec import Struct
 from pymongo import IndexModel
+from pymongo.collation import Collation
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import ExternalId, id_key
-from pipeline.tracos.connection import IS_ID, SIMPLE, Collection
 
-__all__ = ["find_twins", "missing", "prepare", "refuse_twins", "refuse_unfit"]
+__all__ = ["IS_ID", "SIMPLE", "Collection", "find_twins", "missing", "prepare", "refuse_twins", "refuse_unfit"]
+
+Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
+
+IS_ID: Final = {"$type": ["int", "long", "double", "decimal", "string", "symbol"]}
+"""What a number is that may equal an id; look-ups say so, because the index holds nothing else."""
+
+SIMPLE: Final = Collation(locale="simple")
+"""For whatever is looked up or guarded: a collection's own collation may take orders that differ for equal."""
 
 NUMBER: Final = {"number": 1}
 UNSYNCED: Final = {"isSynced": 1, "_id": 1}

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from bson import ObjectId
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.errors import Deferred, Reason, Rejected
+from pipeline.errors import Deferred, Fatal, Reason, Rejected
 from pipeline.history.decisions import Decisions, Entry, changed
+from pipeline.orders.memory import SyncState
 from pipeline.orders.merge import Current, Decision, Project, Rule, decide
 from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
 from pipeline.tracos.clock import now
@@ -19,6 +21,7 @@ from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import changes, guard, new_document, number_key, read_document, synced_fields
 from pipeline.tracos.turns import Turns
+from pipeline.tracos.witness import TracosWitness
 
 __all__ = ["TracosSink"]
 
@@ -40,7 +43,17 @@ class _Plan(Struct, gc=False):
     operation: Operation
     outcomes: dict[int, Outcome]
     """By the record's position in the batch."""
+    taken: "_Taken"
     deletes: bool
+
+
+class _Taken(Struct, frozen=True, gc=False):
+    """The document that records were compared with, as it is once they are done."""
+
+    id: Any
+    sync: SyncState
+    digests: dict[int, str]
+    """Of the records, by position."""
 
 
 class TracosSink(BatchSink[Record]):
@@ -59,12 +72,14 @@ class TracosSink(BatchSink[Record]):
         projections: Mapping[str, Project],
         decisions: Decisions,
         deletes: DeleteBudget,
+        witness: TracosWitness,
     ) -> None:
         self._connection = connection
         self._client = client
         self._projections = projections
         self._decisions = decisions
         self._deletes = deletes
+        self._witness = witness
         self._turns = Turns()
 
     @property
@@ -72,14 +87,18 @@ class TracosSink(BatchSink[Record]):
         """Our system."""
         return "TracOS"
 
-    async def write_batch(self, items: Sequence[Envelope[Record]]) -> Sequence[Outcome | Exception]:
+    async def write_batch(self, items: Sequence[Envelope[Record]]) -> BatchResult:
         """Merge a batch; several records of one order are merged one after the other, and written once."""
-        merge = _BatchMerge(items, self._client, self._projections, self._decisions.run)
+        merge = _BatchMerge(items, self._client, self._projections, self._decisions.run, self._witness)
+        stop: Fatal | None = None
         async with self._turns.take(merge.open):
-            for _ in range(ATTEMPTS):
-                if merge.open:
-                    await self._connection.ride_out(lambda: self._attempt(merge))
-        return merge.results()
+            try:
+                for _ in range(ATTEMPTS):
+                    if merge.open:
+                        await self._connection.ride_out(lambda: self._attempt(merge))
+            except Fatal as error:
+                stop = error
+        return BatchResult(merge.results(), stop)
 
     async def _attempt(self, merge: "_BatchMerge") -> None:
         plans = merge.plan(await self._look_up(merge.open), now())
@@ -115,13 +134,19 @@ class _BatchMerge:
     """What is decided, written and still open of one batch; pure but for its own state."""
 
     def __init__(
-        self, items: Sequence[Envelope[Record]], client: str, projections: Mapping[str, Project], run: str
+        self,
+        items: Sequence[Envelope[Record]],
+        client: str,
+        projections: Mapping[str, Project],
+        run: str,
+        witness: TracosWitness,
     ) -> None:
         self.open: dict[ExternalId, list[int]] = {}
         self._items = items
         self._client = client
         self._projections = projections
         self._run = run
+        self._witness = witness
         self._intended: dict[int, Outcome] = {}
         self._results: dict[int, Outcome | Exception] = {}
         for position, item in enumerate(items):
@@ -144,6 +169,7 @@ class _BatchMerge:
     def settle(self, plan: _Plan) -> None:
         """The plan's write is done."""
         self._close(plan.key, plan.outcomes)
+        self._note(plan.taken)
 
     def refuse(self, key: ExternalId, *reasons: Reason) -> None:
         """The order's records cannot pass."""
@@ -167,6 +193,7 @@ class _BatchMerge:
         before = current
         last: Decision | None = None
         outcomes: dict[int, Outcome] = {}
+        digests: dict[int, str] = {}
         for position in self.open[key]:
             try:
                 decision = self._decide(position, current, at)
@@ -174,6 +201,7 @@ class _BatchMerge:
                 self.refuse(key, Reason("a text of it is no UTF-8"))
                 return None
             outcomes[position] = _outcome(decision, current)
+            digests[position] = decision.digest
             if decision.writes:
                 if decision.is_synced is None and last is not None:
                     decision = replace(decision, is_synced=last.is_synced)
@@ -181,19 +209,23 @@ class _BatchMerge:
                 current = Current(order=decision.order, sync=decision.sync)
         if last is None:
             self._close(key, outcomes)
+            if document is not None and current is not None and current.sync is not None:
+                self._note(_Taken(document["_id"], current.sync, digests))
             return None
         # A repeat now may be what an attempt whose reply was lost has written: then it counts as that.
         for position, outcome in outcomes.items():
             if outcome is not Outcome.REPEAT:
                 self._intended[position] = outcome
         deletes = before is not None and bool(last.order.deleted) and not before.order.deleted
-        return _Plan(key, _operation(document, before, last, at), outcomes, deletes)
+        document_id = ObjectId() if document is None else document["_id"]
+        taken = _Taken(document_id, last.sync, digests)
+        return _Plan(key, _operation(document_id, document, before, last, at), outcomes, taken, deletes)
 
     def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
         item = self._items[position]
         record, version = item.payload, item.payload.order.version
         project = self._projections[record.layout]
-        decision = decide(record, item.locator, current, client=self._client, project=project)
+        decision = decide(record, str(item.locator), current, client=self._client, project=project)
         if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
@@ -208,7 +240,7 @@ class _BatchMerge:
                 run=self._run,
                 client=self._client,
                 number=record.external_id,
-                locator=item.locator,
+                locator=str(item.locator),
                 rule=decision.rule,
                 version=version,
                 changes=changed(current.order if current else None, decision.order),
@@ -219,6 +251,11 @@ class _BatchMerge:
                 self._told[position] = entry
                 self._entries.append(entry)
         return decision
+
+    def _note(self, taken: _Taken) -> None:
+        for position, digest in taken.digests.items():
+            item = self._items[position]
+            self._witness.note(item.locator, taken.id, digest, item.payload.order.version, taken.sync)
 
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]
@@ -237,9 +274,12 @@ def _outcome(decision: Decision, current: Current | None) -> Outcome:
     return outcome
 
 
-def _operation(document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime) -> Operation:
+def _operation(
+    document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
+) -> Operation:
     if document is None or before is None:
-        return Operation.insert(new_document(last.order, last.sync, at, is_synced=bool(last.is_synced)))
+        new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
+        return Operation.insert({"_id": document_id, **new})
     sets = changes(document, before.order, last.order)
     sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
     return Operation.update(guard(document), sets)

@@ -7,7 +7,8 @@ from typing import Any, Final
 from loguru import logger
 from pymongo.errors import PyMongoError
 
-from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Envelope, Fate
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.errors import Rejected
 from pipeline.history.decisions import SENT, Decisions, Entry, changed
@@ -52,8 +53,8 @@ class TracosSource(Source[Document]):
         self._numbers = numbers
         self._read = 0
         self._total: int | None = None
-        self._unsettled: dict[str, Document] = {}
-        self._currents: dict[str, Current] = {}
+        self._unsettled: dict[Locator, Document] = {}
+        self._currents: dict[Locator, Current] = {}
         """What unsettled documents say, from when they are handed over until they are marked."""
 
     @property
@@ -105,10 +106,22 @@ class TracosSource(Source[Document]):
             if cursor is not None:
                 await cursor.close()
 
-    async def ack(self, locators: Sequence[str]) -> None:
-        """Mark these as synced, as far as they still say what was sent."""
+    @property
+    def pending(self) -> int:
+        """How many documents are not settled yet."""
+        return len(self._unsettled)
+
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
+        sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
+        if sent:
+            await self._mark_all(sent)
+        for locator in fates:
+            del self._unsettled[locator]
+            self._currents.pop(locator, None)
+
+    async def _mark_all(self, documents: Mapping[Locator, Document]) -> None:
         at = now()
-        documents = {locator: self._unsettled.pop(locator) for locator in locators}
         currents = [self._understood(locator, document) for locator, document in documents.items()]
         told = zip(documents, currents, strict=True)
         await self._decisions.record([self._entry(locator, current, at) for locator, current in told])
@@ -117,17 +130,11 @@ class TracosSource(Source[Document]):
         ]
         await self._connection.ride_out(lambda: self._write(documents, marks, at))
 
-    async def nack(self, letters: Sequence[DeadLetter]) -> None:
-        """These stay unsynced."""
-        for letter in letters:
-            self._unsettled.pop(letter.locator)
-            self._currents.pop(letter.locator, None)
-
-    def _understood(self, locator: str, document: Document) -> Current:
+    def _understood(self, locator: Locator, document: Document) -> Current:
         current = self._currents.pop(locator, None)
         return read_document(document, self._client) if current is None else current
 
-    def _entry(self, locator: str, current: Current, at: datetime) -> Entry:
+    def _entry(self, locator: Locator, current: Current, at: datetime) -> Entry:
         """What the client has been told that it was not known to hold."""
         record = to_record(current, self._layout)
         return Entry(
@@ -135,7 +142,7 @@ class TracosSource(Source[Document]):
             run=self._decisions.run,
             client=self._client,
             number=record.external_id,
-            locator=locator,
+            locator=str(locator),
             rule=SENT,
             version=record.order.version,
             changes=changed(record.known, record.order),
@@ -146,7 +153,7 @@ class TracosSource(Source[Document]):
         after = handed_over(current.sync, to_record(current, self._layout), client=self._client, at=at)
         return Operation.update(guard(document), synced_fields(document, after, at, is_synced=True))
 
-    async def _write(self, documents: Mapping[str, Document], marks: Sequence[Operation], at: datetime) -> None:
+    async def _write(self, documents: Mapping[Locator, Document], marks: Sequence[Operation], at: datetime) -> None:
         written = await self._connection.write(marks)
         for position, code in written.codes.items():
             logger.warning(
@@ -157,7 +164,7 @@ class TracosSource(Source[Document]):
         if written.matched < len(marks):
             await self._record_sent(documents, at)
 
-    async def _record_sent(self, documents: Mapping[str, Document], at: datetime) -> None:
+    async def _record_sent(self, documents: Mapping[Locator, Document], at: datetime) -> None:
         """Record the hand-over alone where somebody edited the order meanwhile; marked ones show it already."""
         sent = {str(document["_id"]): document for document in documents.values()}
         ids = [document["_id"] for document in documents.values()]
@@ -202,5 +209,5 @@ class TracosSource(Source[Document]):
         return bool(known) and not any(values is not None and values.deleted for values in known)
 
 
-def _locator(document: Document) -> str:
-    return f"{document.get('number', '')}@{document['_id']}"
+def _locator(document: Document) -> Locator:
+    return Locator(str(document.get("number", "")), f"@{document['_id']}")

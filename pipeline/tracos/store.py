@@ -11,8 +11,6 @@ from pipeline.tracos.checkup import examine
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
-from pipeline.tracos.dry import Rehearsal
-from pipeline.tracos.indexes import prepare, refuse_twins
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.witness import TracosWitness
@@ -23,32 +21,19 @@ __all__ = ["Tracos"]
 class Tracos(Resource):
     """The TracOS side of one run. Opening it connects and sees that numbers are unique.
 
-    ``retry_seconds`` is how long an outage is ridden out, ``max_deletes`` how many live orders may become deleted in
-    the run. Opening raises Outage, WrongSettings, or Fatal where twins exist already. With ``rehearse`` every write is
-    kept in memory, where it is read back from, and MongoDB is not touched.
+    ``max_deletes`` is how many live orders may become deleted in
+    the run. Opening raises Outage, WrongSettings, or Fatal where twins exist already.
     """
 
-    def __init__(
-        self,
-        *,
-        uri: str,
-        database: str,
-        collection: str,
-        decisions: Decisions,
-        retry_seconds: float = 60,
-        max_deletes: int = 1000,
-        rehearse: bool = False,
-    ) -> None:
-        make = Rehearsal if rehearse else Connection
-        self._connection = make(uri, database, collection, retry_seconds)
-        self._rehearse = rehearse
-        self._prepare = refuse_twins if rehearse else prepare
+    def __init__(self, connection: Connection, decisions: Decisions, *, max_deletes: int = 1000) -> None:
+        self._connection = connection
         self._decisions = decisions
         self._deletes = DeleteBudget(max_deletes)
 
-    def sink(self, client: str, projections: Mapping[str, Project]) -> TracosSink:
-        """Where ``client``'s records go; ``projections`` are its layouts', by name."""
-        return TracosSink(self._connection, client, projections, self._decisions, self._deletes)
+    def sink(self, client: str, projections: Mapping[str, Project], witness: TracosWitness | None = None) -> TracosSink:
+        """Where ``client``'s records go; ``projections`` are its layouts', by name. ``witness`` sees what was taken."""
+        witness = witness or self.witness(client)
+        return TracosSink(self._connection, client, projections, self._decisions, self._deletes, witness)
 
     def source(self, client: str, default_layout: str, numbers: Sequence[ExternalId] | None = None) -> TracosSource:
         """The orders that ``client`` has not been told of; those born in TracOS go out in ``default_layout``.
@@ -74,9 +59,7 @@ class Tracos(Resource):
         """Connect, refuse twins, make the indexes where they are missing."""
         await self._connection.__aenter__()
         try:
-            if not self._rehearse:
-                await self._connection.ride_out(self._connection.see_concern)
-            await self._connection.ride_out(lambda: self._prepare(self._connection.collection))
+            await self._connection.ride_out(self._connection.prepare)
             await self._decisions.__aenter__()
         except BaseException:
             await self._connection.__aexit__(None, None, None)

@@ -1,80 +1,96 @@
-"""Whether TracOS still holds what was delivered to it: told from a token and two counts, not from the documents."""
+"""Whether TracOS still knows the records that were delivered to it: told from the documents that took them."""
 
-import secrets
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
-from bson import ObjectId
-from bson.errors import InvalidId
-from loguru import logger
+import bson
+import msgspec
+from msgspec import Struct
 
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
-from pipeline.errors import Fatal, TracosOutage
-from pipeline.tracos.connection import Collection, Connection
+from pipeline.errors import Rejected
+from pipeline.orders.memory import SyncState
+from pipeline.orders.merge import known_by
+from pipeline.tracos.connection import Connection
+from pipeline.tracos.document import read_document
 
 __all__ = ["TracosWitness"]
 
-OLDEST: Final = ObjectId(bytes(12))
+GROUP: Final = 1000
+
+
+class _Proof(Struct, frozen=True, array_like=True, gc=False):
+    """Which document took a record, and what the rules of the merge know the record by."""
+
+    id: bytes
+    """The document's ``_id`` as BSON."""
+    locator: str
+    hash: str
+    version: datetime | None = None
+
+    def holds(self, sync: SyncState | None) -> bool:
+        """Whether a document with this ``sync`` part finds the record to be a repeat, or stale."""
+        known = sync.received if sync is not None else None
+        return known is not None and known_by(known, self.locator, self.hash, self.version) is not None
+
+
+_PROOFS: Final = msgspec.msgpack.Decoder(_Proof)
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 
 class TracosWitness(Witness):
-    """Notices a database that is another one or was restored from a backup, and documents that were removed.
+    """Looks at the documents themselves, so that it is never wrong, however the database was changed or exchanged.
 
-    A seal has a random token, which is also kept in the collection ``<collection>.sync`` under the client's name: a
-    restored database has an older one. It has the newest ``_id``, too, and how many documents are not newer than that:
-    documents that come later are, so when one that was there goes, the number falls. Not noticed is that somebody
-    removes a document and makes another with an older ``_id``, as one whose clock is behind does.
+    A proof holds as long as the merge would find its record to be a repeat or stale, and write nothing.
     """
 
     def __init__(self, connection: Connection, client: str) -> None:
         self._connection = connection
         self._client = client
+        self._is_asked = False
+        self._proofs: dict[Locator, bytes] = {}
 
-    async def seal(self) -> str | None:
-        """A text that stands for all documents of now; None where the token may not be kept."""
-        token = secrets.token_hex(8)
-        try:
-            await self._connection.ride_out(lambda: self._keep(token))
-            bound = await self._connection.ride_out(self._newest)
-            count = await self._connection.ride_out(lambda: self._count(bound))
-        except TracosOutage:
-            raise
-        except Fatal as error:
-            logger.info(
-                "the collection {} cannot be used, so that all files are read each run: {}", self._tokens.name, error
-            )
-            return None
-        return f"{token} {bound} {count}"
+    def attend(self) -> None:
+        """From now on, keep a proof of each record that is delivered until it is taken."""
+        self._is_asked = True
 
-    async def holds(self, seal: str) -> bool:
-        """Whether the token is still the one of ``seal``, and none of the documents of then is gone."""
-        try:
-            token, bound, count = seal.split()
-            return await self._connection.ride_out(lambda: self._is_as(token, ObjectId(bound), int(count)))
-        except (ValueError, InvalidId):
-            return False
+    def note(self, locator: Locator, document_id: Any, digest: str, version: datetime | None, sync: SyncState) -> None:
+        """The record was taken by the document, which has this ``sync`` part now."""
+        if self._is_asked:
+            proof = _Proof(bson.encode({"": document_id}), str(locator), digest, version)
+            if proof.holds(sync):
+                self._proofs[locator] = _ENCODE(proof)
 
-    async def _is_as(self, token: str, bound: ObjectId, count: int) -> bool:
-        kept = await self._tokens.find_one({"_id": self._client})
-        return kept is not None and kept.get("token") == token and await self._count(bound) == count
+    def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
+        """The proofs of these records; each is given once."""
+        return [self._proofs.pop(locator, None) for locator in locators]
 
-    async def _keep(self, token: str) -> None:
-        await self._tokens.update_one({"_id": self._client}, {"$set": {"token": token}}, upsert=True)
+    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bool]:
+        """By position, whether the record is known now as it was then."""
+        answers: list[bool] = []
+        for start in range(0, len(proofs), GROUP):
+            group = [_proof(proof) for proof in proofs[start : start + GROUP]]
+            found = await self._look({proof.id for proof in group if proof is not None})
+            answers += [proof is not None and proof.holds(found.get(proof.id)) for proof in group]
+        return answers
 
-    async def _newest(self) -> ObjectId:
-        ids = self._connection.collection.find({"_id": {"$type": "objectId"}}, {"_id": 1}).sort("_id", -1).limit(1)
-        found: list[dict[str, ObjectId]] = await ids.to_list(1)
-        return found[0]["_id"] if found else OLDEST
+    async def _look(self, ids: set[bytes]) -> Mapping[bytes, SyncState | None]:
+        """What the documents of these ids remember, by id, as far as they can be understood."""
+        wanted = [bson.decode(one)[""] for one in ids]
+        found: dict[bytes, SyncState | None] = {}
+        for document in await self._connection.ride_out(lambda: self._connection.with_ids(wanted)):
+            try:
+                found[bson.encode({"": document["_id"]})] = read_document(document, self._client).sync
+            except Rejected:
+                continue
+        return found
 
-    async def _count(self, bound: ObjectId) -> int:
-        """How many documents are not newer than ``bound``; from the collection's own count, so that none is read."""
-        documents = self._connection.collection
-        total: int = await documents.estimated_document_count()
-        newer: int = await documents.count_documents({"_id": {"$gt": bound}})
-        return total - newer
 
-    @property
-    def _tokens(self) -> Collection:
-        documents = self._connection.collection
-        name, concern = f"{documents.name}.sync", documents.write_concern
-        tokens: Collection = documents.database.get_collection(name, write_concern=concern)
-        return tokens
+def _proof(proof: bytes) -> _Proof | None:
+    """None for what is no proof of ours."""
+    try:
+        return _PROOFS.decode(proof)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -25,7 +25,7 @@ from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOr
 from pipeline.translation.checks import Checks
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import format_time
+from pipeline.translation.times import tell
 from pipeline.translation.transitions import Vocabulary
 
 __all__ = ["LAYOUT", "VOCABULARY", "SapPm"]
@@ -129,7 +129,7 @@ def to_json(record: Record) -> bytes:
             "MaintenanceOrder": str(record.external_id),
             "MaintenanceOrderDesc": order.title,
             "SystemStatus": status,
-            "CreationDateTime": format_time(order.created_at) if known is None and order.created_at else None,
+            "CreationDateTime": tell(order.created_at) if known is None else None,
         }
     )
 

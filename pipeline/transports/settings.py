@@ -32,8 +32,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Where a client may keep what it has to remember from run to run, in files that begin with its name."""
     secret: Callable[[str], str | None] = lambda name: None
     """The value of an environment variable: secrets are told by its name alone."""
-    rehearse: bool = False
-    """Nothing may be changed by reading."""
+    code: str = ""
+    """Stands for the client's own code; set by JsonConnector. Another code may understand the same bytes otherwise."""
 
     def read(self, kind: type[S]) -> S:
         """The options as a ``kind``; raises WrongSettings with all that is wrong with them, a line each."""

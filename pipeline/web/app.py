@@ -3,9 +3,10 @@
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,11 +22,17 @@ from pipeline.deadletters.pointer import lines_around, locate, readable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.journal import Run, read_runs
-from pipeline.service.replay import retry_letters
+from pipeline.service.replay import Retried
 from pipeline.service.settings import Settings
 from pipeline.web.guard import Guard, Secrets
 
-__all__ = ["make_app"]
+__all__ = ["Again", "make_app"]
+
+Again: TypeAlias = Callable[[str | Filters], Awaitable[Retried]]
+"""Retries the letter of this id, or all like these, in a process of its own: it may start a server, and takes its time.
+
+Raises Fatal for what stopped it.
+"""
 
 HERE: Final = Path(__file__).parent
 PAGE: Final = 100
@@ -34,9 +41,9 @@ FILTERS: Final = ("flow", "client", "stage", "reason")
 _ID: Final = re.compile(r"[0-9a-f]{10}")
 
 
-def make_app(settings: Settings, secret: Secrets, port: int) -> ASGIApp:
-    """The page for ``settings``, served at ``port`` under the token of ``secret``."""
-    page = _Page(settings, secret)
+def make_app(settings: Settings, again: Again, secret: Secrets, port: int) -> ASGIApp:
+    """The page for ``settings``, served at ``port`` under the token of ``secret``; letters are retried by ``again``."""
+    page = _Page(settings, again, secret)
     routes = [
         Route("/", page.letters),
         Route("/retry", page.retry_all, methods=["POST"]),
@@ -51,8 +58,9 @@ def make_app(settings: Settings, secret: Secrets, port: int) -> ASGIApp:
 
 
 class _Page:
-    def __init__(self, settings: Settings, secret: Secrets) -> None:
+    def __init__(self, settings: Settings, again: Again, secret: Secrets) -> None:
         self._settings = settings
+        self._again = again
         self._secret = secret
         self._office = DeadLetterOffice(settings.data_dead_letter_dir)
         self._retrying = asyncio.Lock()
@@ -104,7 +112,7 @@ class _Page:
                 await in_thread(self._office.mend, filed, text)
                 return self._to(f"letters/{filed.id}", "mended")
             case "retry":
-                told = await self._retry([filed])
+                told = await self._retry(filed.id)
                 if told.failed:
                     return self._to(f"letters/{filed.id}", "failed")
                 return self._to("", "passed" if told.passed else "released" if told.released else "gone")
@@ -115,7 +123,7 @@ class _Page:
 
     async def retry_all(self, request: Request) -> Response:
         form = await self._form(request)
-        told = await self._retry(self._office.find(_filters(form)))
+        told = await self._retry(_filters(form))
         return self._to("", f"{told.tried} retried: {told.passed} passed, {told.failed} failed again")
 
     async def runs(self, _: Request) -> Response:
@@ -130,9 +138,9 @@ class _Page:
         says = error.detail if isinstance(error, HTTPException) else str(error)
         return self._html("refused.html", status=code, says=says, told="")
 
-    async def _retry(self, letters: Any) -> Any:
+    async def _retry(self, which: str | Filters) -> Retried:
         async with self._retrying:
-            return await retry_letters(self._settings, letters)
+            return await self._again(which)
 
     async def _form(self, request: Request) -> dict[str, str]:
         form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}

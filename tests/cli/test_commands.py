@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.deadletters import DeadLetterFolder
 from pipeline.errors import Reason
@@ -268,7 +269,7 @@ class TestDeadLetters:
         kept = msgspec.json.decode(archived)
         assert (kept["text"].encode(), kept["attempts"], kept["closed"]) == (BAD, 2, "retried")
         before = plant.state()
-        assert "1 closed by hand · 1 unchanged, not read again" in plant.run()[0]
+        assert "1 closed · 1 unchanged, not read again" in plant.run()[0]
         assert plant.state() == before
 
     def test_retried_as_they_were_they_fail_again_with_one_attempt_more(self, sample):
@@ -311,7 +312,7 @@ class TestDeadLetters:
         sample.command("dead-letters", "discard", letter, exits=2)
         assert "discarded" in sample.command("dead-letters", "discard", letter, "--because", "a test of theirs")
         assert "a test of theirs" in (sample.home / "data/dead-letter/erp_json.inbound/discarded.jsonl").read_text()
-        assert "2 still dead · 1 closed by hand" in sample.run()[0]
+        assert "2 still dead · 1 closed" in sample.run()[0]
 
     def test_an_editor_that_fails_changes_nothing(self, sample):
         sample.run()
@@ -351,7 +352,7 @@ async def fill(plant, count):
         DeadLetter(
             flow="erp_json.inbound",
             stage="validate",
-            locator=f"all.ndjson:{number}",
+            locator=Locator("all.ndjson", f":{number}"),
             reasons=(Reason("too strict", "$.status"),),
             at=datetime.now(UTC),
             raw=msgspec.json.encode({**GOOD, "id": number}),

@@ -27,7 +27,7 @@ def test_a_run_with_something_to_tell():
         "work orders, erp_json ⇄ TracOS: finished in 1.2 s\n"
         "\n"
         "  inbound   client → TracOS  12,345 read   12,000 created · 3 updated · 320 unchanged · 2 stale · 1 skipped"
-        " · 5 left for the next run · 10 dead-lettered · 4 still dead · 6 closed by hand\n"
+        " · 5 left for the next run · 10 dead-lettered · 4 still dead · 6 closed\n"
         "  outbound  TracOS → client       7 read   7 sent\n"
         "\n"
         "  dead letters: 4 at parse, 6 at validate; look into data/dead-letter/erp_json.inbound\n"

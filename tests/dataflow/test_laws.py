@@ -7,12 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import (
+    BatchResult,
     Deferred,
+    Empty,
     Envelope,
     Fatal,
+    Fate,
+    Locator,
     Outcome,
     Reason,
     Rejected,
+    Report,
     Sink,
     Spared,
     Unreadable,
@@ -34,8 +39,8 @@ fates = st.sampled_from(["pass", "unread", "map", "async map", "skip", "refuse",
 
 def item(number, fate):
     if fate == "unread":
-        return Unreadable(str(number), (Reason("cannot be read"),), b"raw")
-    return Envelope(fate, str(number), b"raw")
+        return Unreadable(Locator(str(number)), (Reason("cannot be read"),), b"raw")
+    return Envelope(fate, Locator(str(number)), b"raw")
 
 
 def fail_when(name):
@@ -80,9 +85,10 @@ def test_every_item_is_accounted_for_and_settled_once(fates, group):
     assert report.received == len(fates)
     parts = report.outcomes.total() + report.skipped + report.held + report.deferred + report.dead.total()
     assert parts == len(fates)
-    deferred = {str(number) for number, fate in enumerate(fates) if fate == "defer"}
-    assert sorted([*source.acked, *source.nacked]) == sorted({str(n) for n in range(len(fates))} - deferred)
-    assert {letter.locator for letter in dead.letters} == set(source.nacked)
+    became = {"pass": Fate.DELIVERED, "skip": Fate.SKIPPED, "defer": Fate.DEFERRED}
+    assert source.fates == {str(number): became.get(fate, Fate.DEAD) for number, fate in enumerate(fates)}
+    assert source.pending == 0
+    assert {str(letter.locator) for letter in dead.letters} == set(source.dead)
     assert report.dead == {
         stage: count
         for stage, count in {
@@ -102,9 +108,8 @@ def test_nothing_is_acked_before_it_is_delivered_and_the_dead_are_safe(fates):
     for event, locators in journal:
         if event in ("write", "letter"):
             safe |= set(locators)
-        elif event in ("ack", "nack"):
-            skipped = {locator for locator in locators if fates[int(locator)] == "skip"}
-            assert set(locators) - skipped <= safe
+        elif event == "settle":
+            assert {locator for locator, fate in locators.items() if fate in (Fate.DELIVERED, Fate.DEAD)} <= safe
 
 
 @given(st.lists(fates, max_size=12))
@@ -112,10 +117,12 @@ def test_a_second_run_tries_nothing_that_is_dead_and_unchanged(fates):
     chain, source, _, dead, _ = world(fates)
     asyncio.run(run(chain))
     known = len(dead.letters)
-    source.acked.clear()
+    source.fates.clear()
     report = asyncio.run(run(chain))
     assert (report.held, len(dead.letters), report.dead.total()) == (known, known, 0)
-    assert not {letter.locator for letter in dead.letters} & set(source.acked)
+    assert {str(letter.locator) for letter in dead.letters} == {
+        locator for locator, fate in source.fates.items() if fate is Fate.HELD
+    }
 
 
 @given(st.lists(st.integers(0, 3), max_size=8))
@@ -131,7 +138,7 @@ def test_an_item_of_several_is_settled_as_one(counts):
     report = asyncio.run(run(chain))
     assert report.skipped == counts.count(0)
     assert sorted(source.acked) == sorted(str(at) for at, count in enumerate(counts) if count != 3)
-    assert set(source.nacked) == {str(at) for at, count in enumerate(counts) if count == 3}
+    assert set(source.dead) == {str(at) for at, count in enumerate(counts) if count == 3}
     assert sorted(sink.written) == sorted(n for n in counts for _ in range(n) if n != 3)
 
 
@@ -159,7 +166,7 @@ async def test_fatal_acks_nothing_of_its_batch_and_closes_everything():
     sink = Failing(Fatal("the disk is full"), journal=journal)
     with pytest.raises(Fatal, match="disk is full"):
         await run(read(source, flow="f") | deliver(sink) | dead_letters(dead) | settle(source))
-    assert (source.acked, source.nacked) == (["0", "1"], [])
+    assert (source.acked, source.dead) == (["0", "1"], [])
     assert opened_and_closed(journal) == (3, True)
 
 
@@ -312,20 +319,72 @@ async def test_what_stops_one_batch_ends_the_other_before_the_sink_is_closed():
     assert set(source.acked) <= {str(number) for number in range(4)}
 
 
-async def test_a_source_is_told_of_the_end_unless_the_chain_was_stopped():
-    class Finishing(ListSource):
-        finished = None
-
-        async def finish(self):
-            self.finished = list(self.acked)
-
-    source = Finishing("abc")
-    await run(read(source, flow="f") | deliver(ListSink()) | settle(source))
-    assert source.finished == ["0", "1", "2"]
-    source = Finishing("abc")
+async def test_a_source_waits_for_nothing_that_was_stopped_before_it_was_settled():
+    source = ListSource("abc")
     with pytest.raises(Fatal):
         await run(read(source, flow="f") | deliver(Overlapping(fails_at="c")) | settle(source))
-    assert source.finished is None
+    assert source.fates == {"0": Fate.DELIVERED, "1": Fate.DELIVERED}
+
+
+class Stopping(ListSink):
+    """Delivers ``before`` items in all, and then stops the run; what it was asked for afterwards is in ``late``."""
+
+    def __init__(self, before, **kwargs):
+        super().__init__(**kwargs)
+        self.before, self.late, self.has_stopped = before, [], False
+
+    async def write_batch(self, items):
+        if self.has_stopped:
+            self.late += items
+        left = self.before - len(self.written)
+        result = await super().write_batch(items[:left])
+        if len(items) <= left:
+            return result
+        self.has_stopped = True
+        rest = [Deferred("the run stops")] * (len(items) - left)
+        return BatchResult([*result.outcomes, *rest], Fatal("the rest must wait"))
+
+
+@given(st.lists(fates, min_size=1, max_size=12), st.integers(0, 12), st.integers(1, 5))
+def test_what_was_delivered_before_a_stop_is_settled_and_nothing_else(kinds, before, group):
+    source = ListSource([item(number, fate) for number, fate in enumerate(kinds)], group=group)
+    sink, dead, report = Stopping(before), MemoryDeadLetters(), Report()
+    chain = read(source, flow="f") | map_items(fail_when("map")) | deliver(sink) | dead_letters(dead) | settle(source)
+    reached = len([kind for kind in kinds if kind not in ("unread", "map")])
+    if reached <= before:
+        asyncio.run(run(chain, report=report))
+    else:
+        with pytest.raises(Fatal, match="the rest must wait"):
+            asyncio.run(run(chain, report=report))
+    assert len(source.acked) == len(sink.written) == report.outcomes.total() == min(before, reached)
+    assert sink.late == []
+    assert sorted(map(str, (letter.locator for letter in dead.letters))) == sorted(source.dead)
+    assert report.received == len(source.fates)
+
+
+async def test_a_stop_is_raised_where_nothing_settles_too():
+    with pytest.raises(Fatal, match="the rest must wait"):
+        await run(read(ListSource("abc"), flow="f") | deliver(Stopping(1)))
+
+
+async def test_a_sink_of_single_items_that_stops_keeps_what_it_took():
+    class Full(Sink):
+        async def write(self, payload):
+            if payload == "c":
+                raise Fatal("the disk is full")
+
+    source = ListSource("abcdef", group=4)
+    with pytest.raises(Fatal, match="disk is full"):
+        await run(read(source, flow="f") | deliver(Full()) | settle(source))
+    assert source.acked == ["0", "1"]
+    assert source.fates["2"] is source.fates["3"] is Fate.DEFERRED
+
+
+async def test_a_place_without_items_is_settled_and_counted_apart():
+    source = ListSource([Empty(Locator("empty.json")), "a"])
+    report = await run(read(source, flow="f") | deliver(ListSink()) | settle(source))
+    assert (report.received, report.empty, report.skipped) == (1, 1, 0)
+    assert source.fates == {"empty.json": Fate.SKIPPED, "1": Fate.DELIVERED}
 
 
 async def test_places_that_were_spared_are_counted_apart():
@@ -345,13 +404,13 @@ async def test_a_source_may_settle_several_batches_at_once():
         in_flight = 2
         now = most = 0
 
-        async def ack(self, locators):
+        async def settle(self, fates):
             self.now += 1
             self.most = max(self.most, self.now)
             for _ in range(50):
                 await asyncio.sleep(0)
             self.now -= 1
-            await super().ack(locators)
+            await super().settle(fates)
 
     source = Slow(range(20))
     await run(read(source, flow="f") | deliver(ListSink()) | settle(source))

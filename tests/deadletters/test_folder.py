@@ -6,12 +6,15 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
 from pipeline.deadletters import DeadLetterFolder, read_letters
 from pipeline.deadletters.letter import name_of
 from pipeline.disk import LEFTOVER
 from pipeline.errors import Fatal, Reason
+from tests.places import place
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -29,11 +32,17 @@ def folder(root):
 
 def letter(locator="a.json", raw=b'{"id": 1}', *, at=NOON, stamp="s1", stage="validate", reasons=("bad",)):
     reasons = tuple(Reason(reason, "$.x", 3) for reason in reasons)
-    return DeadLetter(flow="erp.inbound", stage=stage, locator=locator, reasons=reasons, at=at, raw=raw, stamp=stamp)
+    return DeadLetter(
+        flow="erp.inbound", stage=stage, locator=place(locator), reasons=reasons, at=at, raw=raw, stamp=stamp
+    )
 
 
-def item(locator="a.json", raw=b'{"id": 1}', stamp="s1"):
-    return Envelope(None, locator, raw, stamp)
+def shown(states):
+    return {str(locator): state for locator, state in states.items()}
+
+
+def item(locator="a.json", raw=b'{"id": 1}', stamp="s1", outcome=Outcome.REPEAT):
+    return Envelope(outcome, place(locator), raw, stamp)
 
 
 def letters(root):
@@ -76,16 +85,16 @@ async def test_other_bytes_at_the_same_place_are_another_letter(tmp_path):
 
 async def test_what_is_dead_and_untouched_is_held_also_by_the_next_run(tmp_path):
     async with folder(tmp_path) as dead:
-        assert await dead.recall([item()]) == {}
+        assert shown(await dead.recall([item()])) == {}
         await dead.write([letter(), letter("nothing.json", b"")])
-        assert await dead.recall([item(), item("b.json")]) == {"a.json": "open"}
+        assert shown(await dead.recall([item(), item("b.json")])) == {"a.json": "open"}
     async with folder(tmp_path) as dead:
-        assert await dead.recall([item(), item("nothing.json", b"")]) == {
+        assert shown(await dead.recall([item(), item("nothing.json", b"")])) == {
             "a.json": "open",
             "nothing.json": "open",
         }
-        assert await dead.recall([item(stamp="touched"), item("nothing.json", b"", "readable now")]) == {}
-        assert await dead.recall([item(raw=b"mended")]) == {}
+        assert shown(await dead.recall([item(stamp="touched"), item("nothing.json", b"", "readable now")])) == {}
+        assert shown(await dead.recall([item(raw=b"mended")])) == {}
 
 
 async def test_a_letter_that_somebody_removed_is_tried_again(tmp_path):
@@ -93,7 +102,7 @@ async def test_a_letter_that_somebody_removed_is_tried_again(tmp_path):
         await dead.write([letter()])
         for path, _ in read_letters(tmp_path):
             path.unlink()
-        assert await dead.recall([item()]) == {}
+        assert shown(await dead.recall([item()])) == {}
         await dead.write([letter()])
     assert [found.attempts for found in letters(tmp_path)] == [1]
 
@@ -129,6 +138,31 @@ async def test_it_is_resolved_when_the_same_place_and_order_go_through(
         assert archive.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("elsewhere", ["b.json", "a.json[0]", "a.json:7"])
+@pytest.mark.parametrize("outcome", Outcome)
+async def test_a_letter_belongs_to_its_order_wherever_a_newer_record_of_it_comes_from(tmp_path, elsewhere, outcome):
+    """What was known already tells nothing; and the place that died stays closed as long as nobody touches it."""
+    is_new = outcome not in (Outcome.REPEAT, Outcome.STALE)
+    async with folder(tmp_path) as dead:
+        await dead.write([letter("a.json[3]", b'{"id": 7}'), letter("a.json[4]", b'{"id": 8}')])
+        await dead.resolve([item(elsewhere, b'{"id": "7"}', outcome=outcome)])
+    async with folder(tmp_path) as dead:
+        held = shown(await dead.recall([item("a.json[3]", b'{"id": 7}')]))
+        assert held == {"a.json[3]": "closed" if is_new else "open"}
+        assert shown(await dead.recall([item("a.json[3]", b'{"id": 7}', "touched")])) == {}
+    assert [found.id for found in letters(tmp_path)] == ([8] if is_new else [7, 8])
+
+
+async def test_ids_that_look_like_places_are_not_taken_apart(tmp_path):
+    places = [Locator("PO:12"), Locator("PO", ":12"), Locator("10#2"), Locator("x[3]")]
+    async with folder(tmp_path) as dead:
+        await dead.write([replace(letter(), locator=where, raw=b"{") for where in places[::2]])
+        await dead.resolve([Envelope(Outcome.REPEAT, Locator("PO"), b"{}", "s1")])
+    found = letters(tmp_path)
+    assert [(one.file, one.line, one.element) for one in found] == [("10#2", None, None), ("PO:12", None, None)]
+    assert [one.where for one in found] == [Locator("10#2"), Locator("PO:12")]
+
+
 async def test_resolving_one_leaves_the_others_and_adds_to_the_archive(tmp_path):
     async with folder(tmp_path) as dead:
         await dead.write([letter(f"{name}.json") for name in "abc"])
@@ -143,7 +177,7 @@ async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log):
         await dead.write([letter()])
         ((path, _),) = read_letters(tmp_path)
         path.write_bytes(b"{ edited badly")
-        assert await dead.recall([item()]) == {}
+        assert shown(await dead.recall([item()])) == {}
         await dead.resolve([item()])
     assert path.read_bytes() == b"{ edited badly"
     assert any("cannot be read and is passed over" in line for line in log)
@@ -176,12 +210,12 @@ async def test_ten_thousand_letters_are_listed_without_being_read(tmp_path, monk
     home = tmp_path / "erp.inbound"
     home.mkdir()
     for number in range(10_000):
-        (home / name_of(f"{number}.json", b"{}")).touch()
+        (home / name_of(Locator(f"{number}.json"), b"{}")).touch()
     from pipeline.deadletters import drawer as room
 
     monkeypatch.setattr(room, "read_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
     async with folder(tmp_path) as dead:
-        assert await dead.recall([item("new.json")]) == {}
+        assert shown(await dead.recall([item("new.json")])) == {}
         await dead.resolve([item("new.json")])
 
 
@@ -198,5 +232,5 @@ def test_letters_of_any_bytes_and_place_are_read_back_and_stay_in_the_folder(tmp
 
     held = asyncio.run(there_and_back())
     (found,) = letters(root)
-    assert (found.raw, found.locator, held) == (raw, locator, {locator: "open"})
+    assert (found.raw, found.locator, shown(held)) == (raw, str(place(locator)), {str(place(locator)): "open"})
     assert [path.parent for path in root.rglob("*") if path.is_file()] == [root / "erp.inbound"]

@@ -1,8 +1,14 @@
 """Several clients in one file: all mistakes told at once with line and key, and nobody stopped by another's."""
 
+import fcntl
+import json
+import os
+import shutil
+
 import pytest
 
 from pipeline.errors import WrongSettings, WrongUsage
+from pipeline.history.journal import read_runs
 from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings
 from tests.plant import Plant
@@ -73,6 +79,18 @@ def test_all_mistakes_are_told_with_line_and_key_and_the_others_are_served(tmp_p
         ),
         ('"data/north/in"', '"data/acme/../acme/out"', ["5: acme: outbound_dir: the same as inbound_dir of north"]),
         ('"data/north/in"', '"data/north/out"', ["10: north: inbound_dir: the same as outbound_dir of north"]),
+        (
+            '"data/north/in"',
+            '"data/acme/in/north"',
+            [
+                "10: north: inbound_dir: lies in inbound_dir of acme",
+                "4: acme: inbound_dir: inbound_dir of north lies in",
+            ],
+        ),
+        ('"data/north/in"', '"data/north"', ["11: north: outbound_dir: lies in inbound_dir of north"]),
+        ('"data/north/in"', '"data/dead-letter/north"', ["10: north: inbound_dir: lies in DATA_DEAD_LETTER_DIR"]),
+        ('"data/north/in"', '"data"', ["north: inbound_dir: DATA_JOURNAL lies in it", "acme: outbound_dir: lies in"]),
+        ('"north"', '"acme.sync"', ["9: north: collection: the same as collection of acme", "3: acme: collection:"]),
         ('"erp_json"\ncollection = "north"', '"sap"\ncollection = "north"', ["no client is of the kind 'sap'"]),
         ('"erp_json"\ncollection = "north"', '"no:x"\ncollection = "north"', ["cannot be loaded: ModuleNotFoundError"]),
         ('collection = "north"', 'collection = "north"\nlayout = "odd"', ["10: north: layout: it has no such layout"]),
@@ -169,6 +187,28 @@ class TestRun:
     def test_an_outage_of_mongodb_stops_all_at_once(self, two):
         _, err = two.run(exits=1, MONGO_URI="mongodb://127.0.0.1:1/?connectTimeoutMS=100", MONGO_RETRY_SECONDS="0")
         assert err.count("MongoDB did not answer") == 1
+
+    def test_what_stops_the_retry_of_one_stops_that_of_no_other(self, two):
+        for name in ("acme", "north"):
+            two.inbound = two.home / "data" / name / "in"
+            two.put("bad.json", b"{")
+        two.run()
+        letters = two.home / "data/dead-letter"
+        (letters / "acme.inbound").rename(letters / "gone.inbound")
+        shutil.copytree(letters / "gone.inbound", letters / "acme.inbound")
+        for path in (letters / "gone.inbound").glob("*~*.json"):
+            path.write_bytes(path.read_bytes().replace(b"acme", b"gone"))
+        held = os.open(letters / "acme.inbound", os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        out, err = two.run("src/main.py", "dead-letters", "retry", "--all", "--json", exits=1)
+        os.close(held)
+        told = json.loads(out)
+        assert (told["tried"], told["failed"]) == (1, 1)
+        assert "acme: another run is using the dead letters" in told["error"]
+        assert "gone: the settings have no such client" in err
+        run = list(read_runs(two.home / "data/runs.jsonl"))[-1]
+        assert (run.ending, run.exit, run.error) == ("incomplete", 1, told["error"])
+        assert [flow.flow for flow in run.flows] == ["acme.inbound", "north.inbound"]
 
     def test_letters_of_both_are_listed_and_retried_together(self, two):
         for name in ("acme", "north"):

@@ -17,7 +17,8 @@ from pipeline.flows import FLOWS
 from pipeline.history.decisions import SENT, read_decisions
 from pipeline.orders.merge import Rule
 from pipeline.orders.workorder import Status
-from pipeline.service.plan import rehearse
+from pipeline.service.effects import Dry
+from pipeline.service.plan import make_plan
 from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings
 from tests.plant import Plant
@@ -41,7 +42,9 @@ def settings_of(plant, **values):
 
 
 def plan_of(config):
-    return asyncio.run(rehearse(Sessions(config, rehearse=True).get("erp_json"), config.mongo_uri))
+    sessions = Sessions(config, effects=Dry())
+    with sessions.mongo() as uri:
+        return asyncio.run(make_plan(sessions.get("erp_json"), uri))
 
 
 async def sync(session):
@@ -80,7 +83,7 @@ def check(plant, config):
     done = list(read_decisions(config.data_decision_log))[known:]
     assert without_time(done) == without_time(plan.entries)
     fresh = {letter.locator for _, letter in read_letters(config.data_dead_letter_dir)} - dead
-    assert fresh == {letter.locator for letter in plan.dead_letters} - dead
+    assert fresh == {str(letter.locator) for letter in plan.dead_letters} - dead
     return plan
 
 

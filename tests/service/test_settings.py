@@ -89,6 +89,7 @@ def test_all_mistakes_are_told_at_once_and_no_value_is_repeated(tmp_path):
         "LOG_LEVEL",
         "LOG_FORMAT",
         "CLIENTS",
+        "DATA_INBOUND_DIR",
         "DATA_OUTBOUND_DIR",
     ]
     assert "secret" not in "".join(found)
@@ -105,5 +106,28 @@ def test_folders_that_are_one_folder_are_told_however_they_are_written(tmp_path,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to("data/outbound")
     assert problems(tmp_path, DATA_INBOUND_DIR="./link") == (
-        "DATA_OUTBOUND_DIR: expected another folder than DATA_INBOUND_DIR",
+        "DATA_INBOUND_DIR: the same as DATA_OUTBOUND_DIR: each needs a place of its own",
+        "DATA_OUTBOUND_DIR: the same as DATA_INBOUND_DIR: each needs a place of its own",
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "inner", "outer"),
+    [
+        ({"DATA_DEAD_LETTER_DIR": "data/inbound/dead"}, "DATA_DEAD_LETTER_DIR", "DATA_INBOUND_DIR"),
+        ({"DATA_JOURNAL": "data/outbound/runs.json"}, "DATA_JOURNAL", "DATA_OUTBOUND_DIR"),
+        ({"DATA_DECISION_LOG": "data/dead-letter/x/y"}, "DATA_DECISION_LOG", "DATA_DEAD_LETTER_DIR"),
+        ({"DATA_OUTBOUND_DIR": "data/mongo"}, "DATA_OUTBOUND_DIR", "DATA_MONGO_DIR"),
+        ({"DATA_STATE_DIR": "data/runs.jsonl"}, "DATA_STATE_DIR", "DATA_JOURNAL"),
+        ({"DATA_INBOUND_DIR": "/", "DATA_MONGO_DIR": "/x"}, "DATA_JOURNAL", "DATA_INBOUND_DIR"),
+    ],
+)
+def test_no_place_is_another_or_lies_in_another(tmp_path, monkeypatch, said, inner, outer):
+    monkeypatch.chdir(tmp_path)
+    told = [line.partition(": ") for line in problems(tmp_path, **said)]
+    assert any(name == inner and outer in what for name, _, what in told)
+    assert any(name == outer and inner in what for name, _, what in told)
+
+
+def test_the_embedded_servers_folder_is_nobodys_where_there_is_none(tmp_path):
+    load({"MONGO_URI": "mongodb://h", "DATA_INBOUND_DIR": "data/mongo"}, tmp_path / ".env")

@@ -152,10 +152,13 @@ def test_files_are_archived_with_their_last_record_and_what_could_not_be_read_st
     (plant.inbound / "folder.json").mkdir()
     out, _ = plant.run(INBOUND_AFTER="archive")
     assert "4,800 created · 2 dead-lettered" in out
-    assert sorted(path.name for path in plant.inbound.iterdir()) == ["archive", "folder.json"]
-    assert len(list((plant.inbound / "archive").iterdir())) == 603
+    assert sorted(path.name for path in plant.inbound.iterdir()) == ["archive", "bad.json", "folder.json"]
+    assert len(list((plant.inbound / "archive").iterdir())) == 602
     out, _ = plant.run(INBOUND_AFTER="archive")
-    assert "1 read   1 still dead" in out
+    assert "2 read   2 still dead" in out
+    plant.put("bad.json", order(5600, "Mended"))
+    assert "1 created · 1 still dead" in plant.run(INBOUND_AFTER="archive")[0]
+    assert sorted(path.name for path in plant.inbound.iterdir()) == ["archive", "folder.json"]
 
 
 def test_a_document_that_was_removed_is_inserted_again_by_a_kept_file(plant):
@@ -164,7 +167,7 @@ def test_a_document_that_was_removed_is_inserted_again_by_a_kept_file(plant):
     plant.run()
     assert "0 read   2 unchanged, not read again" in plant.run()[0]
     plant.orders.delete_one({"number": 1})
-    assert "2 read   1 created · 1 unchanged" in plant.run()[0]
+    assert "1 read   1 created · 1 unchanged, not read again" in plant.run()[0]
     assert "0 read   2 unchanged, not read again" in plant.run()[0]
     plant.orders.database.client.drop_database(plant.orders.database.name)
     assert "2 read   2 created" in plant.run()[0]

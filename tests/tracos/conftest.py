@@ -4,6 +4,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from pipeline.history.decisions import DecisionLog
+from pipeline.tracos.connection import Connection
 from pipeline.tracos.store import Tracos
 
 
@@ -26,14 +27,9 @@ def decision_file(tmp_path):
 
 @pytest.fixture
 def make_tracos(mongo_uri, database_name, decision_file):
-    def make(uri=mongo_uri, **settings):
-        return Tracos(
-            uri=uri,
-            database=database_name,
-            collection="workorders",
-            decisions=DecisionLog(decision_file),
-            **settings,
-        )
+    def make(uri=mongo_uri, kind=Connection, retry_seconds=60, **settings):
+        connection = kind(uri, database_name, "workorders", retry_seconds)
+        return Tracos(connection, DecisionLog(decision_file), **settings)
 
     return make
 

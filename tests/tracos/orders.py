@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from pipeline.dataflow.messages import Envelope
 from pipeline.orders.workorder import Record, Status, WorkOrder
+from tests.places import place
 
 
 def at(day, hour=8):
@@ -21,5 +22,13 @@ def order(number, *, updated=None, layout="plain", **values):
     )
 
 
+async def taken(sink, items):
+    """What became of these items, by position."""
+    result = await sink.write_batch(items)
+    if result.stop is not None:
+        raise result.stop
+    return result.outcomes
+
+
 def envelope(record, locator="a.json"):
-    return Envelope(record, locator)
+    return Envelope(record, place(locator))

@@ -11,8 +11,8 @@ from pymongo.read_preferences import ReadPreference
 from pipeline.dataflow.messages import Outcome
 from pipeline.errors import WrongSettings
 from pipeline.tracos.address import durable, read_address, wrong_names
-from pipeline.tracos.connection import IS_ID
-from tests.tracos.orders import at, envelope, order
+from pipeline.tracos.indexes import IS_ID
+from tests.tracos.orders import at, envelope, order, taken
 
 SECRET = "hunter2"
 
@@ -152,11 +152,11 @@ async def test_a_secondary_that_lags_is_not_asked(make_tracos, replica_set, data
     uri = replica_set.uri + "&readPreference=secondary&w=1"
     async with make_tracos(uri) as tracos:
         sink, source = tracos.sink("erp", {"plain": lambda values: values}), tracos.source("erp", "plain")
-        assert await sink.write_batch([envelope(order(1, updated=at(8)))]) == [Outcome.CREATED]
+        assert await taken(sink, [envelope(order(1, updated=at(8)))]) == [Outcome.CREATED]
         with replica_set.behind(1):
             await tracos._connection.collection.insert_one({"number": 2})
-            assert await sink.write_batch([envelope(order(1, updated=at(9), title="new"))]) == [Outcome.UPDATED]
-            assert await sink.write_batch([envelope(order(1, updated=at(9), title="new"))]) == [Outcome.REPEAT]
+            assert await taken(sink, [envelope(order(1, updated=at(9), title="new"))]) == [Outcome.UPDATED]
+            assert await taken(sink, [envelope(order(1, updated=at(9), title="new"))]) == [Outcome.REPEAT]
             assert [item.payload["number"] async for group in source.read() for item in group] == [2]
         await tracos._connection.collection.database.client.drop_database(database_name)
 
@@ -169,8 +169,8 @@ async def test_a_collection_that_takes_letters_for_equal_still_tells_orders_apar
     async with make_tracos() as tracos:
         sink = tracos.sink("erp", {"plain": lambda values: values})
         batch = [envelope(order("po-1", updated=at(8)), "a"), envelope(order("PO-1", updated=at(8)), "b")]
-        assert await sink.write_batch(batch) == [Outcome.CREATED] * 2
-        assert await sink.write_batch(batch) == [Outcome.REPEAT] * 2
+        assert await taken(sink, batch) == [Outcome.CREATED] * 2
+        assert await taken(sink, batch) == [Outcome.REPEAT] * 2
         await orders.update_one({"number": "po-1"}, {"$set": {"title": "PUMP"}})
         plan = await orders.find({"number": {"$in": ["po-1"], **IS_ID}}, collation={"locale": "simple"}).explain()
         assert plan["executionStats"]["totalDocsExamined"] == 1
@@ -182,7 +182,7 @@ async def test_a_guard_tells_an_edit_of_letters_alone(make_tracos, orders, datab
     await database.create_collection(orders.name, collation=CASELESS)
     async with make_tracos() as tracos:
         sink = tracos.sink("erp", {"plain": lambda values: values})
-        await sink.write_batch([envelope(order("po-1", updated=at(8), title="pump"))])
+        await taken(sink, [envelope(order("po-1", updated=at(8), title="pump"))])
         write, edits = tracos._connection.write, []
 
         async def meddled(operations):
@@ -191,7 +191,7 @@ async def test_a_guard_tells_an_edit_of_letters_alone(make_tracos, orders, datab
             return await write(operations)
 
         monkeypatch.setattr(tracos._connection, "write", meddled)
-        await sink.write_batch([envelope(order("po-1", updated=at(9), title="valve"))])
+        await taken(sink, [envelope(order("po-1", updated=at(9), title="valve"))])
         assert (await orders.find_one({}))["title"] == "PUMP"
 
 

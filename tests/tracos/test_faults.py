@@ -8,7 +8,7 @@ from pipeline.dataflow.messages import Outcome
 from pipeline.errors import Fatal, TracosOutage
 from pipeline.tracos.connection import Operation
 from tests.mongo import fail_commands
-from tests.tracos.orders import at, envelope, order
+from tests.tracos.orders import at, envelope, order, taken
 
 CREATED, UPDATED = Outcome.CREATED, Outcome.UPDATED
 MAY_PASS = [6, 7, 50, 89, 91, 112, 133, 189, 262, 365, 9001, 10107, 11600, 11601, 11602, 13435, 14031]
@@ -30,9 +30,9 @@ def batch(day, **values):
 @pytest.mark.parametrize("code", MAY_PASS)
 async def test_an_answer_that_may_pass_is_ridden_out(sink, orders, mongo_uri, code):
     with fail_commands(mongo_uri, "find", errorCode=code):
-        assert await sink.write_batch(batch(8)) == [CREATED] * 3
+        assert await taken(sink, batch(8)) == [CREATED] * 3
     with fail_commands(mongo_uri, "update", errorCode=code):
-        assert await sink.write_batch(batch(9, title="new")) == [UPDATED] * 3
+        assert await taken(sink, batch(9, title="new")) == [UPDATED] * 3
     assert await orders.count_documents({"title": "new"}) == 3
 
 
@@ -40,7 +40,7 @@ async def test_an_answer_that_may_pass_is_ridden_out(sink, orders, mongo_uri, co
 @pytest.mark.parametrize("label", ["RetryableWriteError", "TransientTransactionError"])
 async def test_a_label_of_the_server_is_enough(sink, mongo_uri, label):
     with fail_commands(mongo_uri, "insert", errorCode=8, errorLabels=[label]):
-        assert await sink.write_batch(batch(8)) == [CREATED] * 3
+        assert await taken(sink, batch(8)) == [CREATED] * 3
 
 
 @pytest.mark.usefixtures("at_once")
@@ -61,7 +61,7 @@ async def test_what_may_pass_is_ridden_out_though_it_is_told_of_one_statement(si
         return command(self, body, *args, **options)
 
     monkeypatch.setattr(AsyncIOMotorDatabase, "command", once)
-    assert await sink.write_batch(batch(8)) == [CREATED] * 3
+    assert await taken(sink, batch(8)) == [CREATED] * 3
     assert len(faults) == 1
     assert await orders.count_documents({}) == 3
 
@@ -71,7 +71,7 @@ async def test_what_stays_is_an_outage_with_its_name(make_tracos, mongo_uri):
         sink = tracos.sink("erp", {"plain": lambda values: values})
         told = pytest.raises(TracosOutage, match=r"could not work for 0\.5 s \(code 262, ExceededTimeLimit\)")
         with fail_commands(mongo_uri, "insert", errorCode=262, times="alwaysOn"), told:
-            await sink.write_batch(batch(8))
+            await taken(sink, batch(8))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_what_stays_is_an_outage_with_its_name(make_tracos, mongo_uri):
 )
 async def test_what_does_not_pass_is_told_at_once(sink, mongo_uri, code, told):
     with fail_commands(mongo_uri, "insert", errorCode=code), pytest.raises(Fatal, match=told) as caught:
-        await sink.write_batch(batch(8))
+        await taken(sink, batch(8))
     assert not isinstance(caught.value, TracosOutage)
 
 
@@ -94,10 +94,10 @@ async def test_writes_that_no_majority_confirms_are_no_success(make_tracos, mong
     async with make_tracos(retry_seconds=0.5) as tracos:
         sink = tracos.sink("erp", {"plain": lambda values: values})
         with fail_commands(mongo_uri, "insert", writeConcernError=late):
-            assert await sink.write_batch(batch(8)) == [CREATED] * 3
+            assert await taken(sink, batch(8)) == [CREATED] * 3
         never = {"code": 100, "errmsg": "Not enough data-bearing nodes"}
         with fail_commands(mongo_uri, "update", writeConcernError=never), pytest.raises(Fatal, match="option w"):
-            await sink.write_batch(batch(9, title="new"))
+            await taken(sink, batch(9, title="new"))
 
 
 async def test_another_unique_index_is_named_and_costs_only_the_orders_that_break_it(tracos, orders):

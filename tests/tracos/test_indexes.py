@@ -9,10 +9,11 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from pipeline.dataflow.messages import Outcome
 from pipeline.errors import Fatal
-from pipeline.tracos.connection import IS_ID, Connection
-from pipeline.tracos.indexes import find_twins, missing, prepare
+from pipeline.tracos.connection import Connection
+from pipeline.tracos.dry import DryConnection
+from pipeline.tracos.indexes import IS_ID, find_twins, missing, prepare
 from tests.mongo import until
-from tests.tracos.orders import envelope, order
+from tests.tracos.orders import envelope, order, taken
 
 OLD = {"number": {"$exists": True}}
 
@@ -59,7 +60,7 @@ async def test_drafts_without_a_number_are_nobodys_twins(make_tracos, orders, dr
     async with make_tracos() as tracos:
         await orders.insert_one(dict(draft))
         sink = tracos.sink("erp", {"plain": lambda values: values})
-        assert await sink.write_batch([envelope(order(2))]) == [Outcome.CREATED]
+        assert await taken(sink, [envelope(order(2))]) == [Outcome.CREATED]
         assert await find_twins(orders) == []
         for number in (1, 2, 1.0, Decimal128("2")):
             with pytest.raises(DuplicateKeyError):
@@ -162,13 +163,13 @@ async def test_an_index_counts_only_when_it_is_built(make_tracos, replica_set, d
         ({"viewOn": "others"}, "a view"),
     ],
 )
-@pytest.mark.parametrize("rehearse", [False, True])
+@pytest.mark.parametrize("kind", [Connection, DryConnection])
 async def test_a_collection_that_keeps_no_promise_is_refused_by_name(
-    make_tracos, database, orders, options, what, rehearse
+    make_tracos, database, orders, options, what, kind
 ):
     await database.create_collection(orders.name, **options)
     with pytest.raises(Fatal, match=rf"{database.name}\.workorders is {what}.*MONGO_COLLECTION"):
-        await make_tracos(rehearse=rehearse).open()
+        await make_tracos(kind=kind).open()
     assert await orders.count_documents({}) == 0
 
 

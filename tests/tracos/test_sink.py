@@ -14,14 +14,14 @@ from pipeline.errors import BudgetExceeded, Deferred, Rejected
 from pipeline.history.decisions import read_decisions
 from pipeline.orders.workorder import Status
 from pipeline.testing import ListSource
-from tests.tracos.orders import at, envelope, order
+from tests.tracos.orders import at, envelope, order, taken
 
 CREATED, UPDATED, UNCHANGED = Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED
 REPEAT, STALE = Outcome.REPEAT, Outcome.STALE
 
 
 async def test_a_new_order_is_inserted_in_our_words_and_needs_no_echo(sink, orders):
-    assert await sink.write_batch([envelope(order(10, title="Pump", status=Status.PENDING))]) == [CREATED]
+    assert await taken(sink, [envelope(order(10, title="Pump", status=Status.PENDING))]) == [CREATED]
     document = await orders.find_one({"number": 10})
     assert document["title"] == "Pump"
     assert document["status"] == "pending"
@@ -35,41 +35,41 @@ async def test_a_new_order_is_inserted_in_our_words_and_needs_no_echo(sink, orde
 
 
 async def test_the_same_record_again_writes_nothing(sink, orders):
-    await sink.write_batch([envelope(order(10))])
+    await taken(sink, [envelope(order(10))])
     before = await orders.find_one({"number": 10})
-    assert await sink.write_batch([envelope(order(10))]) == [REPEAT]
+    assert await taken(sink, [envelope(order(10))]) == [REPEAT]
     assert await orders.find_one({"number": 10}) == before
 
 
 async def test_a_stale_record_writes_nothing_and_is_in_the_decision_log(sink, orders, decision_file):
-    await sink.write_batch([envelope(order(10, updated=at(9), title="new"), "b.json")])
+    await taken(sink, [envelope(order(10, updated=at(9), title="new"), "b.json")])
     before = await orders.find_one({"number": 10})
-    assert await sink.write_batch([envelope(order(10, updated=at(8), title="old"), "a.json")]) == [STALE]
+    assert await taken(sink, [envelope(order(10, updated=at(8), title="old"), "a.json")]) == [STALE]
     assert await orders.find_one({"number": 10}) == before
     assert [(entry.number, entry.rule) for entry in read_decisions(decision_file)] == [(10, "insert"), (10, "stale")]
 
 
 async def test_an_update_sets_only_what_changed_and_leaves_unknown_fields_alone(sink, orders):
-    await sink.write_batch([envelope(order(10, updated=at(8)))])
+    await taken(sink, [envelope(order(10, updated=at(8)))])
     await orders.update_one({"number": 10}, {"$set": {"assignee": "Ana", "priority": {"level": 3}}})
-    assert await sink.write_batch([envelope(order(10, updated=at(9), title="Valve"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(10, updated=at(9), title="Valve"))]) == [UPDATED]
     document = await orders.find_one({"number": 10})
     assert (document["title"], document["assignee"], document["priority"]) == ("Valve", "Ana", {"level": 3})
     assert document["updatedAt"] == "2026-10-09T08:00:00.000Z"
 
 
 async def test_both_sides_edits_survive(sink, orders):
-    await sink.write_batch([envelope(order(10, updated=at(8)))])
+    await taken(sink, [envelope(order(10, updated=at(8)))])
     await orders.update_one({"number": 10}, {"$set": {"description": "ours", "isSynced": False}})
-    assert await sink.write_batch([envelope(order(10, updated=at(9), title="theirs"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(10, updated=at(9), title="theirs"))]) == [UPDATED]
     document = await orders.find_one({"number": 10})
     assert (document["title"], document["description"], document["isSynced"]) == ("theirs", "ours", False)
 
 
 async def test_a_lost_value_is_in_the_decision_log_before_it_is_overwritten(sink, orders, decision_file):
-    await sink.write_batch([envelope(order(10, updated=at(8)))])
+    await taken(sink, [envelope(order(10, updated=at(8)))])
     await orders.update_one({"number": 10}, {"$set": {"title": "ours", "updatedAt": "2026-10-08T09:00:00Z"}})
-    await sink.write_batch([envelope(order(10, updated=at(9), title="theirs"))])
+    await taken(sink, [envelope(order(10, updated=at(9), title="theirs"))])
     assert (await orders.find_one({"number": 10}))["title"] == "theirs"
     _, entry = read_decisions(decision_file)
     assert [(change.field, change.old, change.new) for change in entry.changes] == [("title", "ours", "theirs")]
@@ -79,7 +79,7 @@ async def test_a_lost_value_is_in_the_decision_log_before_it_is_overwritten(sink
 async def test_a_document_keeps_its_kind_of_date(sink, orders):
     made = datetime(2026, 10, 1, tzinfo=UTC)
     await orders.insert_one({"number": 10, "status": "created", "createdAt": made, "updatedAt": made})
-    assert await sink.write_batch([envelope(order(10, updated=at(9), title="x"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(10, updated=at(9), title="x"))]) == [UPDATED]
     document = await orders.find_one({"number": 10})
     assert document["updatedAt"] == at(9)
     assert isinstance(document["syncedAt"], datetime)
@@ -87,7 +87,7 @@ async def test_a_document_keeps_its_kind_of_date(sink, orders):
 
 async def test_a_document_with_hardly_any_field_is_merged(sink, orders):
     await orders.insert_one({"number": 10})
-    assert await sink.write_batch([envelope(order(10, title="Pump"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(10, title="Pump"))]) == [UPDATED]
     document = await orders.find_one({"number": 10})
     assert (document["title"], document["status"], document["isSynced"]) == ("Pump", "created", True)
 
@@ -95,7 +95,7 @@ async def test_a_document_with_hardly_any_field_is_merged(sink, orders):
 @pytest.mark.parametrize(("stored", "shown"), [("10", 10), (10, "10"), (Int64(10), 10), (10.0, 10)])
 async def test_a_decimal_text_and_its_integer_are_the_same_order(sink, orders, stored, shown):
     await orders.insert_one({"number": stored, "status": "created"})
-    assert await sink.write_batch([envelope(order(shown, title="x"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(shown, title="x"))]) == [UPDATED]
     document = await orders.find_one({})
     assert (document["number"], type(document["number"])) == (stored, type(stored))
     assert document["sync"]["id"] == shown
@@ -109,33 +109,33 @@ async def test_one_order_twice_in_a_batch_is_merged_in_order_and_written_once(si
         envelope(order(10, updated=at(9), title="second"), "c.json"),
         envelope(order(10, updated=at(7), title="late"), "d.json"),
     ]
-    assert await sink.write_batch(batch) == [CREATED, CREATED, UPDATED, STALE]
+    assert await taken(sink, batch) == [CREATED, CREATED, UPDATED, STALE]
     document = await orders.find_one({"number": 10})
     assert (document["title"], document["isSynced"]) == ("second", True)
-    assert await sink.write_batch(batch) == [REPEAT, REPEAT, REPEAT, STALE]
+    assert await taken(sink, batch) == [REPEAT, REPEAT, REPEAT, STALE]
 
 
 async def test_an_edit_made_between_reading_and_writing_is_never_overwritten(sink, orders, monkeypatch):
-    await sink.write_batch([envelope(order(10, updated=at(8)))])
+    await taken(sink, [envelope(order(10, updated=at(8)))])
     meddle = meddler(sink, monkeypatch, times=1, edit=lambda: orders.update_one({}, {"$set": {"description": "ours"}}))
-    assert await sink.write_batch([envelope(order(10, updated=at(9), title="theirs"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(10, updated=at(9), title="theirs"))]) == [UPDATED]
     document = await orders.find_one({"number": 10})
     assert (document["title"], document["description"], meddle.done) == ("theirs", "ours", 1)
     assert document["isSynced"] is False
 
 
 async def test_after_five_misses_an_order_is_left_for_the_next_run(sink, orders, monkeypatch):
-    await sink.write_batch([envelope(order(10, updated=at(8)))])
+    await taken(sink, [envelope(order(10, updated=at(8)))])
     meddler(sink, monkeypatch, times=99, edit=lambda: orders.update_one({}, {"$inc": {"sync.rev": 1}}))
     batch = [envelope(order(10, updated=at(9), title="theirs")), envelope(order(11), "b.json")]
-    results = await sink.write_batch(batch)
+    results = await taken(sink, batch)
     assert isinstance(results[0], Deferred)
     assert results[1] is CREATED
 
 
 async def test_somebody_who_inserts_the_same_number_first_is_merged_with(sink, orders, monkeypatch):
     meddler(sink, monkeypatch, times=1, edit=lambda: orders.insert_one({"number": 10, "description": "ours"}))
-    assert await sink.write_batch([envelope(order(10, title="theirs"))]) == [UPDATED]
+    assert await taken(sink, [envelope(order(10, title="theirs"))]) == [UPDATED]
     document = await orders.find_one({"number": 10})
     assert (document["title"], document["description"]) == ("theirs", "ours")
 
@@ -143,7 +143,7 @@ async def test_somebody_who_inserts_the_same_number_first_is_merged_with(sink, o
 async def test_one_refused_document_does_not_hold_up_the_others(sink, orders, database):
     await database.command("collMod", orders.name, validator={"title": {"$ne": "forbidden"}})
     batch = [envelope(order(1), "1"), envelope(order(2, title="forbidden"), "2"), envelope(order(3), "3")]
-    results = await sink.write_batch(batch)
+    results = await taken(sink, batch)
     assert [results[0], results[2]] == [CREATED, CREATED]
     assert isinstance(results[1], Rejected)
     assert "code 121" in str(results[1])
@@ -152,7 +152,7 @@ async def test_one_refused_document_does_not_hold_up_the_others(sink, orders, da
 @pytest.mark.parametrize("poison", [order(2**70), order(2, title="\ud800"), order(2, title="x" * 17_000_000)])
 async def test_one_poisoned_record_does_not_hold_up_the_others(sink, orders, poison):
     batch = [envelope(order(1), "1"), envelope(poison, "2"), envelope(order(3), "3")]
-    results = await sink.write_batch(batch)
+    results = await taken(sink, batch)
     assert [results[0], results[2]] == [CREATED, CREATED]
     assert isinstance(results[1], Rejected)
     assert await orders.count_documents({}) == 2
@@ -174,7 +174,7 @@ async def test_one_poisoned_record_does_not_hold_up_the_others(sink, orders, poi
 async def test_a_document_that_cannot_be_understood_makes_its_record_a_dead_letter(sink, orders, field, value, path):
     await orders.insert_one({"number": 10, field: value})
     before = await orders.find_one({})
-    (result,) = await sink.write_batch([envelope(order(10))])
+    (result,) = await taken(sink, [envelope(order(10))])
     assert isinstance(result, Rejected)
     assert path in str(result)
     assert await orders.find_one({}) == before
@@ -183,21 +183,21 @@ async def test_a_document_that_cannot_be_understood_makes_its_record_a_dead_lett
 async def test_more_deletions_than_allowed_stop_the_run_before_any_is_written(make_tracos, orders):
     async with make_tracos(max_deletes=2) as tracos:
         sink = tracos.sink("erp", {"plain": lambda values: values})
-        await sink.write_batch([envelope(order(n, updated=at(8)), str(n)) for n in range(4)])
+        await taken(sink, [envelope(order(n, updated=at(8)), str(n)) for n in range(4)])
         gone = [envelope(order(n, updated=at(9), deleted=True, deleted_at=at(9)), str(n)) for n in range(4)]
-        assert await sink.write_batch(gone[:2]) == [UPDATED, UPDATED]
+        assert await taken(sink, gone[:2]) == [UPDATED, UPDATED]
         with pytest.raises(BudgetExceeded, match="SYNC_MAX_DELETES"):
-            await sink.write_batch(gone[2:])
+            await taken(sink, gone[2:])
     assert await orders.count_documents({"deleted": True}) == 2
 
 
 async def test_a_cancelled_write_leaves_the_connection_usable(sink):
-    task = asyncio.create_task(sink.write_batch([envelope(order(n), str(n)) for n in range(500)]))
+    task = asyncio.create_task(taken(sink, [envelope(order(n), str(n)) for n in range(500)]))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    results = await sink.write_batch([envelope(order(n), str(n)) for n in range(500)])
+    results = await taken(sink, [envelope(order(n), str(n)) for n in range(500)])
     assert set(results) <= {CREATED, REPEAT}
 
 
@@ -223,12 +223,12 @@ async def test_a_batch_costs_one_look_up_one_insert_and_one_update_whatever_it_h
         totals = (await database.command("serverStatus"))["metrics"]["commands"]
         return [totals[name]["total"] for name in ("find", "getMore", "insert", "update")]
 
-    await sink.write_batch([envelope(order(number, updated=at(8)), str(number)) for number in range(500)])
+    await taken(sink, [envelope(order(number, updated=at(8)), str(number)) for number in range(500)])
     changed = [order(number, updated=at(9), title="new") for number in range(0, 500, 2)]
     unchanged = [order(number, updated=at(8)) for number in range(1, 500, 2)]
     fresh = [order(number) for number in range(1000, 1100)]
     before = await commands()
-    results = await sink.write_batch([envelope(o, str(o.external_id)) for o in [*changed, *unchanged, *fresh]])
+    results = await taken(sink, [envelope(o, str(o.external_id)) for o in [*changed, *unchanged, *fresh]])
     spent = [after - total for after, total in zip(await commands(), before, strict=True)]
     assert [results.count(outcome) for outcome in (UPDATED, REPEAT, CREATED)] == [250, 250, 100]
     assert spent == [1, 0, 1, 1]

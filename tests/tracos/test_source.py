@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.dataflow.messages import DeadLetter
-from pipeline.errors import BudgetExceeded, Reason, Rejected
-from tests.tracos.orders import at, envelope, order
+from pipeline.dataflow.messages import Fate
+from pipeline.errors import BudgetExceeded, Rejected
+from tests.places import deliver_all
+from tests.tracos.orders import at, envelope, order, taken
 
 
 @pytest.fixture
@@ -16,10 +17,6 @@ def source(tracos):
 
 async def everything(source):
     return [item async for group in source.read() for item in group]
-
-
-def letter(locator):
-    return DeadLetter(flow="f", stage="s", locator=locator, reasons=(Reason("bad"),), at=at(1))
 
 
 async def test_only_what_is_not_marked_true_is_read_and_missing_counts_as_false(source, orders):
@@ -46,7 +43,7 @@ async def test_it_reads_in_groups_and_misses_nothing_while_marks_go_on(source, o
     async for group in source.read():
         assert len(group) <= 1000
         seen += [item.payload["number"] for item in group]
-        await source.ack([item.locator for item in group])
+        await deliver_all(source, group)
     assert sorted(seen) == list(range(2203))
     assert await orders.count_documents({"isSynced": True}) == 2203
     assert await everything(source) == []
@@ -55,7 +52,7 @@ async def test_it_reads_in_groups_and_misses_nothing_while_marks_go_on(source, o
 async def test_an_acked_order_is_marked_with_what_was_sent(source, orders):
     await orders.insert_one({"number": 1, "status": "created", "title": "Pump", "createdAt": "2026-10-01"})
     (item,) = await everything(source)
-    await source.ack([item.locator])
+    await deliver_all(source, [item])
     document = await orders.find_one({})
     assert document["isSynced"] is True
     assert document["syncedAt"].endswith("Z")
@@ -68,7 +65,7 @@ async def test_an_acked_order_is_marked_with_what_was_sent(source, orders):
 async def test_an_order_goes_back_in_the_layout_it_came_in_under_the_id_it_came_with(tracos, source, orders):
     sink = tracos.sink("erp", {"other": lambda values: values})
     await orders.insert_one({"number": 10, "title": "Pump"})
-    await sink.write_batch([envelope(order("10", layout="other"))])
+    await taken(sink, [envelope(order("10", layout="other"))])
     await orders.update_one({}, {"$set": {"title": "ours", "isSynced": False}})
     (item,) = await everything(source)
     record = source.to_record(item.payload)
@@ -79,13 +76,13 @@ async def test_an_edit_made_while_sending_is_kept_and_sent_next_time(source, ord
     await orders.insert_one({"number": 1, "status": "created", "title": "sent"})
     (item,) = await everything(source)
     await orders.update_one({}, {"$set": {"title": "edited"}})
-    await source.ack([item.locator])
+    await deliver_all(source, [item])
     document = await orders.find_one({})
     assert document.get("isSynced") is None
     assert document["title"] == "edited"
     assert document["sync"]["sent"][0]["values"]["title"] == "sent"
     (again,) = await everything(source)
-    await source.ack([again.locator])
+    await deliver_all(source, [again])
     document = await orders.find_one({})
     assert document["isSynced"] is True
     assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["sent", "edited"]
@@ -95,7 +92,7 @@ async def test_only_the_edited_one_of_a_batch_stays_unsynced(source, orders):
     await orders.insert_many([{"number": number, "status": "created"} for number in range(5)])
     items = await everything(source)
     await orders.update_one({"number": 3}, {"$set": {"status": "pending"}})
-    await source.ack([item.locator for item in items])
+    await deliver_all(source, items)
     assert [doc["number"] async for doc in orders.find({"isSynced": {"$ne": True}})] == [3]
     assert await orders.count_documents({"sync.rev": 1}) == 5
 
@@ -104,7 +101,7 @@ async def test_an_order_removed_while_sending_is_no_error(source, orders):
     await orders.insert_one({"number": 1, "status": "created"})
     (item,) = await everything(source)
     await orders.delete_one({})
-    await source.ack([item.locator])
+    await deliver_all(source, [item])
     assert await orders.count_documents({}) == 0
 
 
@@ -114,7 +111,7 @@ async def test_a_nacked_order_stays_as_it_is(source, orders):
     (item,) = await everything(source)
     with pytest.raises(Rejected, match="unknown status"):
         source.to_record(item.payload)
-    await source.nack([letter(item.locator)])
+    await source.settle({item.locator: Fate.DEAD})
     assert await orders.find_one({}) == before
 
 
@@ -128,7 +125,7 @@ async def test_a_document_without_a_number_is_told(source, orders):
 async def test_the_original_bytes_are_the_same_until_the_order_says_something_else(source, orders):
     await orders.insert_one({"number": 1, "status": "created", "createdAt": at(1)})
     (first,) = await everything(source)
-    await source.nack([letter(first.locator)])
+    await source.settle({first.locator: Fate.DEAD})
     await orders.update_one({}, {"$set": {"assignee": "Ana", "sync": {"rev": 3}}})
     (second,) = await everything(source)
     assert (first.locator, first.raw) == (second.locator, second.raw)
@@ -138,7 +135,7 @@ async def test_the_original_bytes_are_the_same_until_the_order_says_something_el
 async def test_more_deletions_than_allowed_stop_the_run_before_any_is_sent(make_tracos, orders):
     async with make_tracos(max_deletes=1) as tracos:
         sink = tracos.sink("erp", {"plain": lambda values: values})
-        await sink.write_batch([envelope(order(number, updated=at(8)), str(number)) for number in range(2)])
+        await taken(sink, [envelope(order(number, updated=at(8)), str(number)) for number in range(2)])
         await orders.update_many({}, {"$set": {"deleted": True, "isSynced": False}})
         with pytest.raises(BudgetExceeded, match="more than 1 work orders"):
             await everything(tracos.source("erp", "plain"))

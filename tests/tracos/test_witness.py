@@ -1,81 +1,110 @@
-"""Whether what was delivered is still there, on a real MongoDB."""
-
-from datetime import UTC, datetime, timedelta
+"""Whether what was delivered is still known, on a real MongoDB: told by the documents themselves."""
 
 import pytest
 from bson import ObjectId
-from pymongo import MongoClient
 
-from tests.tracos.orders import envelope, order
+from pipeline.orders.workorder import Status
+from tests.places import place
+from tests.tracos.orders import at, envelope, order, taken
 
-
-def later_id():
-    """Ids of one second are in no order."""
-    return ObjectId.from_datetime(datetime.now(UTC) + timedelta(days=1))
+A, B = place("a.json"), place("b.ndjson:2")
 
 
 @pytest.fixture
 def witness(tracos):
-    return tracos.witness("erp")
+    witness = tracos.witness("erp")
+    witness.attend()
+    return witness
 
 
 @pytest.fixture
-async def seal(sink, witness):
-    """Of a time at which three orders were there."""
-    await sink.write_batch([envelope(order(number), f"{number}.json") for number in (1, 2, 3)])
-    return await witness.seal()
+def sink(tracos, witness):
+    return tracos.sink("erp", {"plain": lambda values: values}, witness)
 
 
-async def test_a_seal_holds_while_documents_come_and_change(witness, seal, sink, orders):
-    assert await witness.holds(seal)
-    await sink.write_batch([envelope(order(4), "4.json")])
-    await orders.insert_one(
-        {"_id": ObjectId.from_datetime(datetime.now(UTC) + timedelta(days=1)), "title": "born here"}
-    )
-    await orders.update_one({"number": 1}, {"$set": {"title": "edited"}})
-    assert await witness.holds(seal)
-    await orders.delete_one({"number": 4})
-    assert await witness.holds(seal)
+@pytest.fixture
+async def proofs(sink, witness):
+    """Of two orders, one new and one that was there."""
+    await taken(sink, [envelope(order(1), "a.json")])
+    witness.take([A])
+    await taken(sink, [envelope(order(2, updated=at(3)), "b.ndjson:2"), envelope(order(1), "a.json")])
+    return witness.take([A, B])
 
 
-async def test_a_document_that_was_there_and_is_gone_breaks_it(witness, seal, orders):
-    await orders.delete_one({"number": 2})
-    await orders.insert_one({"_id": later_id(), "title": "another"})
-    assert not await witness.holds(seal)
+async def test_a_proof_holds_while_documents_come_and_change(witness, proofs, sink, orders):
+    assert await witness.hold(proofs) == [True, True]
+    await taken(sink, [envelope(order(3), "c.json")])
+    await orders.insert_one({"_id": "odd", "title": "born here"})
+    await orders.update_one({"number": 1}, {"$set": {"title": "edited", "isSynced": False}})
+    assert await witness.hold(proofs) == [True, True]
 
 
-async def test_a_later_seal_takes_its_place(witness, seal):
-    later = await witness.seal()
-    assert await witness.holds(later)
-    assert not await witness.holds(seal)
+async def test_each_is_given_once_and_none_where_nothing_was_delivered(witness, proofs):
+    assert None not in proofs
+    assert witness.take([A, B, place("never.json")]) == [None, None, None]
 
 
-async def test_a_backup_from_before_breaks_it(witness, seal, orders, database):
-    tokens = database["workorders.sync"]
-    backup = await orders.find().to_list(None), await tokens.find().to_list(None)
-    later = await witness.seal()
-    for collection, documents in zip((orders, tokens), backup, strict=True):
-        await collection.drop()
-        await collection.insert_many(documents)
-    assert not await witness.holds(later)
-    assert await witness.holds(seal)
+async def test_nothing_is_kept_until_somebody_asks(tracos):
+    witness = tracos.witness("erp")
+    await taken(tracos.sink("erp", {"plain": lambda values: values}, witness), [envelope(order(1), "a.json")])
+    assert witness.take([A]) == [None]
 
 
-async def test_clients_seal_apart(tracos, witness, seal):
-    other = await tracos.witness("other").seal()
-    assert await witness.holds(seal)
-    assert not await witness.holds(other)
+async def test_a_stale_record_is_known_too(witness, sink, orders):
+    await taken(sink, [envelope(order(1, updated=at(9), title="new"), "new.json")])
+    await taken(sink, [envelope(order(1, updated=at(8), title="old"), "a.json")])
+    (proof,) = witness.take([A])
+    assert await witness.hold([proof]) == [True]
+    await orders.update_one({"number": 1}, {"$set": {"sync.received.version": at(7)}})
+    assert await witness.hold([proof]) == [False]
 
 
-@pytest.mark.parametrize("text", ["", "a", "a b c", f"a {'0' * 24} x", f"a {'0' * 24} 1 2", "a nothex 1"])
-async def test_no_seal_of_ours_does_not_hold(witness, seal, text):
-    assert not await witness.holds(text)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"$set": {"sync.received.taken": []}},
+        {"$set": {"sync.received.taken.0.hash": "0"}},
+        {"$set": {"sync.client": "other"}},
+        {"$set": {"status": "broken"}},
+        {"$set": {"number": 7}},
+        {"$unset": {"sync": ""}},
+        {"$unset": {"sync.received": ""}},
+        {"$set": {"sync": 7}},
+    ],
+    ids=str,
+)
+async def test_a_document_that_would_take_the_record_again_breaks_it(witness, proofs, orders, change):
+    await orders.update_one({"number": 2}, change)
+    assert await witness.hold(proofs) == [True, False]
 
 
-async def test_where_the_token_may_not_be_kept_there_is_no_seal(mongod, make_tracos, log):
-    async with make_tracos(mongod.uri) as tracos:
-        with MongoClient(mongod.uri) as client:
-            refusal = {"failCommands": ["update"], "errorCode": 13}
-            client.admin.command({"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": refusal})
-        assert await tracos.witness("erp").seal() is None
-    assert "workorders.sync cannot be used, so that all files are read each run" in "\n".join(log)
+async def test_a_removed_document_breaks_it_whatever_comes_instead(witness, proofs, sink, orders):
+    document = await orders.find_one_and_delete({"number": 1})
+    await orders.insert_many([{"_id": ObjectId()}, {"_id": str(document["_id"]), "number": 1}])
+    assert await witness.hold(proofs) == [False, True]
+    await orders.delete_many({"number": 1})
+    await orders.insert_one(document)
+    assert await witness.hold(proofs) == [True, True]
+
+
+async def test_another_database_or_a_backup_from_before_breaks_it(witness, proofs, sink, orders):
+    backup = await orders.find().to_list(None)
+    await taken(sink, [envelope(order(2, updated=at(4), status=Status.COMPLETED), "b.ndjson:2")])
+    (later,) = witness.take([B])
+    assert await witness.hold([later, proofs[1]]) == [True, True]  # the older record is stale now
+    await orders.drop()
+    assert await witness.hold([later, *proofs]) == [False, False, False]
+    await orders.insert_many(backup)
+    assert await witness.hold([later, *proofs]) == [False, True, True]
+
+
+@pytest.mark.parametrize("proof", [b"", b"a", b"\x91\x01", b"\xff" * 40])
+async def test_what_is_no_proof_does_not_hold(witness, proofs, proof):
+    assert await witness.hold([proof, *proofs]) == [False, True, True]
+
+
+async def test_more_proofs_than_one_query_takes(witness, sink):
+    items = [envelope(order(number), f"{number}.json") for number in range(2500)]
+    await taken(sink, items)
+    proofs = witness.take([item.locator for item in items])
+    assert await witness.hold(proofs) == [True] * 2500

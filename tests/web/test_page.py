@@ -1,9 +1,13 @@
-"""The page in a real browser, and what it keeps out."""
+"""The page in a real browser, what it keeps out, and how it ends."""
 
 import http.client
 import json
+import os
 import re
 import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import urlencode
 
 import pytest
@@ -12,6 +16,10 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pipeline.deadletters import DeadLetterOffice
+from pipeline.history.journal import read_runs
+from tests.mongo import require_mongod
+from tests.plant import Plant
+from tests.web.conftest import Site
 
 GOOD = '{"id": 902, "status": "NEW", "createdAt": "2026-10-01", "title": "Mended in the browser"}'
 
@@ -71,7 +79,7 @@ class TestInTheBrowser:
         assert browser.find_element(By.CLASS_NAME, "told").text == "it passed, and its letter is closed"
         assert browser.find_element(By.TAG_NAME, "h1").text == "2 open dead letters"
         assert site.plant.documents()[902]["title"] == "Mended in the browser"
-        assert "1 closed by hand" in site.plant.run()[0]
+        assert "1 closed" in site.plant.run()[0]
 
     def test_retry_that_fails_again_says_so_and_discard_asks_why(self, site, browser):
         browser.get(f"{site.address}letters/{letter_id(site, 'bad-malformed.json')}")
@@ -191,10 +199,91 @@ class TestGuard:
         assert status == 503
         assert "another run is using the dead letters" in body
 
+    def test_while_a_retry_starts_a_mongodb_the_page_answers_and_what_stops_it_is_told(self, tmp_path):
+        plant = Plant(tmp_path)
+        plant.run("setup.py")
+        plant.run()
+        gate, go = tmp_path / "gate", tmp_path / "go"
+        os.mkfifo(gate)
+        os.mkfifo(go)
+        slow = tmp_path / "mongod"
+        slow.write_text(f'#!/bin/sh\necho > {gate}\ncat {go}\nexec {require_mongod()} "$@"\n')
+        slow.chmod(0o700)
+        site = Site(plant, plant.start("pipeline/__main__.py", "inspect", MONGOD_BIN=slow))
+        form = {"form_token": form_token(site)}
+        one = letter_id(site, "bad-schema.json")
+        with ThreadPoolExecutor() as pool:
+            retried = pool.submit(ask, site, f"letters/{one}/retry", form=form)
+            gate.read_text()
+            assert ask(site, "runs")[0] == 200
+            assert not retried.done()
+            status, _, body = ask(site, f"letters/{one}/discard", form=form | {"because": ""})
+            assert (status, "say why" in body) == (400, True)
+            go.write_text("")
+            assert retried.result(60)[1]["location"].endswith("?told=failed")
+        (plant.home / "data/mongo/embedded.lock").unlink()
+        (plant.home / "data/mongo/embedded.lock").mkdir()
+        status, _, body = ask(site, "retry", form=form)
+        assert (status, "the embedded MongoDB cannot use the folder" in body) == (503, True)
+        assert ask(site, "retry", form=form | {"reason": "x\0"})[0] == 400
+        site.process.send_signal(signal.SIGINT)
+        assert (site.process.communicate(timeout=30)[1], site.process.returncode) == ("", 0)
+        runs = [(run.command, run.ending, run.exit) for run in read_runs(plant.home / "data/runs.jsonl")]
+        assert runs[1:] == [("retry", "finished", 3), ("retry", "stopped", 1)]
+
     def test_ctrl_c_ends_it_in_peace(self, site):
         site.process.send_signal(signal.SIGINT)
         _, err = site.process.communicate(timeout=30)
         assert (site.process.returncode, err) == (0, "")
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from pipeline.cli import main
+
+at, calls = int(sys.argv[1]), 0
+
+def count(frame, event, _):
+    global calls
+    name = frame.f_code.co_name
+    if calls or name == "begin":  # the first thing that the command does
+        calls += event.endswith("call")
+        if calls == at or (not at and name == "announce"):
+            sys.setprofile(None)
+            Path("calls").write_text(str(calls))
+            signal.raise_signal(signal.SIGINT)
+
+sys.setprofile(count)
+sys.exit(main(["inspect"]))
+"""
+"""The page, interrupted at a call of a function: the n-th since the command began, or with 0 its announcement's."""
+
+
+class TestEnding:
+    def test_ctrl_c_at_any_instant_ends_it_in_peace(self, plant):
+        (plant.home / "interrupted.py").write_text(INTERRUPTED)
+
+        def interrupted(at):
+            _, err = plant.run(plant.home / "interrupted.py", str(at))
+            assert err == ""
+            return int((plant.home / "calls").read_text())
+
+        interrupted(0)  # writes what Python compiles, and so makes more calls
+        served = interrupted(0)
+        for at in (1, served // 3, *(served + off for off in (-10_000, -1_000, -100, -30, 30, 100))):
+            interrupted(at)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_signals_one_upon_another_end_it_in_peace(self, plant, number):
+        process = plant.start("pipeline/__main__.py", "inspect")
+        assert process.stdout.readline().startswith("dead letters at")
+        while process.poll() is None:
+            process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (0, "")
 
 
 def test_a_port_that_is_taken_is_one_line(shared_site):

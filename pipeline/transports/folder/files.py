@@ -1,23 +1,45 @@
 """The files of an inbound folder: listed in order, opened with care, read record by record."""
 
+import contextlib
 import gzip
 import os
+import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from loguru import logger
 from msgspec import Struct
 
+from pipeline.dataflow.locators import Locator
 from pipeline.errors import Reason
 from pipeline.transports.folder.formats import FileFormat
+from pipeline.transports.folder.names import ARCHIVE, ending_of
 from pipeline.transports.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
 
-__all__ = ["Found", "Opened", "Spare", "list_files", "look_again", "open_file", "stamp_of"]
+__all__ = [
+    "Found",
+    "Opened",
+    "Spare",
+    "list_files",
+    "look_again",
+    "open_file",
+    "place_of",
+    "stamp_of",
+    "tell_unread",
+    "unread",
+]
+
+KINDS: Final = 5
+"""How many kinds of unread files are told."""
 
 Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether the file of this name and state need not be looked at again."""
+
+
+_LIKE_A_PLACE: Final = re.compile(r"%(?:25)*[89A-F][0-9A-F]")
 
 
 class Found(Struct, frozen=True, order=True, gc=False):
@@ -53,14 +75,28 @@ class Opened(Struct, frozen=True, gc=False):
             return
         try:
             stream: Readable = _Plain(self.descriptor)
-            if self.name.endswith(".gz"):
+            name = self.name.lower()
+            if name.endswith(".gz"):
                 plain = os.fdopen(self.descriptor, "rb", closefd=False)
                 stream = cast("Readable", gzip.GzipFile(fileobj=plain))
-            yield from form.records(self.name.removesuffix(".gz"), stream)
+            yield from form.records(name.removesuffix(".gz"), stream)
         except UNREADABLE as error:
             yield Broken("", unreadable(error))
         finally:
             os.close(self.descriptor)
+
+
+def place_of(name: str) -> str:
+    """The place of the file ``name``: the name itself where it is UTF-8; two names never have one place.
+
+    What is no UTF-8 is percent-encoded; a name that looks like such a place has its own percent signs encoded.
+    """
+    if name.isascii() and "%" not in name:
+        return name
+    place = Locator(name).place
+    if place != name:
+        return Locator(name.replace("%", "%25")).place
+    return name.replace("%", "%25") if _LIKE_A_PLACE.search(name) else name
 
 
 def stamp_of(state: os.stat_result) -> str:
@@ -69,9 +105,9 @@ def stamp_of(state: os.stat_result) -> str:
 
 
 def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) -> list[Found]:
-    """What lies in ``directory`` under the names of ``form``, in the order of (modification time, name).
+    """What lies in ``directory`` under the names of ``form``, in any case, in the order of (modification time, name).
 
-    Without those that ``spare`` holds true of.
+    Without those that ``spare`` holds true of. Names may hold lone surrogates, for bytes that are no UTF-8.
     """
     endings = form.endings
     found: list[Found] = []
@@ -80,17 +116,49 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
         with os.scandir(within) as entries:
             for entry in entries:
                 name = entry.name
-                if not name.endswith(endings):
+                if not name.lower().endswith(endings):
                     continue
                 try:
                     state: os.stat_result | None = entry.stat()
                 except OSError:
                     state = _dangling(entry)
-                if state is not None and (spare is None or not spare(name, state)) and name not in endings:
+                if (
+                    state is not None
+                    and (spare is None or not spare(place_of(name), state))
+                    and name.lower() not in endings
+                ):
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)
     return sorted(found)
+
+
+def unread(directory: Path, form: FileFormat) -> Counter[str]:
+    """What lies in ``directory`` and is nobody's: how many, by ending; empty where the folder cannot be read.
+
+    Hidden files and our own archive are not meant.
+    """
+    found: Counter[str] = Counter()
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or name.lower().endswith(form.endings):
+                continue
+            if not entry.is_dir():
+                found[ending_of(name) or "without an ending"] += 1
+            elif name != ARCHIVE:
+                found["folders"] += 1
+    return found
+
+
+def tell_unread(found: Counter[str], form: FileFormat) -> str:
+    """``unread`` in one line: how many of which kind, and what would be read."""
+    kinds = [
+        f"{count} {ascii(kind)[1:-1]}" for kind, count in sorted(found.items(), key=lambda kind: (-kind[1], kind[0]))
+    ]
+    more = ["..."] if len(kinds) > KINDS else []
+    what = f"{found.total()} that nobody reads: {', '.join(kinds[:KINDS] + more)}"
+    return f"{what}; read are {', '.join(form.suffixes)}, plain or .gz"
 
 
 def look_again(directory: Path, file: Found) -> Found | None:
@@ -104,7 +172,7 @@ def look_again(directory: Path, file: Found) -> Found | None:
 
 
 def open_file(directory: Path, file: Found, within: int) -> Opened | None:
-    """Open a file that was found; None where somebody is writing it again: it is left for the next run.
+    """Open a file that was found; None where it is gone, or somebody is writing it again: left for the next run.
 
     ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
     """
@@ -118,6 +186,9 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
         descriptor = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
     except OSError as error:
         state = _state(file.name, within)
+        if state is None and isinstance(error, FileNotFoundError) and not file.is_link:
+            logger.info("{} is gone since the folder was listed", place_of(file.name))
+            return None
         return Opened(file.name, state, reason=(state and _refusal(state)) or unreadable(error))
     state = os.fstat(descriptor)
     refusal = _refusal(state)
@@ -125,7 +196,7 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
         return Opened(file.name, state, descriptor)
     os.close(descriptor)
     if refusal is None:
-        logger.info("{} is being written again: left for the next run", file.name)
+        logger.info("{} is being written again: left for the next run", place_of(file.name))
         return None
     return Opened(file.name, state, reason=refusal)
 

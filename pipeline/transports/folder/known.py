@@ -1,9 +1,11 @@
 """The index of known files: those whose records are all delivered, and need not be read again until they change.
 
-It is only a short cut: without it every file is read, and every record found to be a repeat.
+It is only a short cut: without it every file is read, and every record found to be a repeat. Nothing in it is believed
+that the systems which took the records do not bear out now.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,95 +13,106 @@ import msgspec
 from loguru import logger
 from msgspec import Struct
 
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
-from pipeline.disk import in_thread, write_files
+from pipeline.disk import in_thread, remove_leftovers, write_files
 
 __all__ = ["KnownFiles"]
+
+
+class _File(Struct, frozen=True, array_like=True, gc=False):
+    """One file: a hash of its state, and a proof of each of its records."""
+
+    mark: int
+    proofs: tuple[bytes, ...]
 
 
 class _Index(Struct, frozen=True, array_like=True):
     """What is kept from run to run."""
 
     understood: str
-    seal: str
-    files: dict[str, int] = {}
-    """By name, a hash of the file's state."""
+    files: dict[str, _File]
+    """By place."""
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Index)
 
 
 class KnownFiles:
-    """Remembers files in the file ``path``; ``understood`` says all that the meaning of a file's bytes depends on.
+    """Remembers files in the file ``path``, one run long; ``witness`` says what of it still holds.
 
-    What it remembers holds only as long as the witness knows nothing to the contrary, and as long as files are
-    understood in the same way; without a witness nothing is known. Of use for one run.
+    ``understood`` says all that the meaning of a file's bytes depends on: where it is another, nothing is known.
     """
 
-    def __init__(self, path: Path, understood: str) -> None:
+    def __init__(self, path: Path, understood: str, witness: Witness) -> None:
         self._path = path
         self._understood = understood
-        self._witness: Witness | None = None
-        self._before: dict[str, int] = {}
+        self._witness = witness
+        self._before: dict[str, _File] = {}
         self._listed: list[str] = []
-        self._new: dict[str, int] = {}
-        self._is_changed = False
+        self._new: dict[str, _File] = {}
+        self._kept = 0
         self.spared = 0
         """How many files were known when they were listed."""
 
-    def rely_on(self, witness: Witness) -> None:
-        """What was delivered is still there as long as ``witness`` holds."""
-        self._witness = witness
-
     async def recall(self) -> None:
-        """Begin with what is remembered, if it still holds."""
-        if self._witness is None:
-            return
+        """Begin with what is remembered, as far as it holds now."""
+        self._witness.attend()
         index = await in_thread(self._load)
-        if index is not None and await self._witness.holds(index.seal):
-            self._before = index.files
+        if index is None:
+            return
+        self._kept = len(index.files)
+        holds = iter(await self._witness.hold([proof for file in index.files.values() for proof in file.proofs]))
+        for place, file in index.files.items():
+            answers = [next(holds) for _ in file.proofs]
+            if all(answers):
+                self._before[place] = file
 
-    def spares(self, name: str, state: os.stat_result) -> bool:
-        """Whether the file of this name and state, which was listed, is known; it stays so."""
-        self._listed.append(name)
-        before = self._before.get(name)
-        if before == hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)):
+    def spares(self, place: str, state: os.stat_result) -> bool:
+        """Whether the file at this place, which was listed in this state, is known."""
+        self._listed.append(place)
+        before = self._before.get(place)
+        if before is not None and before.mark == _mark(state):
             self.spared += 1
             return True
-        if before is not None:
-            del self._before[name]
-            self._is_changed = True
+        self._before.pop(place, None)
         return False
 
-    def add(self, name: str, state: os.stat_result) -> None:
+    def prove(self, delivered: Sequence[Locator]) -> Sequence[bytes | None]:
+        """The proofs of these records, which were just delivered."""
+        return self._witness.take(delivered)
+
+    def add(self, place: str, state: os.stat_result, proofs: Sequence[bytes]) -> None:
         """All records of the file, as it was in this state, are delivered."""
-        self._new[name] = hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
+        self._new[place] = _File(_mark(state), tuple(proofs))
 
     async def save(self) -> None:
         """Remember what is known now; where that is what was known before, nothing is written."""
-        is_as_before = not self._new and not self._is_changed and self.spared == len(self._before)
-        seal = None if is_as_before or self._witness is None else await self._witness.seal()
-        if seal is None:
+        if not self._new and self.spared == self._kept:
             return
-        marks = self._before | self._new
         # In the order of the listing, in which they will be looked up: memory is walked through, not jumped about in.
-        files = {name: marks[name] for name in self._listed if name in marks}
-        await in_thread(self._store, _Index(self._understood, seal, files))
+        known = self._before | self._new
+        await in_thread(self._store, {place: known[place] for place in self._listed if place in known})
 
     def _load(self) -> _Index | None:
         try:
             index = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             logger.info("{} cannot be used: all inbound files are read again", self._path)
             return None
         return index if index.understood == self._understood else None
 
-    def _store(self, index: _Index) -> None:
+    def _store(self, files: dict[str, _File]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            body = msgspec.msgpack.encode(index)
+            body = msgspec.msgpack.encode(_Index(self._understood, files))
+            remove_leftovers(self._path.parent)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except OSError as error:
             logger.warning("{} cannot be written ({}): the next run reads all files again", self._path, error.strerror)
+
+
+def _mark(state: os.stat_result) -> int:
+    return hash((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from pipeline.dataflow.ports import NOTHING_IS_SURE, Witness
 from pipeline.disk import Durability
 from pipeline.finding import Finding, check_folder
+from pipeline.transports.folder.files import tell_unread, unread
+from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.settled import InboundAfter
+from pipeline.transports.folder.sink import FolderSink
+from pipeline.transports.folder.source import QUIET_SECONDS, FolderSource
 from pipeline.transports.settings import ClientSettings
 from pipeline.version import VERSION
 
@@ -23,20 +29,36 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
     inbound_after: InboundAfter = "keep"
     durability: Durability = "batch"
     """Of outbound files."""
+    quiet_seconds: Annotated[float, Meta(ge=0, le=86_400)] = QUIET_SECONDS
+    """How long a file must have been left alone before it is read."""
 
-    def known(self, settings: ClientSettings, client: type) -> KnownFiles:
-        """The index of known files of a ``client``: with another version, class, zone or option all are read again.
+    def source(
+        self, settings: ClientSettings, witness: Witness = NOTHING_IS_SURE, *, form: FileFormat = JSON_FILES
+    ) -> FolderSource:
+        """The inbound folder; with another version, client, zone or option all known files are read again."""
+        understood = (VERSION, settings.code, settings.timezone.key, str(self.inbound_dir.resolve()), self)
+        return FolderSource(
+            self.inbound_dir,
+            after=self.inbound_after,
+            form=form,
+            known=KnownFiles(settings.state_dir / f"{settings.name}.files", repr(understood), witness),
+            setting=settings.called("inbound_dir"),
+            quiet_seconds=self.quiet_seconds,
+        )
 
-        Not noticed is that the code of the class was changed.
-        """
-        kind = f"{client.__module__}.{client.__qualname__}"
-        understood = (VERSION, kind, settings.timezone.key, str(self.inbound_dir.resolve()), self)
-        return KnownFiles(settings.state_dir / f"{settings.name}.files", repr(understood))
+    def sink(self, settings: ClientSettings, *, suffix: str = JSON_FILES.suffixes[0]) -> FolderSink:
+        """The outbound folder; each order's file ends in ``suffix``."""
+        called = settings.called("outbound_dir")
+        return FolderSink(self.outbound_dir, suffix=suffix, setting=called, durability=self.durability)
 
-    def check(self, called: Callable[[str], str]) -> Sequence[Finding]:
+    def check(self, called: Callable[[str], str], form: FileFormat = JSON_FILES) -> Sequence[Finding]:
         """Whether both folders can be used; ``called`` tells by which name a person sets an option."""
         takes = self.inbound_after != "keep"
-        return (
+        findings = [
             check_folder("inbound folder", self.inbound_dir, called("inbound_dir"), writes=takes),
             check_folder("outbound folder", self.outbound_dir, called("outbound_dir"), writes=True),
-        )
+        ]
+        if others := unread(self.inbound_dir, form):
+            says = f"{self.inbound_dir}: {tell_unread(others, form)}"
+            findings.insert(1, Finding("other files", "warning", says, "rename what holds orders, move the rest away"))
+        return findings

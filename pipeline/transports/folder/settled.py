@@ -1,51 +1,61 @@
 """What becomes of an inbound file once all its records are settled: kept and remembered, archived or deleted."""
 
 import os
-from collections.abc import Mapping, Sequence
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from loguru import logger
 from msgspec import Struct
 
-from pipeline.dataflow.locators import place
-from pipeline.dataflow.messages import DeadLetter
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Fate
 from pipeline.disk import in_thread
-from pipeline.transports.folder.files import Opened, stamp_of
+from pipeline.transports.folder.files import Opened
 from pipeline.transports.folder.known import KnownFiles
+from pipeline.transports.folder.names import ARCHIVE
 
 __all__ = ["InboundAfter", "Settled", "Tally"]
 
 InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 """What becomes of an inbound file whose records are all settled."""
 
-ARCHIVE: Final = "archive"
+COPIES: Final = 10_000
+"""Of one name in the archive."""
+
+ASIDE: Final = ".~aside~"
+"""How the name of a file begins while it is put away; where that was broken off, the next run reads it like any."""
 
 
 class Tally(Struct, gc=False):
-    """The records of one file. Each count is changed by one thread alone."""
+    """The records of one file: those given are counted by the thread that reads, the rest where they are settled."""
 
+    name: str
+    """The file's own, which need not be valid UTF-8 as its place is."""
     state: os.stat_result | None
-    read: int = 0
-    """By the thread that reads, like ``is_whole``."""
+    given: int = 0
     is_whole: bool = False
-    """The file was read to its end."""
-    delivered: int = 0
-    dead: int = 0
-    """Dead with their bytes in the letter."""
+    """The file was read to its end; set before its last record is given."""
+    settled: int = 0
+    stays: bool = False
+    """It was not understood, or something of it is in no letter, or is left for the next run."""
+    is_known: bool = True
+    """Everything in it was delivered, and there is a proof of it."""
+    proofs: list[bytes] = []
 
     @property
-    def is_settled(self) -> bool:
+    def is_done(self) -> bool:
         """Nothing is left to be said of the file."""
-        return self.is_whole and self.read == self.delivered + self.dead
+        return self.is_whole and self.settled >= self.given
 
 
 class Settled:
     """Counts the records of each file, and remembers, archives or deletes it with its last one.
 
-    A record is settled when it is delivered, or dead with its bytes in the letter. A file that has changed since it was
-    read stays, and so does one with a record that is left for the next run. Remembered is a file that is kept and whose
-    records are all delivered.
+    A file that has changed since it was read stays, and so does one that was not understood, or with a record that no
+    letter holds or that is left for the next run. Remembered is a file that is kept and whose records are all known.
     """
 
     def __init__(self, directory: Path, after: InboundAfter, known: KnownFiles | None = None) -> None:
@@ -54,78 +64,116 @@ class Settled:
         self._known = known
         self._files: dict[str, Tally] = {}
 
-    def begin(self, file: Opened) -> Tally:
+    @property
+    def pending(self) -> int:
+        """How many records are given and not settled."""
+        return sum(tally.given - tally.settled for tally in self._files.values())
+
+    def begin(self, place: str, file: Opened) -> Tally:
         """The file is going to be read; its records are counted in what is returned."""
-        tally = Tally(file.state)
-        self._files[file.name] = tally
+        tally = self._files[place] = Tally(file.name, file.state)
         return tally
 
-    def end(self, name: str, tally: Tally) -> None:
-        """The file was read whole."""
-        tally.is_whole = True
-        if tally.is_settled:
-            self._finish([name])
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        """Count these; the files that are done with them are put away, or remembered."""
+        met: dict[str, Tally] = {}
+        delivered: dict[str, list[Locator]] = defaultdict(list)
+        for locator, fate in fates.items():
+            met[locator.place] = tally = self._files[locator.place]
+            tally.settled += 1
+            if fate is Fate.DELIVERED:
+                delivered[locator.place].append(locator)
+            elif fate is not Fate.SKIPPED:
+                tally.is_known = False
+                if fate is Fate.DEFERRED:
+                    tally.stays = True
+        if self._known is not None:
+            self._prove(self._known, delivered)
+        done = {place: tally for place, tally in met.items() if tally.is_done}
+        for place in done:
+            del self._files[place]
+        if self._after != "keep":
+            leaving = [tally for tally in done.values() if not tally.stays and tally.state is not None]
+            if leaving:
+                await in_thread(self._put_away, leaving)
+        elif self._known is not None:
+            for place, tally in done.items():
+                if tally.is_known and not tally.stays and tally.state is not None:
+                    self._known.add(place, tally.state, tally.proofs)
 
-    async def ack(self, locators: Sequence[str]) -> None:
-        """These records are delivered."""
-        met = {}
-        for locator in locators:
-            name = self._file_of(locator)
-            met[name] = tally = self._files[name]
-            tally.delivered += 1
-        await self._finish_settled(met)
+    def _prove(self, known: KnownFiles, delivered: Mapping[str, Sequence[Locator]]) -> None:
+        proofs = iter(known.prove([locator for locators in delivered.values() for locator in locators]))
+        for place, locators in delivered.items():
+            found = [next(proofs) for _ in locators]
+            tally = self._files[place]
+            tally.proofs += [proof for proof in found if proof is not None]
+            tally.is_known = tally.is_known and None not in found
 
-    async def nack(self, letters: Sequence[DeadLetter]) -> None:
-        """These records are dead."""
-        met = {}
-        for letter in letters:
-            if letter.raw:
-                name = self._file_of(letter.locator)
-                met[name] = tally = self._files[name]
-                tally.dead += 1
-        await self._finish_settled(met)
+    def _put_away(self, tallies: Iterable[Tally]) -> None:
+        for tally in tallies:
+            try:
+                self._take_away(tally)
+            except OSError as error:
+                logger.warning(
+                    "{} could not be put away ({}): it stays, and the next run reads it again",
+                    Locator(tally.name),
+                    error.strerror or error,
+                )
 
-    def _file_of(self, locator: str) -> str:
-        return locator if locator in self._files else place(locator).file
-
-    async def _finish_settled(self, files: Mapping[str, Tally]) -> None:
-        done = [name for name, tally in files.items() if tally.is_settled]
-        if self._after == "keep":
-            self._finish(done)
-        elif done:
-            await in_thread(self._finish, done)
-
-    def _finish(self, names: Sequence[str]) -> None:
-        for name in names:
-            tally = self._files.pop(name, None)
-            if tally is None or tally.state is None:
-                continue  # by the other thread already, or never there
-            if self._after != "keep":
-                self._put_away(name, tally.state)
-            elif self._known is not None and not tally.dead:
-                self._known.add(name, tally.state)
-
-    def _put_away(self, name: str, state: os.stat_result) -> None:
-        path = self._directory / name
+    def _take_away(self, tally: Tally) -> None:
+        """Move the file aside, see that it is the one that was read, and only then put it away; else put it back."""
+        path = self._directory / tally.name
+        if not _is_same(path.stat(), tally.state):
+            logger.info("{} has changed since it was read: it stays, the next run reads it", Locator(tally.name))
+            return
+        aside = self._directory / f"{ASIDE}{secrets.token_hex(4)}~{original(tally.name)}"
+        path.rename(aside)
         try:
-            if stamp_of(path.stat()) != stamp_of(state):
-                logger.info("{} has changed since it was read: it stays, the next run reads it", name)
+            if not _is_same(aside.stat(), tally.state):
+                logger.info("{} has changed since it was read: the next run reads it", Locator(tally.name))
             elif self._after == "delete":
-                path.unlink()
+                aside.unlink()
+                return
             else:
-                _move(path, path.parent / ARCHIVE)
-        except OSError as error:
-            logger.warning("{} could not be put away ({}): it stays where it is", name, error.strerror)
+                _archive(aside, self._directory / ARCHIVE, original(tally.name))
+                return
+        except OSError:
+            _put_back(aside, path)
+            raise
+        _put_back(aside, path)
 
 
-def _move(path: Path, archive: Path) -> None:
+def original(name: str) -> str:
+    """The name under which a file came, whether or not it is being put away."""
+    return name.split("~", 3)[3] if name.startswith(ASIDE) else name
+
+
+def _is_same(now: os.stat_result, read: os.stat_result | None) -> bool:
+    """Whether this is the file that was read, and nobody has written it since; moving it changes its ctime alone."""
+    return read is not None and (now.st_ino, now.st_size, now.st_mtime_ns) == (
+        read.st_ino,
+        read.st_size,
+        read.st_mtime_ns,
+    )
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Under its own name, if nobody has taken that meanwhile; else it stays aside, where the next run reads it."""
+    try:
+        os.link(aside, path, follow_symlinks=False)
+    except OSError:
+        return
+    aside.unlink()
+
+
+def _archive(path: Path, archive: Path, name: str) -> None:
     """Move ``path`` into ``archive`` and overwrite nothing there."""
     archive.mkdir(exist_ok=True)
-    names = (path.name, *(f"{path.name}.{number}" for number in range(1, 10_000)))
-    for name in names:
+    for copy in (name, *(f"{name}.{number}" for number in range(1, COPIES))):
         try:
-            os.link(path, archive / name)
+            os.link(path, archive / copy, follow_symlinks=False)
         except FileExistsError:
             continue
         path.unlink()
         return
+    raise OSError(f"{archive} holds {COPIES:,} copies of this name: clear it out")

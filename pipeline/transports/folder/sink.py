@@ -1,11 +1,12 @@
 """The folder that orders are written to: one durable file an order, a batch at a time."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.disk import Durability, in_thread, remove_leftovers, write_files
 from pipeline.errors import Fatal, Rejected
@@ -46,12 +47,12 @@ class FolderSink(BatchSink[Outgoing]):
             os.close(self._lock)
             self._lock = None
 
-    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> Sequence[Outcome | Exception]:
+    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
         """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
         names = [name_of(item.payload.id, self._suffix) for item in items]
         files = {name: item.payload.body for name, item in zip(names, items, strict=True)}
         blocked = await in_thread(self._write, files)
-        return [blocked.get(name, Outcome.SENT) for name in names]
+        return BatchResult([blocked.get(name, Outcome.SENT) for name in names])
 
     def _open(self) -> None:
         try:
@@ -66,6 +67,8 @@ class FolderSink(BatchSink[Outgoing]):
 
     def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:
         try:
+            if self._lock is not None and not os.path.samestat(os.fstat(self._lock), self._directory.stat()):
+                raise OSError(errno.ENOTDIR, "it is another folder than at the beginning of the run")
             fresh = {name: body for name, body in files.items() if not self._holds(name, body)}
             blocked = write_files(self._directory, fresh, durability=self._durability)
         except OSError as error:

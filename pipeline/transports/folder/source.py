@@ -3,17 +3,27 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from loguru import logger
 
-from pipeline.dataflow.messages import DeadLetter, Envelope, Spared, Unreadable
-from pipeline.dataflow.ports import Progress, Source, Witness
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Empty, Envelope, Fate, Spared, Unreadable
+from pipeline.dataflow.ports import Progress, Source
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
-from pipeline.transports.folder.files import Found, list_files, look_again, open_file
+from pipeline.transports.folder.files import (
+    Found,
+    Opened,
+    list_files,
+    look_again,
+    open_file,
+    place_of,
+    tell_unread,
+    unread,
+)
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.records import Part
@@ -25,7 +35,7 @@ GROUP: Final = 1000
 GROUP_BYTES: Final = 8 * 1024 * 1024
 QUIET_SECONDS: Final = 1.0
 
-Item: TypeAlias = Envelope[bytes] | Unreadable
+Item: TypeAlias = Envelope[bytes] | Unreadable | Empty
 
 
 class FolderSource(Source[bytes]):
@@ -57,6 +67,7 @@ class FolderSource(Source[bytes]):
         self._known = known if after == "keep" else None
         self._settled = Settled(directory, after, self._known)
         self._is_there = True
+        self._is_listed = False
         self._read = 0
         self._total: int | None = None
 
@@ -77,12 +88,17 @@ class FolderSource(Source[bytes]):
             logger.warning("{} is not there: nothing to read", self._called)
             self._is_there = False
         except OSError as error:
-            raise Fatal(f"cannot read {self._called}: {error.strerror}; set it right, then run again") from error
+            raise self._unreadable(error) from error
 
-    def rely_on(self, witness: Witness) -> None:
-        """Leave known files unread, as long as ``witness`` holds."""
-        if self._known is not None:
-            self._known.rely_on(witness)
+    async def close(self) -> None:
+        """Remember which files are known now."""
+        if self._is_listed and self._known is not None:
+            await self._known.save()
+
+    @property
+    def pending(self) -> int:
+        """How many records are not settled yet."""
+        return self._settled.pending
 
     async def read(self) -> AsyncIterator[Sequence[Item | Spared]]:
         """Yield the records in groups of at most 1,000, or about 8 MB."""
@@ -92,6 +108,9 @@ class FolderSource(Source[bytes]):
         if known is not None:
             await known.recall()
         found = await in_thread(list_files, self._directory, self._form, known.spares if known else None)
+        self._is_listed = True
+        if others := await in_thread(unread, self._directory, self._form):
+            logger.warning("{}: {}", self._called, tell_unread(others, self._form))
         if known is not None and known.spared:
             yield [Spared(known.spared)]
         self._read, self._total = 0, len(found)
@@ -105,24 +124,18 @@ class FolderSource(Source[bytes]):
             async for group in self._groups(await in_thread(self._unchanged, fresh)):
                 yield group
 
-    async def ack(self, locators: Sequence[str]) -> None:
-        """These records are delivered."""
-        await self._settled.ack(locators)
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        """Count these records; a file that is done with them is put away, or remembered."""
+        await self._settled.settle(fates)
 
-    async def nack(self, letters: Sequence[DeadLetter]) -> None:
-        """These records are dead; a file whose bytes a letter could not take stays where it is."""
-        await self._settled.nack(letters)
-
-    async def finish(self) -> None:
-        """Remember which files are known now."""
-        if self._is_there and self._known is not None:
-            await self._known.save()
+    def _unreadable(self, error: OSError) -> Fatal:
+        return Fatal(f"cannot read {self._called}: {error.strerror}; set it right, then run again")
 
     def _unchanged(self, fresh: Sequence[Found]) -> list[Found]:
         now = [look_again(self._directory, file) for file in fresh]
         for file, found in zip(fresh, now, strict=True):
             if found not in (file, None):
-                logger.info("{} is still being written: left for the next run", file.name)
+                logger.info("{} is still being written: left for the next run", place_of(file.name))
         return [file for file, found in zip(fresh, now, strict=True) if found == file]
 
     async def _groups(self, files: Iterable[Found]) -> AsyncIterator[list[Item]]:
@@ -136,25 +149,41 @@ class FolderSource(Source[bytes]):
             items.close()
 
     def _items(self, files: Iterable[Found]) -> Generator[Item, None, None]:
-        within = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            within = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise self._unreadable(error) from error
         try:
             for file in files:
                 self._read += 1
                 opened = open_file(self._directory, file, within)
                 if opened is None:
                     continue
-                stamp = opened.stamp
-                tally = self._settled.begin(opened)
-                for part in opened.parts(self._form):
-                    tally.read += 1
-                    locator = file.name + part.suffix
-                    if isinstance(part, Part):
-                        yield Envelope(part.raw, locator, part.raw, stamp)
-                    else:
-                        yield Unreadable(locator, (part.reason,), part.raw, stamp)
-                self._settled.end(file.name, tally)
+                yield from self._records(place_of(file.name), opened)
         finally:
             os.close(within)
+
+    def _records(self, place: str, opened: Opened) -> Iterator[Item]:
+        stamp = opened.stamp
+        tally = self._settled.begin(place, opened)
+        parts = opened.parts(self._form)
+        part = next(parts, None)
+        if part is None:
+            tally.given, tally.is_whole = 1, True
+            yield Empty(Locator(place))
+        while part is not None:
+            following = next(parts, None)
+            tally.given += 1
+            tally.is_whole = following is None
+            if isinstance(part, Part):
+                if not part.is_understood:
+                    tally.stays = True
+                yield Envelope(part.raw, Locator(place, part.suffix), part.raw, stamp)
+            else:
+                if not (part.suffix and part.raw):
+                    tally.stays = True
+                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp)
+            part = following
 
 
 def _grouped(items: Iterable[Item]) -> Generator[list[Item], None, None]:
@@ -162,7 +191,7 @@ def _grouped(items: Iterable[Item]) -> Generator[list[Item], None, None]:
     size = 0
     for item in items:
         group.append(item)
-        size += len(item.raw)
+        size += 0 if isinstance(item, Empty) else len(item.raw)
         if len(group) >= GROUP or size >= GROUP_BYTES:
             yield group
             group, size = [], 0

@@ -1,19 +1,23 @@
 """What a client that is a JSON API is told: where it is, how it lists and takes orders, who we are, how fast."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
 
-from pipeline.errors import WrongSettings
+from pipeline.errors import Rejected, WrongSettings
 
-__all__ = ["ApiKey", "Auth", "Basic", "Bearer", "HttpOptions", "OAuth2"]
+__all__ = ["ApiKey", "Auth", "Basic", "Bearer", "HttpOptions", "OAuth2", "Patience"]
 
 Many = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 PerSecond = Annotated[float, Meta(gt=0)]
 Method = Literal["PUT", "POST", "PATCH"]
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
 
 class Bearer(Struct, frozen=True, forbid_unknown_fields=True, tag="bearer"):
@@ -43,9 +47,18 @@ class OAuth2(Struct, frozen=True, forbid_unknown_fields=True, tag="oauth2"):
     client_id_env: str
     client_secret_env: str
     scope: str = ""
+    method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    """How the id and the secret are told (OpenID Connect Core, section 9): in the header, or in the form."""
 
 
 Auth: TypeAlias = Bearer | Basic | ApiKey | OAuth2
+
+
+class Patience(NamedTuple):
+    """How often a request is tried, and for how long an outage is ridden out."""
+
+    attempts: int
+    seconds: float
 
 
 class HttpOptions(Struct, frozen=True, kw_only=True):
@@ -54,10 +67,14 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     url: str
     """Of the list of orders."""
     params: Mapping[str, str] = {}
-    """Query parameters of every request of the list."""
+    """Query parameters of every request of the list; added to those that the kind presets."""
+    order_params: Mapping[str, str] = {}
+    """Query parameters of every request about one order."""
     headers: Mapping[str, str] = {}
     """Headers of every request; never secrets."""
     auth: Auth | None = None
+    ca_file: str = ""
+    """Certificates (PEM) that are trusted beside those that are trusted anyway."""
 
     items: str = ""
     """Where in a page its orders are, keys joined by dots; empty: the page is the array."""
@@ -65,16 +82,28 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     """How the next page is found: a link (in the header Link, or at ``next``), a cursor at ``next``, counting."""
     next: str = ""
     """Where in a page its link or cursor is, keys joined by dots."""
+    next_from: Literal["link", "path"] = "link"
+    """``path``: of a link only the path and the query count; for a server that is known to itself by another name."""
+    more: str = ""
+    """Where in a page it says whether there are more."""
+    total: str = ""
+    """Where in a page it says how many orders the whole list has."""
     page_param: str = ""
     """The parameter of the cursor, the page's number or the offset; empty: cursor, page or offset."""
     size_param: str = "limit"
     page_size: Many = 100
     first_page: int = 1
+    errors: Sequence[str] = ("error", "errors")
+    """Keys at which an answer says that there was an error, although its status says none."""
+    success: Sequence[str] = ("success", "ok")
+    """Keys at which an answer says whether it did what was asked."""
 
     since_param: str = ""
     """The parameter that asks for what changed since a time; empty: everything is read each time."""
     since: str = "{time}"
     """Its value; ``{time}`` is RFC 3339 in UTC."""
+    since_and: str = ""
+    """How ``{since}`` joins ``{params}``, what ``params`` say at the same parameter."""
     updated: str = "updatedAt"
     """The key of an order's own last change, whose greatest value is the next run's ``since``."""
     overlap: Seconds = 300
@@ -82,15 +111,22 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     in_order: bool = False
     """The list is sorted by ``updated``, oldest first: a pull that breaks off goes on where it was."""
 
-    push: Method = "PUT"
+    push: Method = "PATCH"
+    """How it is told of a change. PUT is for servers that keep what an order does not name, or have nothing else."""
     push_path: str = "/{id}"
     """Added to the URL to tell it of an order that it has."""
     create: Method | None = None
-    """For an order born in TracOS; not set: like any other."""
-    create_path: str = ""
+    """For an order born in TracOS; not set: PUT where changes are told by PATCH, else like them."""
+    create_path: str | None = None
+    """Not set: nothing with POST, else ``push_path``."""
     push_headers: Mapping[str, str] = {}
+    """Headers of every push."""
+    update_headers: Mapping[str, str] = {}
+    """Headers of every push that changes an order."""
     etag: str = ""
     """The key in which an order shows its ETag: a push is then refused by the server if somebody changed the order."""
+    csrf: bool = False
+    """Each write carries a token that a read gives, as SAP Gateway wants it."""
 
     rate: PerSecond | None = None
     """Requests a second, at most."""
@@ -98,10 +134,13 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     parallel: Many = 4
     """Pushes under way at once."""
     timeout: Seconds = 30
-    """Of one request."""
+    """Without a byte; a whole answer may take ten times as long."""
     attempts: Many = 10
     retry_seconds: Seconds = 60
     """How long an outage is ridden out."""
+    push_attempts: Many | None = None
+    push_retry_seconds: Seconds | None = None
+    """The same of a push; not set: as above."""
     http2: bool = False
     """Needs the package h2."""
 
@@ -111,13 +150,53 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         if problems:
             raise WrongSettings(problems)
 
+    @property
+    def patience(self) -> Patience:
+        """With what is read."""
+        return Patience(self.attempts, self.retry_seconds)
+
+    @property
+    def push_patience(self) -> Patience:
+        """With what is told."""
+        seconds = self.retry_seconds if self.push_retry_seconds is None else self.push_retry_seconds
+        return Patience(self.push_attempts or self.attempts, seconds)
+
+    def query(self, since: str | None) -> dict[str, str]:
+        """What the list is asked for, beside the page: ``params``, and what changed ``since`` then."""
+        params = dict(self.params)
+        if since is not None:
+            asked = self.since.replace("{time}", since)
+            before = params.get(self.since_param)
+            params[self.since_param] = (
+                asked if not before else self.since_and.replace("{params}", before).replace("{since}", asked)
+            )
+        return params
+
     def address(self, order_id: str, path: str) -> str:
-        """The URL of one order; ``path`` is push_path or create_path."""
+        """The URL of one order; raises Rejected for an id that would lead elsewhere."""
+        if order_id.strip(".") == "" and "/{id}" in path:
+            raise Rejected("an id of dots alone cannot be told: it would lead to another address")
         return self.url.rstrip("/") + path.replace("{id}", quote(order_id, safe=""))
+
+    def update(self, order_id: str) -> tuple[Method, str]:
+        """How, and at which URL, it is told of an order that it has."""
+        return self.push, self.address(order_id, self.push_path)
+
+    def creation(self, order_id: str) -> tuple[Method, str]:
+        """How, and at which URL, it is told of an order that was born in TracOS."""
+        method = self.create or ("PUT" if self.push == "PATCH" else self.push)
+        path = self.create_path
+        if path is None:
+            path = "" if self.create == "POST" else self.push_path
+        return method, self.address(order_id, path)
 
 
 def _problems(options: HttpOptions) -> Sequence[str]:
     problems = []
+    for key in ("headers", "push_headers", "update_headers"):
+        for name, value in getattr(options, key).items():
+            if _HEADER_NAME.fullmatch(name) is None or _HEADER_VALUE.fullmatch(value) is None:
+                problems.append(f"{key}: {name!r}: a header holds letters, digits and signs of ASCII alone")
     addresses = {"url": options.url}
     if isinstance(options.auth, OAuth2):
         addresses["auth"] = options.auth.token_url
@@ -133,4 +212,9 @@ def _problems(options: HttpOptions) -> Sequence[str]:
         problems.append('next: required with page = "cursor": where in a page its cursor is')
     if options.since_param and "{time}" not in options.since:
         problems.append("since: expected a text with {time}")
+    joined = options.since_and
+    if joined and not ("{params}" in joined and "{since}" in joined):
+        problems.append("since_and: expected a text with {params} and {since}")
+    if options.since_param and options.params.get(options.since_param) and not joined:
+        problems.append(f"params: {options.since_param} is since_param: set since_and, to say how the two are joined")
     return problems

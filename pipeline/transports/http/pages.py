@@ -1,105 +1,222 @@
-"""How a list is read page by page: what a page holds, and what asks for the next one; pure."""
+"""What one page of a list holds, and what it says of the pages after it; pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+import httpx
 import msgspec
 from msgspec import Raw, Struct
 
 from pipeline.errors import Fatal
-from pipeline.transports.http.api import Answer
+from pipeline.transports.http.answers import ANSWER_BYTES, Answer
+from pipeline.transports.http.headers import links
+from pipeline.transports.http.loose import array_of, object_of
 from pipeline.transports.http.options import HttpOptions
+from pipeline.transports.http.reasons import aside_in, is_aside, means_error, reason, says_no, says_yes
 
-__all__ = ["Page", "PageRequest", "first_request", "next_request", "read_page"]
+__all__ = ["Page", "find", "is_json", "read_page"]
 
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
-_ARRAY: Final = msgspec.json.Decoder(list[Raw])
 _ANY: Final = msgspec.json.Decoder()
+_MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-
-class PageRequest(Struct, frozen=True):
-    """What asks for one page."""
-
-    url: str
-    params: Mapping[str, str]
-    position: int | None = None
-    """The page's number, or its offset, where pages are counted."""
+NEXT_KEYS: Final = ("next", "nextLink", "@odata.nextLink", "odata.nextLink", "next_page_url", "nextPageUrl", "next_url")
+"""Where servers commonly name the next page; looked at where the settings say that there are none."""
 
 
 class Page(Struct, frozen=True):
-    """What one page holds: the original bytes of each of its orders, and what it says of the next page."""
+    """What one page holds: the original bytes of each of its orders, and what it says of the pages after it."""
 
     items: Sequence[bytes]
     next: str | None = None
+    more: bool | None = None
+    """Whether there are more, where it says so."""
+    total: int | None = None
+    """How many orders there are in all, where it says so."""
 
 
-def first_request(options: HttpOptions, since: str | None) -> PageRequest:
-    """What asks for the first page; ``since``: of what changed since then."""
-    params = dict(options.params)
-    if since is not None:
-        params[options.since_param] = options.since.replace("{time}", since)
-    if options.page != "none" and options.size_param:
-        params[options.size_param] = str(options.page_size)
-    position = {"page": options.first_page, "offset": 0}.get(options.page)
-    if position is not None:
-        params[options.page_param or options.page] = str(position)
-    return PageRequest(options.url, params, position)
+class _Reader(NamedTuple):
+    """How JSON is taken apart: by the book, or by its brackets alone."""
+
+    object_of: Callable[[bytes], Mapping[str, Any]]
+    array_of: Callable[[bytes], Sequence[Any]]
+
+
+STRICT: Final = _Reader(msgspec.json.Decoder(dict[str, Raw]).decode, msgspec.json.Decoder(list[Raw]).decode)
+LOOSE: Final = _Reader(object_of, array_of)
 
 
 def read_page(answer: Answer, options: HttpOptions) -> Page:
-    """The page in ``answer``; raises ValueError for one that came broken, or is none."""
-    if not answer.is_success:
-        raise Fatal(f"{options.url} answers {answer.status}: see url and params")
+    """The page in ``answer``; raises ValueError for one that came broken, Fatal for what is none."""
+    _refuse_what_is_none(answer, options)
+    if answer.status in {httpx.codes.NO_CONTENT, httpx.codes.RESET_CONTENT}:
+        return Page((), _linked(answer, options) if options.page == "link" and not options.next else None)
     try:
-        found = _at(answer.body, options.items)
-        if found is None:
-            raise Fatal(f"{options.url}: its page has nothing at {options.items!r}: see items")
-        items = [bytes(item) for item in _ARRAY.decode(found)]
-        said = _at(answer.body, options.next) if options.next else None
-        following = _ANY.decode(said) if said is not None else None
-    except msgspec.ValidationError as error:
-        where = options.items or "its top"
-        raise Fatal(f"{options.url}: its page has no array of orders at {where}: see items, next ({error})") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError("sends a page that is no JSON") from error
-    if following is None and options.page == "link" and not options.next:
-        following = answer.links.get("next")
-    if not isinstance(following, str | int | None):
-        raise Fatal(f"{options.url}: its page has no link and no cursor at {options.next}: see next")
-    return Page(items, None if following in (None, "", False) else str(following))
+        return _page(answer, options, STRICT)
+    except _MALFORMED as error:
+        kind = answer.kind
+        if answer.page_title is not None:
+            raise Fatal(f"{options.url} answers with {kind}: see auth and url") from error
+        if kind == "XML":
+            raise Fatal(f"{options.url} answers with XML: see params and headers, to be given JSON") from error
+        if kind == "nothing":
+            raise ValueError(f"{options.url} answers with nothing, where a list was asked for") from error
+    try:
+        return _page(answer, options, LOOSE)
+    except (*_MALFORMED, ValueError) as error:
+        more = "" if answer.kind == "text" else f", but {answer.kind}"
+        raise ValueError(f"{options.url} sends a page that is no JSON{more}") from error
 
 
-def next_request(options: HttpOptions, request: PageRequest, page: Page) -> PageRequest | None:
-    """What asks for the page after ``page``; None: it was the last. Raises Fatal for one that would lead astray."""
-    param = options.page_param or options.page
-    match options.page:
-        case "link" if page.next:
-            url = urljoin(request.url, page.next)
-            if urlsplit(url)[:2] != urlsplit(options.url)[:2]:
-                raise Fatal(f"{options.url}: its next page lies at another address, which gets no credentials of ours")
-            return _moved(request, PageRequest(url, {}))
-        case "cursor" if page.next:
-            return _moved(request, PageRequest(request.url, {**request.params, param: page.next}))
-        case "page" | "offset" if len(page.items) >= options.page_size:
-            position = (request.position or 0) + (1 if options.page == "page" else len(page.items))
-            return PageRequest(request.url, {**request.params, param: str(position)}, position)
-    return None
+def is_json(answer: Answer) -> bool:
+    """Whether an answer's body is JSON."""
+    return _lenient(answer.body) is not None
 
 
-def _moved(request: PageRequest, following: PageRequest) -> PageRequest:
-    if following == request:
-        raise Fatal(f"{request.url}: a page says that it is followed by itself: see page, next")
-    return following
-
-
-def _at(body: bytes, path: str) -> Any:
-    """The bytes at ``path``, or None: a key, or several joined by dots; empty: all of them."""
+def find(data: Any, path: str) -> Any:
+    """What decoded JSON has at ``path``: a key, or several joined by dots; None where there is nothing."""
     if not path:
-        return body
-    data = _OBJECT.decode(body)
-    first, dot, rest = (path, "", "") if path in data else path.partition(".")
-    found = data.get(first)
-    if found is None or bytes(found) == b"null":
+        return data
+    if not isinstance(data, dict):
         return None
-    return _at(bytes(found), rest) if dot else found
+    if path in data:
+        return data[path]
+    first, _, rest = path.partition(".")
+    return find(data.get(first), rest) if rest else None
+
+
+def _refuse_what_is_none(answer: Answer, options: HttpOptions) -> None:
+    if answer.is_redirect:
+        raise Fatal(f"{options.url} answers {answer.status}, moved to {answer.moved_to}: set url so, or see auth")
+    if answer.status in {401, 403}:
+        raise Fatal(
+            f"{options.url} refuses us ({answer.status}: {reason(answer)}): see auth, and the variables that it names; "
+            "nothing is lost, run again when it is right"
+        )
+    if not answer.is_success:
+        raise Fatal(f"{options.url} answers {answer.status} ({reason(answer)}): see url and params")
+    if answer.is_cut:
+        raise Fatal(
+            f"{options.url} sends a page of more than {ANSWER_BYTES // 2**20} MB: ask for smaller ones (page_size)"
+        )
+
+
+def _page(answer: Answer, options: HttpOptions, reader: _Reader) -> Page:
+    """The page, taken apart by ``reader``, which raises for what is malformed."""
+    body = answer.body.strip()
+    if body[:1] not in {b"[", b"{"}:
+        _ANY.decode(body)
+    top = reader.object_of(body) if body[:1] == b"{" else {}
+    found = _at(body, options.items, reader)
+    where = repr(options.items) if options.items else "its top"
+    if found is None:
+        raise Fatal(f"{options.url}: its page has nothing at {where}{_aside(top, ', but says: ')}: see items")
+    items: Sequence[bytes] = ()
+    if found not in {b"null", b'""'}:  # a list of none, as some write it
+        if found[:1] != b"[":
+            what = {b"{": "an object", b'"': "a text"}.get(found[:1], "something else")
+            said = _aside(top, ", which says: ")
+            raise Fatal(f"{options.url}: its page has no array of orders at {where}, but {what}{said}: see items")
+        items = [bytes(item) for item in reader.array_of(found)]
+    _refuse_an_error(top, options)
+    more = _more(_value(top, options.more, reader), options)
+    total = _total(_value(top, options.total, reader), options)
+    if options.page == "none" and (more or _names_another(answer, top)):
+        raise Fatal(f"{options.url}: its page says that there are more, and page is not set: see page and next")
+    return Page(items, _next(answer, top, options, reader), more, total)
+
+
+def _at(data: bytes, path: str, reader: _Reader) -> bytes | None:
+    """The bytes at ``path``, None where there are none; null and an array stand for themselves on the way there."""
+    data = data.strip()
+    if not path or data == b"null" or data[:1] == b"[":
+        return data
+    if data[:1] != b"{":
+        return None
+    members = reader.object_of(data)
+    if path in members:
+        return bytes(members[path]).strip()
+    first, _, rest = path.partition(".")
+    return _at(bytes(members[first]), rest, reader) if rest and first in members else None
+
+
+def _value(top: Mapping[str, Any], path: str, reader: _Reader) -> Any:
+    """The value at ``path``, decoded; None where there is none."""
+    if not path:
+        return None
+    first, _, rest = (path, "", "") if path in top else path.partition(".")
+    if first not in top:
+        return None
+    found = _at(bytes(top[first]), rest, reader)
+    return None if found is None else _ANY.decode(found)
+
+
+def _next(answer: Answer, top: Mapping[str, Any], options: HttpOptions, reader: _Reader) -> str | None:
+    """The link or the cursor of the next page."""
+    if options.page not in {"link", "cursor"}:
+        return None
+    if not options.next:
+        return _linked(answer, options)
+    said = _value(top, options.next, reader)
+    if said is None or said is False or said in ("", 0):
+        return None
+    if not isinstance(said, str | int) or said is True or (options.page == "link" and not isinstance(said, str)):
+        raise Fatal(f"{options.url}: its page has no link and no cursor at {options.next}: see next")
+    return str(said)
+
+
+def _linked(answer: Answer, options: HttpOptions) -> str | None:
+    values = answer.headers.get_list("Link")
+    try:
+        return links(values).get("next") or None
+    except ValueError:
+        if "next" in "".join(values).lower():
+            raise Fatal(f"{options.url}: its header Link cannot be read: see next, for a link in the page") from None
+        return None
+
+
+def _names_another(answer: Answer, top: Mapping[str, Any]) -> bool:
+    try:
+        linked = "next" in links(answer.headers.get_list("Link"))
+    except ValueError:
+        linked = False
+    return linked or any(
+        bytes(top[key]).strip()[:2] not in {b"nu", b'""', b"fa", b"0"} for key in NEXT_KEYS if key in top
+    )
+
+
+def _more(said: Any, options: HttpOptions) -> bool | None:
+    if said is None:
+        return None
+    if says_yes(said) or says_no(said):
+        return says_yes(said)
+    raise Fatal(f"{options.url}: its page says neither yes nor no at {options.more}: see more")
+
+
+def _total(said: Any, options: HttpOptions) -> int | None:
+    if said is None or (type(said) is int and said >= 0):
+        return said
+    if isinstance(said, str) and said.isascii() and said.isdigit():
+        return int(said)
+    raise Fatal(f"{options.url}: its page has no number at {options.total}: see total")
+
+
+def _refuse_an_error(top: Mapping[str, Any], options: HttpOptions) -> None:
+    """Raise Fatal where the page says that it is an error, although its status says none."""
+    said = {key: _lenient(bytes(top[key])) for key in (*options.errors, *options.success) if key in top}
+    if any(means_error(said.get(key)) for key in options.errors) or any(
+        says_no(said.get(key)) for key in options.success
+    ):
+        why = _aside(top, ": ")
+        raise Fatal(f"{options.url}: its page says that there was an error{why}; see auth, or errors and success")
+
+
+def _aside(top: Mapping[str, Any], word: str) -> str:
+    said = aside_in({key: _lenient(bytes(value)) for key, value in top.items() if is_aside(key)})
+    return f"{word}{said}" if said else ""
+
+
+def _lenient(data: bytes) -> Any:
+    try:
+        return _ANY.decode(data)
+    except _MALFORMED:
+        return None

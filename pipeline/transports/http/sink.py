@@ -3,22 +3,22 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.errors import Deferred, Fatal, Rejected
 from pipeline.translation.outgoing import Outgoing
 from pipeline.transports.http.api import Answer, Api, Away
 from pipeline.transports.http.options import HttpOptions
+from pipeline.transports.http.reasons import reason
 from pipeline.transports.http.state import State
 
 __all__ = ["HttpSink"]
 
 PRECONDITION_FAILED: Final = 412
-REASON_CHARACTERS: Final = 300
 
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -50,41 +50,51 @@ class HttpSink(BatchSink[Outgoing]):
         await self._api.__aexit__(None, None, None)
         await self._state.__aexit__(None, None, None)
 
-    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> Sequence[Outcome | Exception]:
-        """Tell of a batch, ``parallel`` orders at once; raises Outage when the API stays away."""
+    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
+        """Tell of a batch, ``parallel`` orders at once; once the API refuses us, or stays away, the rest is left."""
         places = asyncio.Semaphore(self._options.parallel)
         etags = await self._state.etags([item.payload.id for item in items]) if self._options.etag else {}
 
+        stops: list[Fatal] = []
+
         async def one(item: Envelope[Outgoing]) -> Answer | Exception:
             async with places:
+                if stops:
+                    return Deferred("the run stops")
                 try:
                     return await self._push(item, etags.get(item.payload.id))
-                except Exception as error:  # told by position; a Fatal is raised when all are done
+                except Fatal as error:
+                    stops.append(error)
+                    return Deferred("the run stops")
+                except Exception as error:  # told by position
                     return error
 
         answers = await asyncio.gather(*(one(item) for item in items))
         if self._options.etag:
             await self._note(items, answers)
-        for answer in answers:
-            if isinstance(answer, Fatal):
-                raise answer
-        return [self._outcome(answer) for answer in answers]
+        return BatchResult([self._outcome(answer) for answer in answers], next(iter(stops), None))
 
     async def _push(self, item: Envelope[Outgoing], etag: str | None) -> Answer:
         order, options = item.payload, self._options
-        created = order.is_new and options.create is not None
-        method = options.create if created and options.create else options.push
-        url = options.address(order.id, options.create_path if created else options.push_path)
+        method, url = options.creation(order.id) if order.is_new else options.update(order.id)
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": _key(method, url, item),
             **options.push_headers,
+            **({} if order.is_new else options.update_headers),
         }
         if etag is not None:
             headers["If-Match"] = etag
         elif order.is_new and options.etag:
             headers["If-None-Match"] = "*"
-        return await self._api.send(method, url, headers=headers, content=order.body)
+        return await self._api.send(
+            method,
+            url,
+            params=options.order_params,
+            headers=headers,
+            content=order.body,
+            patience=options.push_patience,
+        )
 
     def _outcome(self, answer: Answer | Exception) -> Outcome | Exception:
         if isinstance(answer, Away):
@@ -95,7 +105,9 @@ class HttpSink(BatchSink[Outgoing]):
             return Outcome.SENT
         if answer.status == PRECONDITION_FAILED:
             return Deferred("somebody changed it at the client since it was read: it is read and merged again first")
-        return Rejected(f"{self._api.host} refuses it ({answer.status}): {_reason(answer)}")
+        if answer.is_redirect or answer.status in {401, 403}:
+            raise self._api.refusal(answer)
+        return Rejected(f"{self._api.host} refuses it ({answer.status}): {reason(answer)}")
 
     async def _note(self, items: Sequence[Envelope[Outgoing]], answers: Sequence[Answer | Exception]) -> None:
         """Remember the ETags that orders have now, and which orders are to be read again."""
@@ -118,23 +130,3 @@ def _key(method: str, url: str, item: Envelope[Outgoing]) -> str:
     """One for each state of an order: TracOS's bytes tell two edits apart that say the same to the client."""
     parts = (method.encode(), url.encode(), item.payload.body, item.raw)
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
-
-
-def _reason(answer: Answer) -> str:
-    """What the API says of its refusal, in one short line."""
-    try:
-        said = _says(_DECODER.decode(answer.body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = answer.body[: 4 * REASON_CHARACTERS].decode(errors="replace")
-    line = " ".join("".join(one if one.isprintable() else " " for one in said).split())
-    return line[:REASON_CHARACTERS] or "it gives no reason"
-
-
-def _says(data: Any) -> str:
-    """The message in an error's JSON: RFC 9457's detail, or what others call it."""
-    for key in ("detail", "message", "title", "error_description", "error", "errors", "reason"):
-        if isinstance(data, dict) and data.get(key):
-            return _says(data[key])
-    if isinstance(data, list):
-        return "; ".join(map(_says, data))
-    return data if isinstance(data, str) else msgspec.json.encode(data).decode()

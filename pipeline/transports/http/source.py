@@ -1,21 +1,24 @@
 """The list of orders that an API shows, page by page, from where the last run was sure of everything."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from loguru import logger
 from msgspec import Struct
 
-from pipeline.dataflow.messages import DeadLetter, Envelope
-from pipeline.dataflow.ports import Progress, Source
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Envelope, Fate
+from pipeline.dataflow.ports import NOTHING_IS_SURE, Progress, Source, Witness
 from pipeline.errors import Outage
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.times import format_time, parse_time
 from pipeline.transports.http.api import Answer, Api, Away
+from pipeline.transports.http.listing import Listing
 from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.pages import Page, PageRequest, first_request, next_request, read_page
+from pipeline.transports.http.pages import Page
 from pipeline.transports.http.state import State
 from pipeline.transports.http.watermark import Watermark
 
@@ -35,20 +38,26 @@ class _Seen(Struct, frozen=True):
 class HttpSource(Source[bytes]):
     """Yields the orders of a list, a page a group, each under its id; ``identify`` reads that.
 
-    With ``since_param`` only what changed since the last run is asked for, and a little before it. How far the list was
-    read is the greatest time seen in the data, not later than the server's own clock, and it is remembered once all
-    that came before is settled.
+    With ``since_param`` only what changed since the last run is asked for, and a little before it, as long as
+    ``witness`` vouches for all that was taken before. How far the list was read is the greatest time seen in the data,
+    not later than the server's own clock, and it is remembered once all that came before is settled.
     """
 
     def __init__(
-        self, api: Api, options: HttpOptions, state: State, identify: Callable[[bytes], ExternalId | None]
+        self,
+        api: Api,
+        options: HttpOptions,
+        state: State,
+        identify: Callable[[bytes], ExternalId | None],
+        witness: Witness = NOTHING_IS_SURE,
     ) -> None:
         self._api = api
         self._options = options
         self._state = state
         self._identify = identify
+        self._witness = witness
         self._watermark = Watermark(in_order=options.in_order)
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[Locator, _Seen] = {}
         self._read = 0
 
     @property
@@ -72,44 +81,63 @@ class HttpSource(Source[bytes]):
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[bytes]]]:
         """Yield the pages, then the orders that a push found changed; raises Outage when the API stays away."""
-        request: PageRequest | None = first_request(self._options, await self._since())
-        while request is not None:
-            answer, page = await self._page(request)
+        listing = Listing(self._options, await self._since())
+        while listing.request is not None:
+            answer, page = await self._page(listing)
             self._watermark.limit(answer.date)
-            yield self._group(page.items)
-            request = next_request(self._options, request, page)
+            if page.items:
+                yield self._group(page.items)
+            listing.follow(page)
         async for group in self._changed():
             yield group
         self._watermark.end()
         await self._remember()
 
-    async def ack(self, locators: Sequence[str]) -> None:
-        """These are taken, as they are under their ETags."""
-        seen = [self._seen[locator] for locator in locators]
+    @property
+    def pending(self) -> int:
+        """How many orders are not settled yet."""
+        return len(self._seen)
+
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        """Remember what was taken, as it is under its ETag, and how far everything is settled."""
+        seen = self._seen
+        taken = [locator for locator, fate in fates.items() if fate is Fate.DELIVERED]
         if self._options.etag:
-            await self._state.set_etags({one.id: one.etag for one in seen})
-        await self._settle(locators)
-
-    async def held(self, locators: Sequence[str]) -> None:
-        """These were read, and there is nothing new about them."""
-        await self._settle(locators)
-
-    async def nack(self, letters: Sequence[DeadLetter]) -> None:
-        """These are dead, and safe."""
-        await self._settle([letter.locator for letter in letters])
+            await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
+        if self._options.since_param:
+            proofs = zip(taken, self._witness.take(taken), strict=True)
+            await self._state.set_proofs({seen[locator].id: proof for locator, proof in proofs})
+        for locator in fates:
+            del seen[locator]
+        self._watermark.settle(fates)
+        await self._remember()
 
     async def _since(self) -> str | None:
         if not self._options.since_param:
             return None
+        self._witness.attend()
         known = await self._state.watermark(self._options.url)
-        return format_time(known - timedelta(seconds=self._options.overlap)) if known else None
+        if known is None:
+            return None
+        if not await self._is_borne_out():
+            await self._state.begin_anew()
+            return None
+        return format_time(known - timedelta(seconds=self._options.overlap))
 
-    async def _page(self, request: PageRequest) -> tuple[Answer, Page]:
-        def check(answer: Answer) -> None:
-            read_page(answer, self._options)
+    async def _is_borne_out(self) -> bool:
+        """Whether all that was taken is still where it was delivered to: else the whole list is asked for."""
+        async for proofs in self._state.proofs():
+            if not all(await self._witness.hold(proofs)):
+                logger.info("{}: not all that was taken before is there now: everything is read again", self._api.host)
+                return False
+        return True
 
-        answer = await self._send(request.url, params=request.params, check=check)
-        return answer, read_page(answer, self._options)
+    async def _page(self, listing: Listing) -> tuple[Answer, Page]:
+        request = listing.request
+        if request is None:
+            raise RuntimeError("the list is at its end")
+        answer = await self._send(request.url, params=request.params, check=listing.read)
+        return answer, listing.read(answer)
 
     async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes]]]:
         """The orders whose push was refused because somebody had changed them."""
@@ -132,11 +160,11 @@ class HttpSource(Source[bytes]):
         envelopes = []
         for raw in items:
             seen = self._look(raw, etag)
-            locator = seen.id
+            locator = Locator(seen.id)
             times = 1
             while locator in self._seen:  # again in this run, and the first is on its way still
                 times += 1
-                locator = f"{seen.id}#{times}"
+                locator = Locator(seen.id, f"#{times}")
             self._seen[locator] = seen
             envelopes.append(Envelope(raw, locator, raw))
         self._read += len(envelopes)
@@ -152,12 +180,6 @@ class HttpSource(Source[bytes]):
             said = data.get(self._options.etag)
             etag = said if isinstance(said, str) else etag
         return _Seen(str(order_id), _time(data.get(self._options.updated)), etag)
-
-    async def _settle(self, locators: Sequence[str]) -> None:
-        for locator in locators:
-            del self._seen[locator]
-        self._watermark.settle(locators)
-        await self._remember()
 
     async def _remember(self) -> None:
         sure = self._watermark.advance()

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -16,21 +16,23 @@ __all__ = ["State"]
 
 T = TypeVar("T")
 
+GROUP: Final = 1000
+
 SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS watermark (url TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS read_to (url TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS proofs (id TEXT PRIMARY KEY, proof BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, etag TEXT, is_stale INTEGER NOT NULL DEFAULT 0) STRICT;
 """
 
 
 class State(Resource):
-    """Remembers in ``path``; what was remembered is durable. With ``rehearse`` it is read, and not even made.
+    """Remembers in ``path``; what was remembered is durable.
 
     A file that is deleted is forgotten: the next run reads everything again, which changes nothing that is known.
     """
 
-    def __init__(self, path: Path, *, rehearse: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._rehearse = rehearse
         self._database: sqlite3.Connection | None = None
         self._turn: asyncio.Lock
 
@@ -47,12 +49,29 @@ class State(Resource):
 
     async def watermark(self, url: str) -> datetime | None:
         """The greatest time up to which everything of ``url`` is settled."""
-        rows = await self._read("SELECT time FROM watermark WHERE url = ?", [url])
+        rows = await self._read("SELECT time FROM read_to WHERE url = ?", [url])
         return datetime.fromisoformat(rows[0][0]) if rows else None
 
     async def set_watermark(self, url: str, time: datetime) -> None:
         """Everything up to ``time`` is settled."""
-        await self._write("INSERT OR REPLACE INTO watermark VALUES (?, ?)", [(url, time.isoformat())])
+        await self._write("INSERT OR REPLACE INTO read_to VALUES (?, ?)", [(url, time.isoformat())])
+
+    async def proofs(self) -> AsyncIterator[Sequence[bytes]]:
+        """Those of all orders that were taken, in groups; an empty one, which never holds, where there was none."""
+        last = ""
+        query = "SELECT id, proof FROM proofs WHERE id > ? ORDER BY id LIMIT ?"
+        while rows := await self._read(query, [last, GROUP]):
+            yield [proof or b"" for _, proof in rows]
+            last = rows[-1][0]
+
+    async def begin_anew(self) -> None:
+        """Forget how far everything was read, and what was taken."""
+        await self._write("DELETE FROM read_to WHERE ?", [(1,)])
+        await self._write("DELETE FROM proofs WHERE ?", [(1,)])
+
+    async def set_proofs(self, proofs: Mapping[str, bytes | None]) -> None:
+        """These orders were taken; by what that can be seen later."""
+        await self._write("INSERT OR REPLACE INTO proofs VALUES (?, ?)", proofs.items())
 
     async def etags(self, ids: Sequence[str]) -> Mapping[str, str]:
         """The ETags under which these orders were last taken, where they are known."""
@@ -80,7 +99,7 @@ class State(Resource):
     async def _write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         database = self._database
         rows = list(rows)
-        if database is None or self._rehearse or not rows:
+        if database is None or not rows:
             return
 
         def write() -> None:
@@ -98,11 +117,6 @@ class State(Resource):
 
     def _open(self) -> None:
         try:
-            if self._rehearse:
-                if self._path.exists():
-                    address = f"{self._path.resolve().as_uri()}?mode=ro"
-                    self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
-                return
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self._path, check_same_thread=False)
             with closing(self._database.cursor()) as cursor:

@@ -1,16 +1,20 @@
 """Up to which time everything that was read is settled; pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Fate
 from pipeline.orders.workorder import later
 
 __all__ = ["Watermark"]
 
 
 class _Group:
-    def __init__(self, times: Mapping[str, datetime | None]) -> None:
-        self.open: set[str] = set(times)
+    def __init__(self, times: Mapping[Locator, datetime | None]) -> None:
+        self.open = len(times)
+        self.is_left = False
+        """Something of it is left for the next run, which must ask for it again."""
         self.newest = max((time for time in times.values() if time is not None), default=None)
 
 
@@ -24,7 +28,7 @@ class Watermark:
     def __init__(self, *, in_order: bool = False) -> None:
         self._in_order = in_order
         self._groups: list[_Group] = []
-        self._of: dict[str, _Group] = {}
+        self._of: dict[Locator, _Group] = {}
         self._newest: datetime | None = None
         self._limit: datetime | None = None
         self._told: datetime | None = None
@@ -34,16 +38,18 @@ class Watermark:
         """The server's own clock: a time after it is a mistake in the data, and would hide what changes until then."""
         self._limit = self._limit or clock
 
-    def begin(self, times: Mapping[str, datetime | None]) -> None:
+    def begin(self, times: Mapping[Locator, datetime | None]) -> None:
         """A group of items is on its way: their times, by locator."""
         group = _Group(times)
         self._groups.append(group)
         self._of |= dict.fromkeys(times, group)
 
-    def settle(self, locators: Iterable[str]) -> None:
+    def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """These are settled."""
-        for locator in locators:
-            self._of.pop(locator).open.discard(locator)
+        for locator, fate in fates.items():
+            group = self._of.pop(locator)
+            group.open -= 1
+            group.is_left = group.is_left or fate is Fate.DEFERRED
 
     def end(self) -> None:
         """No more items are to come."""
@@ -51,7 +57,7 @@ class Watermark:
 
     def advance(self) -> datetime | None:
         """The time up to which everything is settled, where it is known and later than it was."""
-        while self._groups and not self._groups[0].open:
+        while self._groups and not self._groups[0].open and not self._groups[0].is_left:
             self._newest = later(self._newest, self._groups.pop(0).newest)
         if self._newest is None or not (self._in_order or (self._ended and not self._groups)):
             return None

@@ -2,24 +2,11 @@
 
 import pytest
 
-from pipeline.dataflow.messages import Envelope, Spared
-from pipeline.dataflow.ports import Witness
+from pipeline.dataflow.messages import Envelope, Fate, Spared
+from pipeline.dataflow.ports import NOTHING_IS_SURE
 from pipeline.transports.folder import FolderSource, KnownFiles
-from tests.transports.folder.test_source import letter, put
-
-
-class Vouching(Witness):
-    """Seals with numbers; only the last seal holds, until ``lost``."""
-
-    def __init__(self):
-        self.seals, self.lost = 0, False
-
-    async def seal(self):
-        self.seals += 1
-        return str(self.seals)
-
-    async def holds(self, seal):
-        return seal == str(self.seals) and not self.lost
+from tests.places import Vouching, place
+from tests.transports.folder.test_source import put
 
 
 @pytest.fixture
@@ -29,39 +16,35 @@ def witness():
 
 @pytest.fixture
 def run(tmp_path, witness):
-    """Reads the folder and acks everything but ``dead`` and ``left``; returns the locators and how many were spared."""
+    """Reads the folder and delivers all but ``dead`` and ``left``; returns the locators and how many were spared."""
     folder = tmp_path / "in"
     folder.mkdir()
 
-    async def run(*, dead=(), left=(), understood="as ever", by=witness, finishes=True, after="keep"):
-        known = KnownFiles(tmp_path / "state" / "erp.files", understood)
+    async def run(*, dead=(), left=(), understood="as ever", by=witness, after="keep"):
+        known = KnownFiles(tmp_path / "state" / "erp.files", understood, by)
         source = FolderSource(folder, known=known, after=after)
-        if by:
-            source.rely_on(by)
+        fates = {place(text): Fate.DEAD for text in dead} | {place(text): Fate.DEFERRED for text in left}
         locators, spared = [], 0
         async with source:
             async for group in source.read():
-                read = [item.locator for item in group if isinstance(item, Envelope)]
+                read = [item for item in group if not isinstance(item, Spared)]
                 spared += sum(item.count for item in group if isinstance(item, Spared))
-                await source.nack([letter(one) for one in read if one in dead])
-                await source.ack([one for one in read if one not in {*dead, *left}])
-                locators += read
-            if finishes:
-                await source.finish()
+                await source.settle({item.locator: fates.get(item.locator, Fate.DELIVERED) for item in read})
+                locators += [str(item.locator) for item in read if isinstance(item, Envelope)]
         return sorted(locators), spared
 
     run.folder, run.index = folder, tmp_path / "state" / "erp.files"
     return run
 
 
-async def test_what_is_delivered_is_not_read_again_and_an_idle_run_writes_nothing(run, witness):
+async def test_what_is_delivered_is_not_read_again_and_an_idle_run_writes_nothing(run):
     put(run.folder, "a.json", b"{}", 1)
     put(run.folder, "b.json", b"[1, 2]", 2)
     put(run.folder, "empty.json", b"[]", 3)
     assert await run() == (["a.json", "b.json[0]", "b.json[1]"], 0)
     kept = run.index.stat()
     assert await run() == ([], 3)
-    assert (run.index.stat(), witness.seals) == (kept, 1)
+    assert run.index.stat() == kept
     assert kept.st_mode & 0o777 == 0o600
 
 
@@ -83,15 +66,15 @@ async def test_only_the_new_and_the_touched_are_read(run):
     assert await run() == ([], 4)
 
 
-async def test_a_file_that_went_is_forgotten(run, witness):
+async def test_a_file_that_went_is_forgotten(run):
     put(run.folder, "a.json", b"{}")
     put(run.folder, "b.json", b"{}")
     await run()
     (run.folder / "a.json").unlink()
     assert await run() == ([], 1)
-    assert witness.seals == 2
+    kept = run.index.stat()
     assert await run() == ([], 1)
-    assert witness.seals == 2
+    assert run.index.stat() == kept
 
 
 async def test_a_file_with_a_record_that_is_dead_or_left_is_read_again(run):
@@ -103,7 +86,7 @@ async def test_a_file_with_a_record_that_is_dead_or_left_is_read_again(run):
     assert await run() == ([], 3)
 
 
-async def test_a_known_file_that_died_since_leaves_the_index_and_idle_runs_write_nothing(run, witness):
+async def test_a_known_file_that_died_since_leaves_the_index_and_idle_runs_write_nothing(run):
     put(run.folder, "a.json", b"{}")
     put(run.folder, "b.json", b"{}")
     await run()
@@ -111,41 +94,38 @@ async def test_a_known_file_that_died_since_leaves_the_index_and_idle_runs_write
     await run(dead=["a.json[0]"])
     kept = run.index.stat()
     assert await run(dead=["a.json[0]"]) == (["a.json[0]"], 1)
-    assert (run.index.stat(), witness.seals) == (kept, 2)
+    assert run.index.stat() == kept
 
 
-async def test_everything_is_read_where_the_witness_does_not_vouch_or_files_are_understood_anew(run, witness):
+async def test_a_file_is_read_again_when_one_of_its_records_is_not_known_any_more(run, witness):
+    put(run.folder, "a.json", b"[1, 2, 3]")
+    put(run.folder, "b.json", b"[1, 2, 3]")
+    await run()
+    witness.lost = {"a.json[1]"}
+    assert await run() == (["a.json[0]", "a.json[1]", "a.json[2]"], 1)
+    witness.lost = set()
+    assert await run() == ([], 2)
+
+
+async def test_everything_is_read_where_nobody_vouches_or_files_are_understood_anew(run):
     put(run.folder, "a.json", b"{}")
     await run()
     assert await run(understood="otherwise") == (["a.json"], 0)
     assert await run(understood="otherwise") == ([], 1)
-    witness.lost = True
-    assert await run(understood="otherwise") == (["a.json"], 0)
-    assert await run(by=Vouching()) == (["a.json"], 0)
-    assert await run(by=None) == (["a.json"], 0)
+    assert await run(by=NOTHING_IS_SURE) == (["a.json"], 0)
 
 
-async def test_nothing_is_remembered_of_a_run_that_was_stopped(run, witness):
-    put(run.folder, "a.json", b"{}")
-    await run(finishes=False)
-    assert await run() == (["a.json"], 0)
-    assert witness.seals == 1
-
-
-async def test_nothing_is_remembered_where_nothing_can_be_vouched_for(run, witness, monkeypatch):
-    async def no_seal():
-        return None
-
-    monkeypatch.setattr(witness, "seal", no_seal)
-    put(run.folder, "a.json", b"{}")
+async def test_a_file_with_a_record_of_which_there_is_no_proof_is_read_again(run, witness):
+    put(run.folder, "a.json", b"[1, 2]")
+    witness.unproven = {"a.json[1]"}
     await run()
-    assert not run.index.exists()
+    assert await run() == (["a.json[0]", "a.json[1]"], 0)
 
 
-async def test_files_that_are_put_away_are_not_remembered(run, witness):
+async def test_files_that_are_put_away_are_not_remembered(run):
     put(run.folder, "a.json", b"{}")
     await run(after="archive")
-    assert witness.seals == 0
+    assert not run.index.exists()
 
 
 @pytest.mark.parametrize("torn", [b"", b"\x93\xa1x", b"\xff" * 40])

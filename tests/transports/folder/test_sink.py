@@ -7,18 +7,19 @@ import pytest
 
 from pipeline import disk
 from pipeline.clients.connector import Outgoing
+from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.errors import Fatal, Rejected
 from pipeline.transports.folder import FolderSink
 
 
 def batch(**orders):
-    return [Envelope(Outgoing(name, body), name) for name, body in orders.items()]
+    return [Envelope(Outgoing(name, body), Locator(name)) for name, body in orders.items()]
 
 
 async def test_each_order_is_one_file_named_after_its_id(tmp_path):
     async with FolderSink(tmp_path / "out") as sink:
-        assert await sink.write_batch(batch(a=b"1", b=b"2")) == [Outcome.SENT, Outcome.SENT]
+        assert (await sink.write_batch(batch(a=b"1", b=b"2"))).outcomes == [Outcome.SENT, Outcome.SENT]
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a.json": b"1", "b.json": b"2"}
 
 
@@ -35,7 +36,7 @@ async def test_a_file_that_says_the_same_is_kept(tmp_path):
 async def test_one_order_twice_in_a_batch_is_written_as_it_is_last(tmp_path):
     async with FolderSink(tmp_path) as sink:
         twice = [*batch(a=b"1"), *batch(a=b"2")]
-        assert await sink.write_batch(twice) == [Outcome.SENT, Outcome.SENT]
+        assert (await sink.write_batch(twice)).outcomes == [Outcome.SENT, Outcome.SENT]
     assert (tmp_path / "a.json").read_bytes() == b"2"
 
 
@@ -49,7 +50,7 @@ async def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
 async def test_a_folder_in_the_way_is_that_order_s_dead_letter(tmp_path):
     (tmp_path / "a.json").mkdir()
     async with FolderSink(tmp_path) as sink:
-        results = await sink.write_batch(batch(a=b"1", b=b"2"))
+        results = (await sink.write_batch(batch(a=b"1", b=b"2"))).outcomes
     assert isinstance(results[0], Rejected)
     assert results[1] is Outcome.SENT
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]

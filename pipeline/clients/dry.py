@@ -1,0 +1,115 @@
+"""A client for dry runs: it is read from, never told anything, handed nothing, and remembers in a copy of its state."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pipeline.clients.connector import Connector, Outgoing
+from pipeline.dataflow.messages import BatchResult, Empty, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Progress, Source, Witness
+from pipeline.finding import Finding
+from pipeline.orders.workorder import ExternalId, Record
+
+__all__ = ["DryClient", "DryState"]
+
+
+class DryState:
+    """A folder to remember in, at ``path``: while this is open, a copy of ``original``; afterwards gone."""
+
+    def __init__(self, original: Path) -> None:
+        self._original = original
+        self.path = Path(tempfile.gettempdir()) / f"workorder-sync-{secrets.token_hex(8)}"
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(mode=0o700)
+        if self._original.is_dir():
+            shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class DryClient(Connector):
+    """Another client, whose system stays as it is whatever the ends of that client do where they are told something."""
+
+    def __init__(self, client: Connector) -> None:
+        self._client = client
+        self.name, self.layouts = client.name, client.layouts
+        self.default_layout, self.timezone = client.default_layout, client.timezone
+
+    def check(self) -> Sequence[Finding]:
+        """As the client."""
+        return self._client.check()
+
+    def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
+        """The client's, which is not told what became of its items."""
+        return _Untold(self._client.source(witness))
+
+    def sink(self) -> BatchSink[Outgoing]:
+        """Takes everything and keeps nothing."""
+        return _Nowhere(self._client.sink().title)
+
+    def parse(self, raw: bytes) -> Any:
+        """As the client."""
+        return self._client.parse(raw)
+
+    def validate(self, data: Any) -> Any:
+        """As the client."""
+        return self._client.validate(data)
+
+    def to_record(self, checked: Any) -> Record:
+        """As the client."""
+        return self._client.to_record(checked)
+
+    def from_record(self, record: Record) -> Outgoing:
+        """As the client."""
+        return self._client.from_record(record)
+
+    def identify(self, raw: bytes) -> ExternalId | None:
+        """As the client."""
+        return self._client.identify(raw)
+
+
+class _Untold(Source[bytes]):
+    """Another source, which is not told what became of its items."""
+
+    def __init__(self, source: Source[bytes]) -> None:
+        self._source = source
+
+    @property
+    def title(self) -> str:
+        return self._source.title
+
+    def progress(self) -> Progress | None:
+        return self._source.progress()
+
+    async def open(self) -> None:
+        await self._source.open()
+
+    async def close(self) -> None:
+        await self._source.close()
+
+    async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable | Empty | Spared]]:
+        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]
+            async for group in groups:
+                yield group
+
+
+class _Nowhere(BatchSink[Outgoing]):
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    @property
+    def title(self) -> str:
+        return self._title
+
+    async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
+        return BatchResult([Outcome.SENT] * len(items))

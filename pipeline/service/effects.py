@@ -1,0 +1,147 @@
+"""What a session may do to the world: the ends that act, or those that only look; no end is told which it is."""
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.clients.connector import Connector
+from pipeline.clients.dry import DryClient, DryState
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import DeadLetter, Envelope
+from pipeline.dataflow.ports import DeadLetters
+from pipeline.deadletters import DeadLetterFolder, Drawer, Identify
+from pipeline.history.decisions import DecisionLog, Decisions
+from pipeline.tracos.connection import Connection
+from pipeline.tracos.dry import DryConnection
+
+__all__ = ["Dry", "Effects", "Live", "NotedLetters"]
+
+
+class Effects(ABC):
+    """Makes the ends of one session; used for one run."""
+
+    @abstractmethod
+    @contextmanager
+    def begun(self, mongo_dir: Path) -> Iterator[Path]:
+        """From here on the ends may be used; yields the folder for an embedded server's data."""
+
+    @abstractmethod
+    def state_dir(self, folder: Path) -> Path:
+        """Where clients remember what is in ``folder``."""
+
+    @abstractmethod
+    def client(self, client: Connector) -> Connector:
+        """The client, in its form."""
+
+    @abstractmethod
+    def connection(self, uri: str, database: str, collection: str, retry_seconds: float) -> Connection:
+        """The connection to MongoDB."""
+
+    @abstractmethod
+    def decisions(self, log: DecisionLog) -> Decisions:
+        """Where one customer's decisions are kept."""
+
+    @abstractmethod
+    def dead(self, root: Path, flow: str, client: str, identify: Identify) -> DeadLetters:
+        """The dead letters of a flow."""
+
+
+class Live(Effects):
+    """The ends that act."""
+
+    @contextmanager
+    def begun(self, mongo_dir: Path) -> Iterator[Path]:
+        """Nothing to prepare."""
+        yield mongo_dir
+
+    def state_dir(self, folder: Path) -> Path:
+        """The folder itself."""
+        return folder
+
+    def client(self, client: Connector) -> Connector:
+        """The client itself."""
+        return client
+
+    def connection(self, uri: str, database: str, collection: str, retry_seconds: float) -> Connection:
+        """A connection that writes."""
+        return Connection(uri, database, collection, retry_seconds)
+
+    def decisions(self, log: DecisionLog) -> Decisions:
+        """The log, which all customers share."""
+        return log
+
+    def dead(self, root: Path, flow: str, client: str, identify: Identify) -> DeadLetters:
+        """The folder."""
+        return DeadLetterFolder(root, flow=flow, client=client, identify=identify)
+
+
+class Dry(Effects):
+    """The ends that look, and note what they would do."""
+
+    def __init__(self) -> None:
+        self._states: list[DryState] = []
+
+    @contextmanager
+    def begun(self, mongo_dir: Path) -> Iterator[Path]:
+        """Copy what clients remember; where there is no embedded server's data yet, none is left behind."""
+        with tempfile.TemporaryDirectory(prefix="workorder-sync-") as nothing:
+            for state in self._states:
+                state.__enter__()
+            try:
+                yield mongo_dir if mongo_dir.exists() else Path(nothing)
+            finally:
+                for state in self._states:
+                    state.__exit__(None, None, None)
+
+    def state_dir(self, folder: Path) -> Path:
+        """A copy."""
+        self._states.append(DryState(folder))
+        return self._states[-1].path
+
+    def client(self, client: Connector) -> Connector:
+        """A client that is told nothing."""
+        return DryClient(client)
+
+    def connection(self, uri: str, database: str, collection: str, retry_seconds: float) -> Connection:
+        """A connection that keeps its writes in memory."""
+        return DryConnection(uri, database, collection, retry_seconds)
+
+    def decisions(self, log: DecisionLog) -> Decisions:
+        """In memory, for each customer."""
+        return Decisions(log.run)
+
+    def dead(self, root: Path, flow: str, client: str, identify: Identify) -> "NotedLetters":
+        """In memory; what a run would hold back is held back."""
+        return NotedLetters(Drawer(root / flow))
+
+
+class NotedLetters(DeadLetters):
+    """Holds back what a run would hold back, and notes the letters that it would write."""
+
+    def __init__(self, drawer: Drawer) -> None:
+        self._drawer = drawer
+        self.noted: list[DeadLetter] = []
+
+    @property
+    def title(self) -> str:
+        """The folder."""
+        return str(self._drawer.directory)
+
+    async def open(self) -> None:
+        """Look at the letters that there are."""
+        self._drawer.look()
+
+    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+        """As a run would."""
+        states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp)) for item in items)
+        return {locator: state for locator, state in states if state is not None}
+
+    async def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Note them."""
+        self.noted += letters
+
+    async def resolve(self, delivered: Sequence[Envelope[Any]]) -> None:
+        """Nothing is closed."""

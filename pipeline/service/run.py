@@ -1,0 +1,256 @@
+"""One way to run something over the clients: a sync, a plan, a retry; and the sync itself.
+
+How it ended is in the journal before anybody is shown anything; nothing is printed here.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from loguru import logger
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.dataflow.budget import Budget
+from pipeline.dataflow.messages import Outcome
+from pipeline.dataflow.run import Report
+from pipeline.dataflow.run import run as run_chain
+from pipeline.dataflow.stage import Chain
+from pipeline.errors import Fatal, TracosOutage, WrongSettings, WrongUsage
+from pipeline.history.journal import Journal, Run, counts
+from pipeline.service.session import Session, Sessions
+from pipeline.service.settings import Settings
+from pipeline.service.telling import tell
+
+__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work"]
+
+INTERRUPTED: Final = 130
+DEAD_LETTERS: Final = 3
+PATIENCE_SECONDS: Final = 5
+"""How long what is on its way may take once a run is asked to stop."""
+
+
+class Work(ABC):
+    """What is done with one client after the other."""
+
+    clients: Collection[str] | None = None
+    """Those that it is about. None: all that the settings have."""
+
+    @abstractmethod
+    async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
+        """Do it with one client, MongoDB being at ``uri``; raises what stops this client, and no other.
+
+        Each report is in ``reports`` before it is filled. Once ``stop`` is set no more is begun.
+        """
+
+    def exit_code(self, reports: Sequence[Report]) -> int:
+        """Of one that nothing has stopped."""
+        return 0
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How it ended: settled, and in the journal if it has one, before it is shown."""
+
+    record: Run
+    """As the journal keeps it."""
+    exit: int
+    reports: Mapping[str, Sequence[Report]]
+    """By client."""
+    befell: Mapping[str, str]
+    """Those clients that were not served to the end: stopped, or left out."""
+    seconds: float
+
+
+class Runner:
+    """Does a work with one client after the other, from the first line of the journal to the last.
+
+    What stops one client stops no other, but for MongoDB's own outage. Without a ``journal`` nothing is written.
+    """
+
+    def __init__(self, sessions: Sessions, work: Work, record: Run, journal: Journal | None = None) -> None:
+        self._work = work
+        self._record = record
+        self._journal = journal
+        self._sessions = sessions
+        self._serve = [session for session in sessions if self._is_meant(session.client.name)]
+        self._problems = {name: lines for name, lines in sessions.problems.items() if self._is_meant(name)}
+        known = {session.client.name for session in self._serve} | self._problems.keys()
+        self._unknown = sorted(set(work.clients or ()) - known)
+        self._is_alone = len(self._serve) == 1 and not self._unknown
+        self._reports: dict[str, list[Report]] = {}
+        self._failed: dict[str, Fatal] = {}
+        self._stop = asyncio.Event()
+        self._is_interrupted = False
+        self._phase: Literal["starting", "entering", "running", "over"] = "starting"
+        self._loop: asyncio.AbstractEventLoop
+        self._task: asyncio.Task[None] | None
+
+    def to_the_end(self) -> Ended:
+        """Do it; to be called in the main thread, outside of any event loop, because it may start a server.
+
+        However it ends is returned; raised is only Fatal, where the journal cannot even be begun.
+        """
+        began, stopped = time.monotonic(), None
+        self._begin()
+        try:
+            with self._sessions.mongo() if self._serve else nullcontext("") as uri:
+                self._phase = "entering"
+                asyncio.run(self._all(uri))
+        except (Exception, KeyboardInterrupt) as error:
+            stopped = error
+        self._phase = "over"
+        return self._end(stopped, began)
+
+    def interrupt(self) -> None:
+        """Stop when what is on its way is done; asked again, or after 5 seconds, at once.
+
+        For signal handlers. Raises KeyboardInterrupt as long as nothing has been begun.
+        """
+        match self._phase:
+            case "starting":
+                raise KeyboardInterrupt
+            case "entering":
+                self._is_interrupted = True
+            case "running":
+                self._loop.call_soon_threadsafe(self._stop_soon)
+            case "over":
+                pass  # what is left is to record how it ended
+
+    def _is_meant(self, name: str) -> bool:
+        return self._work.clients is None or name in self._work.clients
+
+    def _begin(self) -> None:
+        if self._journal is not None:
+            self._journal.write(self._record)
+        for problem in (line for lines in self._problems.values() for line in lines):
+            logger.error("wrong settings: {}; this client is left out", problem)
+        for name in self._unknown:
+            self._failed[name] = tell(WrongUsage("the settings have no such client"), who=name)
+
+    async def _all(self, uri: str) -> None:
+        """All clients, one after the other."""
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._phase = "running"
+        try:
+            with suppress(asyncio.CancelledError):
+                for session in self._serve:
+                    if self._is_interrupted:
+                        break
+                    await self._one(session, uri)
+        finally:
+            self._phase = "over"
+
+    async def _one(self, session: Session, uri: str) -> None:
+        name = session.client.name
+        try:
+            await self._work.serve(session, uri, self._reports.setdefault(name, []), self._stop)
+        except TracosOutage:
+            raise
+        except Exception as error:
+            self._failed[name] = tell(error, who="" if self._is_alone else name)
+
+    def _stop_soon(self) -> None:
+        if self._is_interrupted:
+            self._cancel()
+            return
+        self._is_interrupted = True
+        self._stop.set()
+        logger.warning("stopping when what is on its way is done; once more to stop at once")
+        self._loop.call_later(PATIENCE_SECONDS, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _end(self, stopped: BaseException | None, began: float) -> Ended:
+        """Settle how it ended, and record it; only then is what stopped it told."""
+        self._is_interrupted = self._is_interrupted or isinstance(stopped, KeyboardInterrupt)
+        reports = [report for of_one in self._reports.values() for report in of_one]
+        ending, code = self._ending(stopped, reports)
+        record = replace(
+            self._record,
+            ended=datetime.now(UTC).replace(microsecond=0),
+            ending=ending,
+            exit=code,
+            error="; ".join(self._errors(stopped)) or None,
+            flows=counts(reports),
+            rules=dict(self._sessions.decisions.rules),
+        )
+        try:
+            if self._journal is not None:
+                self._journal.write(record)
+        except Fatal as error:
+            tell(error)
+            code = code or error.exit_code
+        if isinstance(stopped, KeyboardInterrupt):
+            logger.warning("interrupted")
+        elif stopped is not None:
+            tell(stopped)
+        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
+        return Ended(record=record, exit=code, reports=self._reports, befell=befell, seconds=time.monotonic() - began)
+
+    def _ending(self, stopped: BaseException | None, reports: Sequence[Report]) -> tuple[str, int]:
+        """How it ended, and the exit code; of several failures the code that they share, else 1."""
+        if self._is_interrupted:
+            return "interrupted", INTERRUPTED
+        if stopped is not None:
+            return "stopped", stopped.exit_code if isinstance(stopped, Fatal) else 1
+        codes = {error.exit_code for error in self._failed.values()}
+        if self._is_alone and codes:
+            return "stopped", codes.pop()
+        if self._problems:
+            codes.add(WrongSettings.exit_code)
+        if codes:
+            return "incomplete", codes.pop() if len(codes) == 1 else 1
+        return "finished", self._work.exit_code(reports)
+
+    def _errors(self, stopped: BaseException | None) -> Iterator[str]:
+        for lines in self._problems.values():
+            yield from lines
+        for name, error in self._failed.items():
+            yield str(error) if self._is_alone else f"{name}: {error}"
+        if isinstance(stopped, Fatal):
+            yield str(stopped)
+        elif isinstance(stopped, Exception):
+            yield f"an unexpected {type(stopped).__name__}"
+
+
+Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
+"""What looks on while a chain runs: entered in the event loop, with the report that is being filled."""
+
+
+class Sync(Work):
+    """Both flows of a client, or some of them, one after the other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        flows: Mapping[str, Callable[..., Chain[Outcome]]],
+        *,
+        is_strict: bool = False,
+        watch: Watch = lambda chain, report: nullcontext(),
+    ) -> None:
+        self._settings = settings
+        self._flows = flows
+        self._is_strict = is_strict
+        self._watch = watch
+
+    async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
+        """Run its flows."""
+        budget = Budget(self._settings.max_dead_letters)
+        async with session.tracos(uri) as tracos:
+            for name, flow in self._flows.items():
+                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop)
+                reports.append(Report(flow=f"{session.client.name}.{name}"))
+                with self._watch(chain, reports[-1]):
+                    await run_chain(chain, report=reports[-1])
+                if stop.is_set():
+                    break
+
+    def exit_code(self, reports: Sequence[Report]) -> int:
+        """3 where it is strict and something is dead."""
+        return DEAD_LETTERS if self._is_strict and any(report.dead or report.held for report in reports) else 0

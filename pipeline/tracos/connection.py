@@ -138,8 +138,8 @@ class Connection(Resource):
         return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group, collation=SIMPLE))
 
     async def prepare(self) -> None:
-        """See that writes are confirmed as they must be, refuse twins, make the indexes where they are missing."""
-        await self._see_concern()
+        """See that writes can be relied on, refuse twins, and make the indexes where they are missing."""
+        await self.see_concern()
         await prepare(self.collection)
 
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
@@ -258,7 +258,8 @@ class Connection(Resource):
             write_concern=WriteConcern(**concern),
         )
 
-    async def _see_concern(self) -> None:
+    async def see_concern(self) -> None:
+        """See that writes wait for a majority, where the URI says otherwise; to be called before the first write."""
         address = read_address(self._uri)
         members = 1
         if isinstance(address.options.get("w"), int):

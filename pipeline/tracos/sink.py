@@ -225,7 +225,9 @@ class _BatchMerge:
         item = self._items[position]
         record, version = item.payload, item.payload.order.version
         project = self._projections[record.layout]
-        decision = decide(record, str(item.locator), current, client=self._client, project=project)
+        decision = decide(
+            record, str(item.locator), current, client=self._client, project=project, arrival=item.arrival
+        )
         if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
@@ -241,6 +243,7 @@ class _BatchMerge:
                 client=self._client,
                 number=record.external_id,
                 locator=str(item.locator),
+                record=decision.digest,
                 rule=decision.rule,
                 version=version,
                 changes=changed(current.order if current else None, decision.order),
@@ -255,7 +258,7 @@ class _BatchMerge:
     def _note(self, taken: _Taken) -> None:
         for position, digest in taken.digests.items():
             item = self._items[position]
-            self._witness.note(item.locator, taken.id, digest, item.payload.order.version, taken.sync)
+            self._witness.note(item, taken.id, digest, taken.sync)
 
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]

@@ -9,10 +9,12 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Envelope
 from pipeline.dataflow.ports import Witness
 from pipeline.errors import Rejected
-from pipeline.orders.memory import SyncState
+from pipeline.orders.memory import Arrival, SyncState
 from pipeline.orders.merge import known_by
+from pipeline.orders.workorder import Record
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import read_document
 
@@ -29,11 +31,12 @@ class _Proof(Struct, frozen=True, array_like=True, gc=False):
     locator: str
     hash: str
     version: datetime | None = None
+    arrival: Arrival | None = None
 
     def holds(self, sync: SyncState | None) -> bool:
         """Whether a document with this ``sync`` part finds the record to be a repeat, or stale."""
         known = sync.received if sync is not None else None
-        return known is not None and known_by(known, self.locator, self.hash, self.version) is not None
+        return known is not None and known_by(known, self.locator, self.hash, self.version, self.arrival) is not None
 
 
 _PROOFS: Final = msgspec.msgpack.Decoder(_Proof)
@@ -56,12 +59,13 @@ class TracosWitness(Witness):
         """From now on, keep a proof of each record that is delivered until it is taken."""
         self._is_asked = True
 
-    def note(self, locator: Locator, document_id: Any, digest: str, version: datetime | None, sync: SyncState) -> None:
+    def note(self, item: Envelope[Record], document_id: Any, digest: str, sync: SyncState) -> None:
         """The record was taken by the document, which has this ``sync`` part now."""
         if self._is_asked:
-            proof = _Proof(bson.encode({"": document_id}), str(locator), digest, version)
+            number = bson.encode({"": document_id})
+            proof = _Proof(number, str(item.locator), digest, item.payload.order.version, item.arrival)
             if proof.holds(sync):
-                self._proofs[locator] = _ENCODE(proof)
+                self._proofs[item.locator] = _ENCODE(proof)
 
     def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
         """The proofs of these records; each is given once."""

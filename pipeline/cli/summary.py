@@ -10,6 +10,8 @@ __all__ = ["summary"]
 
 ARROWS: Final = {"inbound": "client → TracOS", "outbound": "TracOS → client"}
 
+SIDES: Final = {"client": "the client", "tracos": "TracOS"}
+
 WORDS: Final = {"repeat": "unchanged"}
 """Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
 
@@ -21,10 +23,12 @@ def summary(
     seconds: float,
     ending: str,
     failed: Mapping[str, str] | None = None,
+    gave_way: Mapping[str, int] | None = None,
 ) -> str:
     """The text of the summary of ``reports``, those of each client.
 
-    ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients.
+    ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients,
+    ``gave_way`` how many values of each side gave way to the other's.
     """
     failed = failed or {}
     names = list(dict.fromkeys([*reports, *failed]))
@@ -38,7 +42,7 @@ def summary(
         if told:
             lines += ["", f"  {name}"] if several else [""]
         lines += [f"  {line}" if several else line for line in told]
-    return "\n".join(lines + _dead(every, dead_letters)) + "\n"
+    return "\n".join(lines + _lost(gave_way or {}) + _dead(every, dead_letters)) + "\n"
 
 
 def _flow(report: Report, width: int) -> str:
@@ -60,6 +64,13 @@ def _flow(report: Report, width: int) -> str:
     ]
     what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
     return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
+
+
+def _lost(gave_way: Mapping[str, int]) -> list[str]:
+    counts = [f"{count:,} of {SIDES.get(side, side)}" for side, count in sorted(gave_way.items())]
+    if not counts:
+        return []
+    return ["", f"  values that gave way: {', '.join(counts)}; python -m pipeline explain NUMBER says why"]
 
 
 def _dead(reports: Sequence[Report], folder: Path) -> list[str]:

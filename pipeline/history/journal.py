@@ -50,6 +50,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     flows: tuple[FlowCounts, ...] = ()
     rules: Mapping[str, int] = {}
     """Decisions by the rule of the merge that made them, and ``sent``."""
+    gave_way: Mapping[str, int] = {}
+    """How many values gave way to the other side's, by the side that they were of (client, tracos)."""
 
 
 _RUNS: Final = msgspec.json.Decoder(Run)

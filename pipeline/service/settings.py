@@ -14,11 +14,12 @@ from pipeline.errors import WrongSettings
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
 
-__all__ = ["Secrets", "Settings", "load"]
+__all__ = ["LogLevel", "Secrets", "Settings", "load"]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Words = tuple[str, ...]
+LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Secrets:
@@ -75,7 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
-    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     log_format: Literal["text", "json"] = "text"
     secrets: Secrets = Secrets()
     """Where clients find the secrets that they know by name; no setting of its own."""

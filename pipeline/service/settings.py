@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,6 +12,7 @@ from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
+from pipeline.tracos.address import read_address
 
 __all__ = ["LogLevel", "Secrets", "Settings", "load"]
 
@@ -83,8 +83,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> str:
-        """MONGO_DATABASE, else the one that the URI names, else ``tractian``."""
-        named = unquote(urlsplit(self.mongo_uri).path.lstrip("/")) if self.mongo_uri else ""
+        """MONGO_DATABASE, else the one that the URI names, else ``tractian``; the URI is one that can be read."""
+        named = read_address(self.mongo_uri).database if self.mongo_uri else None
         return self.mongo_database or named or "tractian"
 
     def claims(self) -> list[Claim]:
@@ -164,6 +164,11 @@ def _contradictions(settings: Settings) -> list[str]:
         Budget(settings.max_dead_letters)
     except ValueError as error:
         problems.append(f"MAX_DEAD_LETTERS: {error}")
+    if settings.mongo_uri:
+        try:
+            read_address(settings.mongo_uri)
+        except WrongSettings as error:
+            problems += error.problems
     if len(settings.clients) > 1 and settings.clients_file is None:
         problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
     if settings.clients_file is not None:

@@ -13,6 +13,7 @@ from pipeline.orders.workorder import Record, Status, WorkOrder
 from pipeline.translation import flag_order, status_order
 from pipeline.translation.ids import fault_of
 
+ZONES = [UTC, *map(ZoneInfo, ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Australia/Lord_Howe", "Europe/Berlin"))]
 STATUS, FLAG = status_order.LAYOUT, flag_order.LAYOUT
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -40,9 +41,12 @@ def read(layout, data, zone=UTC):
 
 
 def there_and_back(layout, order):
+    """What is read of what is written, which is the same in whatever zone the client may be."""
     body = layout.to_json(Record(order=order, external_id=order.number, layout=layout.name))
     assert body.endswith(b"}\n")
-    return read(layout, msgspec.json.decode(body)).order
+    data = msgspec.json.decode(body)
+    (back,) = {read(layout, data, zone).order for zone in ZONES}
+    return back
 
 
 def reasons(layout, data):

@@ -1,11 +1,9 @@
 """The files of an inbound folder: listed in order, opened with care, read record by record."""
 
-import contextlib
 import gzip
 import os
 import re
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias, cast
@@ -16,8 +14,8 @@ from msgspec import Struct
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Reason
 from pipeline.transports.folder.formats import FileFormat
-from pipeline.transports.folder.names import ARCHIVE, ending_of
 from pipeline.transports.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
+from pipeline.transports.folder.unread import Unread
 
 __all__ = [
     "Found",
@@ -28,12 +26,7 @@ __all__ = [
     "open_file",
     "place_of",
     "stamp_of",
-    "tell_unread",
-    "unread",
 ]
-
-KINDS: Final = 5
-"""How many kinds of unread files are told."""
 
 Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether the file of this name and state need not be looked at again."""
@@ -104,10 +97,13 @@ def stamp_of(state: os.stat_result) -> str:
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
-def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) -> list[Found]:
+def list_files(
+    directory: Path, form: FileFormat, spare: Spare | None = None, unread: Unread | None = None
+) -> list[Found]:
     """What lies in ``directory`` under the names of ``form``, in any case, in the order of (modification time, name).
 
-    Without those that ``spare`` holds true of. Names may hold lone surrogates, for bytes that are no UTF-8.
+    Without those that ``spare`` holds true of; ``unread`` notes all else. Names may hold lone surrogates, for bytes
+    that are no UTF-8.
     """
     endings = form.endings
     found: list[Found] = []
@@ -117,6 +113,8 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
             for entry in entries:
                 name = entry.name
                 if not name.lower().endswith(endings):
+                    if unread is not None:
+                        unread.note(entry)
                     continue
                 try:
                     state: os.stat_result | None = entry.stat()
@@ -131,34 +129,6 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
     finally:
         os.close(within)
     return sorted(found)
-
-
-def unread(directory: Path, form: FileFormat) -> Counter[str]:
-    """What lies in ``directory`` and is nobody's: how many, by ending; empty where the folder cannot be read.
-
-    Hidden files and our own archive are not meant.
-    """
-    found: Counter[str] = Counter()
-    with contextlib.suppress(OSError), os.scandir(directory) as entries:
-        for entry in entries:
-            name = entry.name
-            if name.startswith(".") or name.lower().endswith(form.endings):
-                continue
-            if not entry.is_dir():
-                found[ending_of(name) or "without an ending"] += 1
-            elif name != ARCHIVE:
-                found["folders"] += 1
-    return found
-
-
-def tell_unread(found: Counter[str], form: FileFormat) -> str:
-    """``unread`` in one line: how many of which kind, and what would be read."""
-    kinds = [
-        f"{count} {ascii(kind)[1:-1]}" for kind, count in sorted(found.items(), key=lambda kind: (-kind[1], kind[0]))
-    ]
-    more = ["..."] if len(kinds) > KINDS else []
-    what = f"{found.total()} that nobody reads: {', '.join(kinds[:KINDS] + more)}"
-    return f"{what}; read are {', '.join(form.suffixes)}, plain or .gz"
 
 
 def look_again(directory: Path, file: Found) -> Found | None:

@@ -14,10 +14,11 @@ from pipeline.dataflow.messages import Empty, Envelope, Fate, Unreadable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
 from pipeline.translation import status_order
-from pipeline.transports.folder import JSON_FILES, FolderSource, json_files
+from pipeline.transports.folder import JSON_FILES, FolderOptions, FolderSource, json_files
 from pipeline.transports.folder import settled as settled_module
-from pipeline.transports.folder.files import list_files, look_again, open_file, place_of, tell_unread, unread
+from pipeline.transports.folder.files import list_files, look_again, open_file, place_of
 from pipeline.transports.folder.records import MAX_FILE, MAX_RECORD
+from pipeline.transports.folder.unread import look_for_unread
 from tests.places import deliver_all, place
 
 OLD = 1_760_000_000
@@ -172,11 +173,11 @@ def test_names_that_are_no_utf_8_are_listed_and_read(tmp_path):
     opened = open_file(tmp_path, found, within)
     assert [part.raw for part in opened.parts(JSON_FILES)] == [b'{"id": 1}']
     os.close(within)
-    assert "1 .t\\udce9xt" in tell_unread(unread(tmp_path, JSON_FILES), JSON_FILES)
+    assert "1 .t\\udce9xt" in str(look_for_unread(tmp_path, JSON_FILES))
 
 
-def test_what_nobody_reads_is_counted(tmp_path):
-    assert unread(tmp_path / "none", JSON_FILES) == {}
+async def test_what_nobody_reads_is_counted_and_told_once_a_run(tmp_path, log):
+    assert not look_for_unread(tmp_path / "none", JSON_FILES)
     for name in (
         "a.json",
         "b.JSON.gz",
@@ -192,18 +193,18 @@ def test_what_nobody_reads_is_counted(tmp_path):
         put(tmp_path, name, b"")
     for name in ("archive", "sub", "folder.json"):
         (tmp_path / name).mkdir()
-    assert unread(tmp_path, JSON_FILES) == {
-        ".txt": 2,
-        ".bak": 1,
-        ".tmp": 1,
-        "without an ending": 1,
-        ".csv.gz": 1,
-        "folders": 1,
-    }
-    assert tell_unread(unread(tmp_path, JSON_FILES), JSON_FILES) == (
+    unread = look_for_unread(tmp_path, JSON_FILES)
+    assert unread.counts == {".txt": 2, ".bak": 1, ".tmp": 1, "without an ending": 1, ".csv.gz": 1, "folders": 1}
+    says = (
         "7 that nobody reads: 2 .txt, 1 .bak, 1 .csv.gz, 1 .tmp, 1 folders, ...; read are .json, .ndjson, .jsonl, "
         "plain or .gz"
     )
+    assert str(unread) == says
+    await everything(tmp_path, setting="DATA_INBOUND_DIR", quiet_seconds=0)
+    assert log == [f"WARNING the folder {tmp_path} (DATA_INBOUND_DIR): {says}"]
+    options = FolderOptions(inbound_dir=tmp_path, outbound_dir=tmp_path / "out")
+    (found,) = [one for one in options.check(str) if one.state == "warning"]
+    assert (found.name, found.says) == ("other files", f"{tmp_path}: {says}")
 
 
 async def test_files_come_in_the_order_of_time_and_name(tmp_path):

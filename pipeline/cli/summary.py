@@ -1,6 +1,7 @@
 """What a run did, in a few aligned lines for a person."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +37,12 @@ def summary(
     every = [report for of_one in reports.values() for report in of_one]
     width = max((len(f"{report.received:,}") for report in every), default=1)
     lines = [f"work orders, {f'{len(names)} clients' if several else names[0]} ⇄ TracOS: {ending} in {seconds:.1f} s"]
+    lines += [line for line in [_places(every)] if line and not several]
     for name in names:
         told = [_flow(report, width) for report in reports.get(name, ())]
         told += [f"  {failed[name]}; the log says why"] if name in failed else []
         if told:
-            lines += ["", f"  {name}"] if several else [""]
+            lines += ["", f"  {name}{_places(reports.get(name, ()))}"] if several else [""]
         lines += [f"  {line}" if several else line for line in told]
     return "\n".join(lines + _lost(gave_way or {}) + _dead(every, dead_letters)) + "\n"
 
@@ -64,6 +66,12 @@ def _flow(report: Report, width: int) -> str:
     ]
     what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
     return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
+
+
+def _places(reports: Sequence[Report]) -> str:
+    """From where over TracOS to where the orders of one client go."""
+    places = [place for report in reports for place in (report.source, report.sink) if place]
+    return f"  {' → '.join(place for place, _ in groupby(places))}" if places else ""
 
 
 def _lost(gave_way: Mapping[str, int]) -> list[str]:

@@ -22,6 +22,10 @@ class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     flow: str
     client: str
     read: int
+    source: str = ""
+    """Where it read: a folder, an address, a collection and its server."""
+    sink: str = ""
+    """Where it wrote."""
     outcomes: Mapping[str, int] = {}
     skipped: int = 0
     still_dead: int = 0
@@ -88,6 +92,8 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
             flow=report.flow,
             client=report.flow.rpartition(".")[0],
             read=report.received,
+            source=report.source,
+            sink=report.sink,
             outcomes=dict(report.outcomes),
             skipped=report.skipped,
             still_dead=report.held,

@@ -12,7 +12,7 @@ from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
-from pipeline.tracos.address import read_address
+from pipeline.tracos.address import read_address, wrong_names
 
 __all__ = ["LogLevel", "Secrets", "Settings", "load"]
 
@@ -164,11 +164,12 @@ def _contradictions(settings: Settings) -> list[str]:
         Budget(settings.max_dead_letters)
     except ValueError as error:
         problems.append(f"MAX_DEAD_LETTERS: {error}")
-    if settings.mongo_uri:
-        try:
-            read_address(settings.mongo_uri)
-        except WrongSettings as error:
-            problems += error.problems
+    try:
+        names = wrong_names(settings.database, settings.mongo_collection)
+    except WrongSettings as error:
+        problems += error.problems
+    else:  # of a file's clients each says its own, or has these
+        problems += [f"{_called(name, settings)}: {name}" for name in names if settings.clients_file is None]
     if len(settings.clients) > 1 and settings.clients_file is None:
         problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
     if settings.clients_file is not None:
@@ -179,6 +180,13 @@ def _contradictions(settings: Settings) -> list[str]:
         ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
+
+
+def _called(name: str, settings: Settings) -> str:
+    """The setting that says what ``wrong_names`` complains of."""
+    if name.startswith("the collection"):
+        return "MONGO_COLLECTION"
+    return "MONGO_DATABASE" if settings.mongo_database or not settings.mongo_uri else "MONGO_URI"
 
 
 def _decode(kind: type, value: Any) -> Any:

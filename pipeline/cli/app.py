@@ -51,9 +51,9 @@ LETTERS: Final = {
     "list": ("letters:list_", "List the open dead letters."),
     "show": ("letters:show", "Show one letter, with the offending places marked."),
     "stats": ("letters:stats", "Count letters by flow, client, stage and reason."),
-    "edit": ("letters:edit", "Mend a letter's payload in $EDITOR."),
-    "retry": ("letters:retry", "Run letters through the chain again."),
-    "discard": ("letters:discard", "Give a letter up; it is kept in an archive."),
+    "edit": ("mending:edit", "Mend a letter's payload in $EDITOR."),
+    "retry": ("mending:retry", "Run letters through the chain again."),
+    "discard": ("mending:discard", "Give a letter up; it is kept in an archive."),
 }
 """By name, and with their help here: a command's own modules are imported when it runs."""
 

@@ -37,6 +37,8 @@ class Retried(Struct, kw_only=True):
     """Letters without bytes, or about orders without a number: the next run tries them where they came from."""
     gone: int = 0
     """Orders that are not waiting to be sent any more."""
+    closed: int = 0
+    """Letters that were closed by somebody else meanwhile."""
 
 
 class _Slip(Struct, frozen=True):
@@ -58,12 +60,13 @@ class Retry(Work):
         self._office = DeadLetterOffice(root)
         self._slips: dict[str, list[_Slip]] = defaultdict(list)
         self._without: dict[str, list[Filed]] = defaultdict(list)
-        self._released = self._gone = 0
+        self._released = self._gone = self._closed = 0
         clients = set()
         for filed in letters:
             letter = filed.letter
-            clients.add(letter.client)
-            if letter.raw if letter.flow.endswith(".inbound") else letter.id is not None:
+            client, _, name = letter.flow.rpartition(".")
+            clients.add(client if name in FLOWS else letter.flow)
+            if letter.raw if name == "inbound" else letter.id is not None:
                 self._slips[letter.flow].append(_Slip(letter.last_seen, filed.path.name, letter.id))
             else:
                 self._without[letter.flow].append(filed)
@@ -74,8 +77,9 @@ class Retry(Work):
         for name in FLOWS:
             flow = f"{session.client.name}.{name}"
             if without := self._without.get(flow):
-                await in_thread(self._office.release, without)
-                self._released += len(without)
+                released = await in_thread(self._office.release, without)
+                self._released += released
+                self._closed += len(without) - released
             if (slips := self._slips.get(flow)) and not stop.is_set():
                 slips.sort(key=lambda slip: slip.last_seen)
                 tracos = session.tracos(uri)
@@ -83,7 +87,9 @@ class Retry(Work):
                 reports.append(new_report(session, name, chain))
                 async with tracos:
                     await run(chain, report=reports[-1])
-                if name == "outbound" and not stop.is_set():
+                if name == "inbound" and not stop.is_set():
+                    self._closed += len(slips) - reports[-1].received
+                elif not stop.is_set():
                     self._gone += len({slip.order for slip in slips}) - reports[-1].received
 
     def exit_code(self, reports: Sequence[Report]) -> int:
@@ -99,6 +105,7 @@ class Retry(Work):
             failed=sum(report.dead.total() for report in reports),
             released=self._released,
             gone=self._gone,
+            closed=self._closed,
         )
 
     def _chain(

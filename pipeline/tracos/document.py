@@ -177,13 +177,24 @@ def number_key(document: Document) -> ExternalId:
 def original(document: Document) -> bytes:
     """The mapped fields as JSON bytes, for a dead letter; the same bytes as long as the document says the same."""
     said = {field: document[field] for field in ("_id", *FIELDS) if field in document}
+    if "number" in said:
+        said["number"] = _in_its_kind(said["number"])
     return msgspec.json.encode(said, enc_hook=str)
 
 
 def identify(raw: bytes) -> ExternalId | None:
     """The number in the bytes that ``original`` made."""
     number = msgspec.json.decode(raw).get("number")
+    if isinstance(number, float) and number.is_integer() and abs(number) < 2**53:
+        return int(number)
     return number if isinstance(number, int | str) and not isinstance(number, bool) else None
+
+
+def _in_its_kind(number: Any) -> Any:
+    """A number for JSON: an integer stays one, a text stays one, and nothing else looks like either."""
+    if isinstance(number, bool | str | float) or number is None:
+        return number
+    return int(number) if isinstance(number, int) else {type(number).__name__: str(number)}
 
 
 def _same(document: Document, field: str) -> Any:

@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 import signal
+import sys
 import time
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from bson import Decimal128, Int64
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
@@ -315,6 +317,65 @@ class TestDeadLetters:
         assert [where.partition("@")[0] for where in letter_ids(plant)] == ["2"]
         plant.orders.update_one({"number": 2}, {"$set": {"isSynced": True}})
         assert "not waiting in TracOS any more" in plant.command("dead-letters", "retry", "--all")
+
+    def test_an_order_is_found_again_by_its_number_in_its_own_kind(self, plant):
+        numbers = {"long": Int64(2**40), "double": 8.0, "text": "9", "decimal": Decimal128("10")}
+        orders = [{"number": number, "title": name, "status": "odd"} for name, number in numbers.items()]
+        plant.orders.insert_many(orders)
+        plant.command("run")
+        listed = {row["order"] for row in json.loads(plant.command("dead-letters", "list", "--json"))}
+        assert listed == {2**40, 8, "9", None}
+        plant.orders.update_many({}, {"$set": {"status": "created", "createdAt": "2026-10-01"}})
+        told = json.loads(plant.command("dead-letters", "retry", "--all", "--json"))
+        assert told == {"tried": 3, "passed": 3, "failed": 0, "released": 1, "gone": 0}
+        assert {order["title"] for order in plant.sent().values()} == {"long", "double", "text"}
+
+    def test_what_is_shown_of_a_mended_letter_is_about_the_mended_text(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        letter = letter_ids(plant)["7.json"]
+        plant.command("dead-letters", "edit", letter, exits=3, **editor(plant, '{\n"id": 7,\n"status": 5}'))
+        told = json.loads(plant.command("dead-letters", "show", letter, "--json"))
+        paths = [reason["path"] for reason in told["reasons"]]
+        assert (told["stage"], paths, told["places"]) == (
+            "validate",
+            ["$.status", "$.createdAt"],
+            [{"line": 3, "column": 11}, {"line": 1, "column": 1}],
+        )
+        plant.command("dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD)))
+        assert json.loads(plant.command("dead-letters", "show", letter, "--json"))["reasons"] == []
+        for command in ("show", letter), ("list",):
+            assert "nothing is known against it" in plant.command("dead-letters", *command)
+
+    def test_a_letter_that_is_closed_while_the_editor_is_open_stays_closed(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        letter = letter_ids(plant)["7.json"]
+        path = plant.home / "editor"
+        path.write_text(
+            f"#!/bin/sh\n{sys.executable} -m pipeline dead-letters discard {letter} --because old\necho '{{}}' > $1\n"
+        )
+        path.chmod(0o700)
+        _, err = plant.run("src/main.py", "dead-letters", "edit", letter, exits=2, EDITOR=path, VISUAL="")
+        assert "was closed meanwhile: nothing was changed" in err
+        assert letter_ids(plant) == {}
+
+    def test_an_editor_that_only_ends_the_last_line_changes_nothing(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        letter = letter_ids(plant)["7.json"]
+        assert plant.command("dead-letters", "edit", letter, **editor(plant, BAD.decode())) == "nothing was changed\n"
+        assert plant.letters()["7.json"].mended is None
+
+    def test_an_editor_that_writes_no_utf_8_changes_nothing(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        path = plant.home / "editor"
+        path.write_text("#!/bin/sh\nprintf '\\351' > $1\n")
+        path.chmod(0o700)
+        letter = letter_ids(plant)["7.json"]
+        _, err = plant.run("src/main.py", "dead-letters", "edit", letter, exits=2, EDITOR=path, VISUAL="")
+        assert "is no UTF-8: nothing was changed" in err
 
     def test_discarded_it_is_kept_with_the_reason_and_not_tried_again(self, sample):
         sample.run()

@@ -149,12 +149,31 @@ class TestTheEndOfAList:
         def answer(asked):
             return {"items": [order(min(int(asked.query["page"]), 3))]}
 
-        assert ids(await pull(client_of(serve(answer), tmp_path, page="page"))) == [1, 2, 3, 3]
+        assert ids(await pull(client_of(serve(answer), tmp_path, page="page"))) == [1, 2, 3, 3, 3]
 
     async def test_a_server_that_does_not_know_the_parameter(self, serve, tmp_path):
         server = serve(lambda asked: {"items": [order(1), order(2)]})
-        with pytest.raises(Fatal, match=r"second page is its first one again: see page_param \(offset\)"):
+        with pytest.raises(
+            Fatal, match=r"second page is its first one again, and so is the third: see page_param \(offset\)"
+        ):
             await pull(client_of(server, tmp_path, page="offset"))
+
+    async def test_a_server_that_does_not_know_the_parameter_and_never_says_the_same_twice(self, serve, tmp_path):
+        server = serve(lambda asked: {"items": [order(1, title=str(len(server.asked))), order(2)]})
+        with pytest.raises(Fatal, match="see page_param"):
+            await pull(client_of(server, tmp_path, page="page"))
+
+    async def test_a_page_that_comes_again_because_orders_were_added_before_it_is_no_end(self, serve, tmp_path):
+        numbers = [3, 2, 1]
+
+        def answer(asked):
+            if len(server.asked) == 2:
+                numbers.insert(0, 4)
+            start = int(asked.query["offset"])
+            return {"items": [order(number) for number in numbers[start : start + 1]]}
+
+        server = serve(answer)
+        assert ids(await pull(client_of(server, tmp_path, page="offset", page_size=1))) == [3, 3, 2, 1]
 
     @pytest.mark.parametrize("options", [{"page": "cursor", "next": "next"}, {"page": "link", "next": "next"}])
     async def test_empty_pages_with_a_next_one_are_followed(self, serve, tmp_path, options):

@@ -187,8 +187,8 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     def order_at(self, address: str) -> str | None:
         """The id of the order at an address that was made as ``address`` makes them; None for any other."""
         before, _, after = self.push_path.partition("{id}")
-        path = urlsplit(address).path
-        found = re.search(f"{re.escape(before)}([^/]+?){re.escape(after)}$", path) if before else None
+        orders = urlsplit(self.url).path.rstrip("/").rpartition("/")[2]
+        found = re.search(f"{re.escape(orders + before)}([^/]+?){re.escape(after)}$", urlsplit(address).path)
         if found is None:
             return None
         order_id = unquote(found[1])

@@ -149,13 +149,11 @@ def _at(data: bytes, path: str, reader: _Reader) -> bytes | None:
 
 def _value(top: Mapping[str, Any], path: str, reader: _Reader) -> Any:
     """The value at ``path``, decoded; None where there is none."""
-    if not path:
-        return None
-    first, _, rest = (path, "", "") if path in top else path.partition(".")
-    if first not in top:
-        return None
-    found = _at(bytes(top[first]), rest, reader)
-    return None if found is None else _ANY.decode(found)
+    if path in top:
+        return _ANY.decode(bytes(top[path]))
+    first, _, rest = path.partition(".")
+    found = bytes(top[first]).strip() if rest and first in top else b""
+    return _value(reader.object_of(found), rest, reader) if found[:1] == b"{" else None
 
 
 def _next(answer: Answer, top: Mapping[str, Any], options: HttpOptions, reader: _Reader) -> str | None:

@@ -75,6 +75,7 @@ class State(Resource):
     async def watermark(self, url: str) -> datetime | None:
         """The greatest time up to which everything of ``url`` is settled."""
         rows = await self._read("SELECT time FROM read_to WHERE url = ?", [url])
+        self._is_whole = True  # from here on: what was lost before is lost for all of this run
         if not rows:
             return None
         try:

@@ -86,6 +86,9 @@ class Listing:
             else:
                 what = "a page is followed by itself, or by one that was read before"
                 raise self._astray(what, "page, next and more")
+        if following is None and page.total is not None and page.total > self._orders:
+            what = f"it says that it has {page.total} orders, and shows {self._orders}"
+            raise self._astray(what, "page and total")
         self.request = following
 
     def _after(self, request: PageRequest, page: Page, ids: Sequence[str]) -> PageRequest | None:
@@ -108,9 +111,6 @@ class Listing:
     def _counted(self, request: PageRequest, page: Page, ids: Sequence[str], param: str) -> PageRequest | None:
         options = self._options
         if not page.items and not page.more:
-            if page.total is not None and page.total > self._orders:
-                what = f"it says that it has {page.total} orders, and shows {self._orders}"
-                raise self._astray(what, "page and total")
             return None
         if page.items and self._repeats(ids) >= REPEATS:
             if self._differ:

@@ -276,8 +276,8 @@ class HttpSink(BatchSink[Outgoing]):
 
 def _twin(theirs: str) -> Rejected:
     return Rejected(
-        f"the client calls it {theirs}: it was created there under that number, and is not told again until the two "
-        "are linked, or one is removed"
+        f"the client calls it {theirs}: it was created there under that number, and is not told again; remove one of "
+        "the two, then the client's file in DATA_STATE_DIR"
     )
 
 

@@ -27,7 +27,6 @@ from pipeline.transports.http.watermark import Watermark
 __all__ = ["HttpSource"]
 
 GONE: Final = frozenset({404, 410})
-UNAUTHORIZED: Final = 401
 
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -150,9 +149,17 @@ class HttpSource(Source[bytes]):
         request, pages = listing.request, []
         if request is None:
             raise RuntimeError("the list is at its end")
-        answer = await self._send(
-            request.url, params=request.params, check=lambda answer: pages.append(listing.read(answer))
-        )
+
+        def check(answer: Answer) -> None:
+            pages.append(listing.read(answer))
+
+        try:
+            answer = await self._api.send("GET", request.url, params=request.params, check=check)
+        except Away as error:
+            said = f"; it says: {reason(error.answer)}" if error.answer is not None and speaks(error.answer) else ""
+            raise Outage(
+                f"{error}: nothing is lost; see that it runs, and that url is right, then run again{said}"
+            ) from error
         return answer, pages[-1]
 
     async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
@@ -161,27 +168,18 @@ class HttpSource(Source[bytes]):
         addresses = await self._state.addresses(stale)
         for order_id in stale:
             url = order_address(self._options, order_id, addresses.get(order_id))
-            answer = await self._send(url, params=self._options.order_params)
+            try:
+                answer = await self._api.send("GET", url, params=self._options.order_params)
+            except Away as error:  # the list was answered: it is this order
+                logger.warning("order {} cannot be read again: {}", order_id, error)
+                continue
             if answer.is_success and is_json(answer):
                 raw = order_in(answer.body, self._options.item, lambda one: self._identify(one) is not None)
                 yield self._group([raw], answer.headers.get("ETag"))
             elif answer.status in GONE:
                 await self._state.set_etags({order_id: None})
-            elif answer.is_redirect or answer.status == UNAUTHORIZED:
-                raise self._api.refusal(answer)
             else:
-                logger.warning(
-                    "{}: order {} cannot be read again ({}): see url and auth", self._api.host, order_id, answer.status
-                )
-
-    async def _send(self, url: str, **more: Any) -> Answer:
-        try:
-            return await self._api.send("GET", url, **more)
-        except Away as error:
-            said = f"; it says: {reason(error.answer)}" if error.answer is not None and speaks(error.answer) else ""
-            raise Outage(
-                f"{error}: nothing is lost; see that it runs, and that url is right, then run again{said}"
-            ) from error
+                logger.warning("order {} cannot be read again: {} answers {}", order_id, self._api.host, answer.status)
 
     def _group(self, items: Sequence[bytes], etag: str | None = None) -> Sequence[Envelope[bytes] | Unreadable]:
         group: list[Envelope[bytes] | Unreadable] = []
@@ -197,7 +195,7 @@ class HttpSource(Source[bytes]):
             if ours is None:
                 group.append(Envelope(raw, locator, raw))
             else:
-                why = f"the client made this order of ours, {ours}, and calls it {seen.id}: link the two, or remove one"
+                why = f"the client made this order of ours, {ours}, and calls it {seen.id}: it is no second one here"
                 group.append(Unreadable(locator, (Reason(why),), raw))
         self._read += len(group)
         self._watermark.begin({item.locator: self._seen[item.locator].time for item in group})

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from pipeline.dataflow.locators import Locator
 from pipeline.errors import Fatal, Outage
 from pipeline.transports.http import HttpOptions, loose
 from pipeline.transports.http.addresses import followed
+from pipeline.transports.http.answers import Answer
 from pipeline.transports.http.headers import links
+from pipeline.transports.http.listing import Listing
 from tests.asking import client_of, ids, order, pull
 from tests.scripted import Reply
 
@@ -125,6 +128,12 @@ class TestTheEndOfAList:
         server = serve(lambda asked: {"items": [order(1)] if asked.query["offset"] == "0" else [], "total": "7"})
         with pytest.raises(Fatal, match="says that it has 7 orders, and shows 1"):
             await pull(client_of(server, tmp_path, page="offset", total="total"))
+
+    @pytest.mark.parametrize("options", [{"page": "none"}, {"page": "cursor", "next": "next"}, {"page": "link"}])
+    async def test_nor_is_one_that_is_cut_short_by_other_ways_of_paging(self, serve, tmp_path, options):
+        server = serve(lambda asked: {"items": [order(1)], "total": 120, "next": None})
+        with pytest.raises(Fatal, match="says that it has 120 orders, and shows 1: see page and total"):
+            await pull(client_of(server, tmp_path, total="total", **options))
 
     @pytest.mark.parametrize("status", [404, 416])
     async def test_no_page_of_that_number_is_the_end_if_the_api_itself_says_so(self, serve, tmp_path, status):
@@ -302,6 +311,10 @@ class TestLinks:
         path = urlsplit(link).path or "/"
         assert followed(link, url, HttpOptions(url=url, next_from="path"), "it") == f"{url[:-2]}{path}?page=2"
 
+    def test_a_name_of_other_letters_in_both_spellings(self):
+        options = HttpOptions(url="https://xn--mller-kva.example/o")
+        assert followed("https://MÜLLER.example/o?p", options.url, options, "it") == "https://xn--mller-kva.example/o?p"
+
     async def test_a_server_that_knows_itself_by_another_name(self, serve, tmp_path):
         def answer(asked):
             inside = "https://erp.internal/orders?page=2"
@@ -435,6 +448,36 @@ class TestWhatIsNoList:
 
     async def test_a_list_that_lies_one_level_higher(self, serve, tmp_path):
         assert ids(await pull(client_of(serve(lambda asked: {"d": [order(1)]}), tmp_path, items="d.results"))) == [1]
+
+
+PAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "items": JSON | st.lists(st.just({"id": 1})),
+        "next": JSON,
+        "more": JSON,
+        "total": JSON,
+        "error": JSON,
+        "success": JSON,
+        "data": JSON,
+    },
+)
+
+
+@given(
+    page=PAGES | JSON,
+    kind=st.sampled_from(["none", "link", "cursor", "page", "offset"]),
+    items=st.sampled_from(["", "items", "data.items", "items.x"]),
+    cut=st.none() | st.integers(0, 40),
+)
+def test_any_page_is_one_or_says_why_not(page, kind, items, cut):
+    options = HttpOptions(url="http://erp.example/o", page=kind, next="next", items=items, more="more", total="total")
+    body = json.dumps(page).encode(errors="replace")[:cut]
+    listing = Listing(options)
+    with suppress(Fatal, ValueError):
+        found = listing.read(Answer(200, httpx.Headers(), body))
+        assert all(isinstance(item, bytes) for item in found.items)
+        listing.follow(found, [str(hash(item)) for item in found.items])
 
 
 class TestOddPages:

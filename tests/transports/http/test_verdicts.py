@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -36,6 +37,10 @@ def server_of(serve, refused, *, listed=True):
         return {"id": int(number)} if said is None else said
 
     return serve(answer)
+
+
+def port(client):
+    return urlsplit(client.options.url).port
 
 
 def pushes(server):
@@ -387,16 +392,17 @@ class TestAnEnvelopeAroundOneOrder:
         assert await pull(client) == []
         assert len(server.asked) == before + 1
 
-    async def test_one_that_may_not_be_read_stops_nothing(self, serve, tmp_path, log):
+    @pytest.mark.parametrize("status", [302, 401, 403, 500, 503])
+    async def test_one_that_cannot_be_read_stops_nothing(self, serve, tmp_path, log, status):
         def answer(asked):
             if asked.method == "GET":
-                return {"items": [order(2)]} if asked.path == "/orders" else Reply({}, 403)
+                return {"items": [order(2)]} if asked.path == "/orders" else Reply({}, status)
             return Reply({}, 412)
 
-        client = client_of(serve(answer), tmp_path, etag="_etag")
+        client = client_of(serve(answer), tmp_path, etag="_etag", attempts=1)
         await push(client, outgoing(1))
         assert len(await pull(client)) == 1
-        assert any("order 1 cannot be read again (403)" in line for line in log)
+        assert any(f"order 1 cannot be read again: localhost:{port(client)} answers {status}" in line for line in log)
 
     async def test_a_server_that_wants_the_etag_first(self, serve, tmp_path):
         def answer(asked):

@@ -91,7 +91,7 @@ class HttpConnector(JsonConnector):
                 answer = await api.send("GET", request.url, params=request.params)
                 page = read_page(answer, self.options)
         except (Away, PipelineError, ValueError) as error:
-            return [Finding("API", "problem", str(error), "see url, auth and items")]
+            return [Finding("API", "problem", str(error), "see the client's options")]
         findings = [Finding("API", "ok", f"{api.host} answers, {len(page.items)} orders in a page of one")]
         if answer.date is not None and abs(datetime.now(UTC) - answer.date) > SKEW:
             apart = abs(datetime.now(UTC) - answer.date).total_seconds()

@@ -115,8 +115,9 @@ class HttpSink(BatchSink[Outgoing]):
         first = sorted(range(len(items)), key=lambda position: known.failures.get(items[position].payload.id, 0))
         await asyncio.gather(*map(one, first))
         unclear = [one.result for one in told if isinstance(one.result, Doubt) and one.turn > self._passed]
-        if unclear and self._stop is None and not await self._list_answers():
-            self._stop = self._api.stopped(str(unclear[0]))
+        ours = [one for one in unclear if not (self._passed or one.is_of_reading)]
+        if unclear and self._stop is None and (ours or not await self._list_answers()):
+            self._stop = self._api.stopped(str((ours or unclear)[0]))
         told = [self._decided(one) for one in told]
         results = await self._counted_failures(items, told, known)
         await self._note(items, told)
@@ -175,8 +176,8 @@ class HttpSink(BatchSink[Outgoing]):
         etag = known.etags.get(order.id, "")
         if _HEADER_VALUE.fullmatch(etag):
             headers["If-Match"] = etag
-        elif order.is_new and options.etag:
-            headers["If-None-Match"] = "*"
+        elif order.is_new and (options.etag or method == "PUT"):
+            headers["If-None-Match"] = "*"  # over no order that it has already
         patience = options.push_patience
         answer = await self._api.send(
             method,
@@ -199,7 +200,7 @@ class HttpSink(BatchSink[Outgoing]):
                 self._doubts = 0
 
     def _decided(self, told: Told) -> Told:
-        """Whose fault a refusal was: the order's, if another one passed after it, or the list is answered still."""
+        """Whose fault a refusal was: the order's, if another one passed after it, or the run does not stop."""
         if not isinstance(told.result, Doubt):
             return told
         is_ours = self._stop is not None and told.turn > self._passed

@@ -18,7 +18,8 @@ from pipeline.transports.http.reasons import NO_REASON, aside_in, failed_in, rea
 
 __all__ = ["Changed", "Doubt", "verdict"]
 
-OURS_OR_THE_ORDERS: Final = frozenset({401, 403, 405, 406, 407, 415, 501, 505})
+FORBIDDEN: Final = 403
+OURS_OR_THE_ORDERS: Final = frozenset({401, FORBIDDEN, 405, 406, 407, 415, 501, 505})
 """What may concern one order, or all that we do: what becomes of the others tells."""
 CHANGED_SINCE: Final = frozenset({412, 428})
 REASON_CHARACTERS: Final = 300
@@ -35,11 +36,15 @@ class Changed(Deferred):
 
 
 class Doubt(Exception):
-    """Refused, or answered by something else: the order's ``own`` fault, unless nothing else passes either."""
+    """Refused, or answered by something else: the order's ``own`` fault, unless nothing else passes either.
 
-    def __init__(self, own: Rejected | Deferred, why: str) -> None:
+    ``is_of_reading``: what is refused so may be one order's even where no other was told, as long as we may read.
+    """
+
+    def __init__(self, own: Rejected | Deferred, why: str, *, is_of_reading: bool) -> None:
         super().__init__(why)
         self.own = own
+        self.is_of_reading = is_of_reading
 
 
 def verdict(answer: Answer, method: str, options: HttpOptions, host: str) -> Outcome | Exception:
@@ -56,14 +61,15 @@ def verdict(answer: Answer, method: str, options: HttpOptions, host: str) -> Out
         see = f"it takes no {method}{f', but {allowed}' if allowed else ''}: see push, create and url"
         if answer.status in {401, 403, 407}:
             see = "see auth, and the variables that it names"
-        return Doubt(Rejected(why), f"refuses us ({answer.status}: {reason(answer)}): {see}")
+        all_of_us = f"refuses us ({answer.status}: {reason(answer)}): {see}"
+        return Doubt(Rejected(why), all_of_us, is_of_reading=answer.status == FORBIDDEN)
     return Rejected(why)
 
 
 def _success(answer: Answer, options: HttpOptions, host: str) -> Outcome | Exception:
     if answer.page_title is not None:
         why = f"{host} answers {answer.status} with {answer.kind}, which does not say that it was taken"
-        return Doubt(Deferred(why), f"answers with {answer.kind}: see auth and url")
+        return Doubt(Deferred(why), f"answers with {answer.kind}: see auth and url", is_of_reading=True)
     try:
         data = _DECODER.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

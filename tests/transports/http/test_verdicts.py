@@ -136,9 +136,23 @@ class TestWhoseFaultItIs:
         assert kinds(results) == ["Rejected", "sent", "sent", "sent"]
         assert f"refuses it ({status}): no privilege on this plant" in str(results[0])
 
-    async def test_one_alone_is_its_own_while_the_list_is_answered(self, serve, tmp_path):
-        server = server_of(serve, {"1": Reply({"message": "no privilege"}, 403)})
-        assert kinds(await push(client_of(server, tmp_path), outgoing(1))) == ["Rejected"]
+    @pytest.mark.parametrize("count", [1, 3])
+    async def test_what_is_forbidden_is_its_own_while_the_list_is_answered(self, serve, tmp_path, count):
+        server = server_of(serve, lambda number: Reply({"message": "no privilege"}, 403))
+        orders = [outgoing(number) for number in range(count)]
+        assert kinds(await push(client_of(server, tmp_path), *orders)) == ["Rejected"] * count
+
+    @pytest.mark.parametrize("status", [401, 405, 415])
+    async def test_what_is_refused_otherwise_is_ours_where_no_order_was_told(self, serve, tmp_path, status):
+        server = server_of(serve, {"1": Reply({}, status)})
+        with pytest.raises(Fatal, match=rf"refuses us \({status}"):
+            await push(client_of(server, tmp_path), outgoing(1))
+
+    @pytest.mark.parametrize("status", [401, 405])
+    async def test_and_its_own_where_one_was_and_the_list_is_answered(self, serve, tmp_path, status):
+        server = server_of(serve, {"2": Reply({}, status)})
+        results = await push(client_of(server, tmp_path, parallel=1), outgoing(1), outgoing(2))
+        assert kinds(results) == ["sent", "Rejected"]
 
     @pytest.mark.parametrize(
         "listed", [Reply({}, 403), Reply({}, 503), Reply(b"<html>"), Reply({}, 302, {"Location": "/"})]

@@ -17,6 +17,7 @@ from pipeline.orders.merge import known_by
 from pipeline.orders.workorder import Record
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import read_document
+from pipeline.tracos.found import CODEC
 
 __all__ = ["TracosWitness"]
 
@@ -82,11 +83,12 @@ class TracosWitness(Witness):
 
     async def _look(self, ids: set[bytes]) -> Mapping[bytes, SyncState | None]:
         """What the documents of these ids remember, by id, as far as they can be understood."""
-        wanted = [bson.decode(one)[""] for one in ids]
+        wanted = [bson.decode(one, CODEC)[""] for one in ids]
         found: dict[bytes, SyncState | None] = {}
-        for document in await self._connection.ride_out(lambda: self._connection.with_ids(wanted)):
+        for one in await self._connection.ride_out(lambda: self._connection.find_ids(wanted)):
             try:
-                found[bson.encode({"": document["_id"]})] = read_document(document, self._client).sync
+                if one.document is not None:
+                    found[bson.encode({"": one.document["_id"]})] = read_document(one.document, self._client).sync
             except Rejected:
                 continue
         return found

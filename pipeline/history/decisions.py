@@ -93,6 +93,8 @@ class DecisionLog(Decisions):
         super().__init__(run)
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
+        self.gave_way: Counter[str] = Counter()
+        """How many values gave way, by the side that they were of."""
         self._path = path
         self._told: set[int] | None = None
 
@@ -126,6 +128,7 @@ class DecisionLog(Decisions):
             kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh)
             append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
             self.rules.update(entry.rule for entry in fresh)
+            self.gave_way.update(lost.side for entry in fresh for lost in entry.lost)
         except OSError as error:
             raise self._unwritable(error) from error
 

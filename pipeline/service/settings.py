@@ -12,13 +12,14 @@ from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
-from pipeline.tracos.address import read_address
+from pipeline.tracos.address import read_address, wrong_names
 
-__all__ = ["Secrets", "Settings", "load"]
+__all__ = ["LogLevel", "Secrets", "Settings", "load"]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Words = tuple[str, ...]
+LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Secrets:
@@ -75,7 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
-    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     log_format: Literal["text", "json"] = "text"
     secrets: Secrets = Secrets()
     """Where clients find the secrets that they know by name; no setting of its own."""
@@ -163,11 +164,12 @@ def _contradictions(settings: Settings) -> list[str]:
         Budget(settings.max_dead_letters)
     except ValueError as error:
         problems.append(f"MAX_DEAD_LETTERS: {error}")
-    if settings.mongo_uri:
-        try:
-            read_address(settings.mongo_uri)
-        except WrongSettings as error:
-            problems += error.problems
+    try:
+        names = wrong_names(settings.database, settings.mongo_collection)
+    except WrongSettings as error:
+        problems += error.problems
+    else:  # of a file's clients each says its own, or has these
+        problems += [f"{_called(name, settings)}: {name}" for name in names if settings.clients_file is None]
     if len(settings.clients) > 1 and settings.clients_file is None:
         problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
     if settings.clients_file is not None:
@@ -178,6 +180,13 @@ def _contradictions(settings: Settings) -> list[str]:
         ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
+
+
+def _called(name: str, settings: Settings) -> str:
+    """The setting that says what ``wrong_names`` complains of."""
+    if name.startswith("the collection"):
+        return "MONGO_COLLECTION"
+    return "MONGO_DATABASE" if settings.mongo_database or not settings.mongo_uri else "MONGO_URI"
 
 
 def _decode(kind: type, value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -118,14 +118,14 @@ class BatchMerge:
         entries += [entry for plan in plans if plan.keeps_out for entry in self._story.ahead(plan.outcomes)]
         return plans, entries
 
-    def settle(self, plans: Iterable[Plan]) -> list[Entry]:
-        """The plans' writes are done; what the decision log is to be told now."""
-        entries: list[Entry] = []
-        for plan in plans:
-            entries += self._story.done(plan.outcomes)
-            self._close(plan.key, plan.outcomes)
-            self._note(plan.taken)
-        return entries
+    def settle(self, plan: Plan, encoded: bytes | None) -> list[Entry]:
+        """The plan's write is done; ``encoded`` is the document that was inserted, as it is stored.
+
+        Returns what the decision log is to be told now.
+        """
+        self._close(plan.key, plan.outcomes)
+        self._note(plan.taken, encoded)
+        return list(self._story.done(plan.outcomes))
 
     def refuse(self, key: ExternalId, *reasons: Reason) -> None:
         """The order's records cannot pass."""
@@ -236,10 +236,9 @@ class BatchMerge:
         self._story.decide(position, entry)
         return decision
 
-    def _note(self, taken: _Taken) -> None:
+    def _note(self, taken: _Taken, encoded: bytes | None = None) -> None:
         for position, digest in taken.digests.items():
-            item = self._items[position]
-            self._witness.note(item, taken.id, digest, taken.sync)
+            self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
 
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]

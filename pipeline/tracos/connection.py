@@ -19,7 +19,7 @@ from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
-from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, key_of, read_batch
+from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, key_of, read_batch, split
 from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, Validator, prepare
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
@@ -75,6 +75,8 @@ class Written(Struct, frozen=True):
     """How many updates found their document as the guard says."""
     refusals: Mapping[int, Refusal]
     """What MongoDB does not take, by the operation's position."""
+    inserted: Mapping[int, bytes] = {}
+    """The documents that were inserted, as they are stored; also those that were refused."""
 
 
 class Connection(Resource):
@@ -114,6 +116,11 @@ class Connection(Resource):
     async def find_ids(self, ids: Sequence[Any], *, confirmed: bool = True) -> list[Found]:
         """The same of the documents with these ``_id`` s."""
         return await self._find({"_id": {"$in": ids}}, confirmed=confirmed)
+
+    async def raw(self, ids: Sequence[Any]) -> list[bytes]:
+        """What we read of the documents with these ``_id`` s, not decoded."""
+        found: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ, collation=SIMPLE)
+        return [document async for batch in found for document in split(batch)]
 
     async def _find(self, query: Mapping[str, Any], *, confirmed: bool, **options: Any) -> list[Found]:
         collection = self.collection if confirmed else self.collection.with_options(read_concern=ReadConcern("local"))
@@ -179,7 +186,7 @@ class Connection(Resource):
                 done, refused = await self._command(verb, {position: statements[position] for position in chunk})
                 matched += done if verb == "update" else 0
                 refusals |= refused
-        return Written(matched, refusals)
+        return Written(matched, refusals, encoded["insert"])
 
     async def _command(self, verb: str, statements: Mapping[int, bytes]) -> tuple[int, dict[int, Refusal]]:
         """How many documents were met, and what was refused.

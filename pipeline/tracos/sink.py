@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeline.dataflow.messages import BatchResult, Envelope
 from pipeline.dataflow.ports import BatchSink
 from pipeline.errors import Fatal
-from pipeline.history.decisions import Decisions
+from pipeline.history.decisions import Decisions, Entry
 from pipeline.orders.merge import Project
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.batch import BatchMerge, Documents, Plan
@@ -87,11 +87,13 @@ class TracosSink(BatchSink[Record]):
 
     async def _write(self, merge: BatchMerge, plans: Sequence[Plan]) -> None:
         written = await self._connection.write([plan.operation for plan in plans])
-        done = [plan for position, plan in enumerate(plans) if position not in written.refusals]
-        updates = sum(plan.operation.verb == "update" for plan in done)
-        # The server does not say which guard missed: then all updates are looked up again.
-        sure = [plan for plan in done if written.matched == updates or plan.operation.verb == "insert"]
-        entries = merge.settle(sure)
+        done = {position: plan for position, plan in enumerate(plans) if position not in written.refusals}
+        updates = sum(plan.operation.verb == "update" for plan in done.values())
+        entries: list[Entry] = []
+        for position, plan in done.items():
+            # The server does not say which guard missed: then all updates are looked up again.
+            if written.matched == updates or plan.operation.verb == "insert":
+                entries += merge.settle(plan, written.inserted.get(position))
         for position, refusal in written.refusals.items():
             if refusal.is_number_taken:  # somebody was here first, so that the order is merged again
                 merge.take_number(plans[position].key, refusal)

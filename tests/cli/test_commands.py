@@ -93,6 +93,16 @@ class TestRun:
         assert told["rules"] == {"insert": 9, "no_base": 2, "sent": 5}
         assert json.loads(sample.command("history", "--json")) == [told]
 
+    def test_it_says_where_it_works_without_credentials_even_where_it_could_not(self, plant):
+        uri = "mongodb://user:hunter2@127.0.0.1:1/plant?serverSelectionTimeoutMS=100"
+        said = {"MONGO_URI": uri, "MONGO_DATABASE": "", "MONGO_RETRY_SECONDS": "0"}
+        out, err = plant.run(exits=1, **said)
+        assert "\n  data/inbound → plant.workorders at mongodb://127.0.0.1:1\n" in out
+        (flow,) = json.loads(plant.command("history", "--json"))[0]["flows"]
+        assert (flow["source"], flow["sink"]) == ("data/inbound", "plant.workorders at mongodb://127.0.0.1:1")
+        assert "ok\torders\tplant.workorders at mongodb://127.0.0.1:1\t" in plant.command("doctor", exits=1, **said)
+        assert "hunter2" not in out + err
+
     def test_too_many_dead_letters_stop_it_with_five_and_nothing_is_put_aside(self, sample):
         _, err = sample.run("src/main.py", exits=5, MAX_DEAD_LETTERS="10%")
         assert "3 of 14 items read failed" in err.splitlines()[-1]

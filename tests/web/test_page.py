@@ -119,6 +119,10 @@ class TestInTheBrowser:
         assert "owned" not in browser.title
 
 
+def test_the_runs_tell_how_many_values_gave_way(shared_site):
+    assert "<td>2 of the client, 2 of TracOS</td>" in ask(shared_site, "runs")[2]
+
+
 class TestGuard:
     def test_every_answer_forbids_scripts_and_frames_and_keeping(self, shared_site):
         for path in (

@@ -64,9 +64,9 @@ class KnownFiles:
         self._kept = len(index.files)
         holds = iter(await self._witness.hold([proof for file in index.files.values() for proof in file.proofs]))
         for place, file in index.files.items():
-            answers = [next(holds) for _ in file.proofs]
-            if all(answers):
-                self._before[place] = file
+            proofs = tuple(proof for _ in file.proofs if (proof := next(holds)) is not None)
+            if len(proofs) == len(file.proofs):
+                self._before[place] = file if proofs == file.proofs else _File(file.mark, proofs)
 
     def spares(self, place: str, state: os.stat_result) -> bool:
         """Whether the file at this place, which was listed in this state, is known."""

@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.errors import Deferred, Fatal, Rejected
+from pipeline.errors import Deferred, Fatal, Reason, Rejected
 from pipeline.translation.outgoing import Outgoing
 from pipeline.transports.http.api import Answer, Api, Away
 from pipeline.transports.http.options import HttpOptions
@@ -107,7 +107,7 @@ class HttpSink(BatchSink[Outgoing]):
             return Deferred("somebody changed it at the client since it was read: it is read and merged again first")
         if answer.is_redirect or answer.status in {401, 403}:
             raise self._api.refusal(answer)
-        return Rejected(f"{self._api.host} refuses it ({answer.status}): {reason(answer)}")
+        return Rejected(Reason(f"{self._api.host} refuses it ({answer.status})", quote=reason(answer)))
 
     async def _note(self, items: Sequence[Envelope[Outgoing]], answers: Sequence[Answer | Exception]) -> None:
         """Remember the ETags that orders have now, and which orders are to be read again."""

@@ -272,6 +272,11 @@ class Refusal(Struct, frozen=True):
         return cls(code, tuple(fields), index)
 
     @property
+    def is_number_taken(self) -> bool:
+        """Whether there is a document of this number already."""
+        return self.code in DUPLICATES and self.fields == ("number",)
+
+    @property
     def reason(self) -> Reason:
         """It in words, for a dead letter."""
         fields = ", ".join(f"`{field}`" for field in self.fields)

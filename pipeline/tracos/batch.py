@@ -16,6 +16,7 @@ from pipeline.history.decisions import Entry, changed
 from pipeline.orders.memory import SyncState
 from pipeline.orders.merge import Current, Decision, Project, Rule, decide
 from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
+from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
 from pipeline.tracos.document import changes, guard, new_document, read_document, synced_fields
 from pipeline.tracos.found import Found
@@ -29,6 +30,8 @@ Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
 """What was found of orders; more than one document for an order means twins."""
 
 FAR_AHEAD: Final = timedelta(days=1)
+YEARS_AHEAD: Final = timedelta(days=366)
+"""A time that is further ahead is nobody's edit: as a version it would keep out all edits until then."""
 
 OUTCOMES: Final[Mapping[Rule, Outcome]] = {
     Rule.REPEAT: Outcome.REPEAT,
@@ -92,11 +95,13 @@ class BatchMerge:
         """How often an order's write missed, and nothing else was found than before."""
         self._taken_numbers: dict[ExternalId, Refusal] = {}
         self._results: dict[int, Outcome | Exception] = {}
+        latest = now() + YEARS_AHEAD
         for position, item in enumerate(items):
-            if _storable(item.payload.external_id):
+            fault = _fault(item.payload, latest)
+            if fault is None:
                 self.open.setdefault(id_key(item.payload.external_id), []).append(position)
             else:
-                self._results[position] = Rejected(Reason("the order's id is no int64 and no UTF-8 text"))
+                self._results[position] = Rejected(fault)
 
     def unmoved(self, found: Documents) -> list[ExternalId]:
         """The open orders whose write missed, and of which nothing else is found than they were compared with."""
@@ -114,7 +119,7 @@ class BatchMerge:
         for plan in plans:
             self._compared[plan.key] = raws(found.get(plan.key, ()))
             self._tried[plan.key].append(plan.operation)
-        entries = [entry for key in before.keys() - self.open.keys() for entry in self._story.done(before[key])]
+        entries = [entry for key in before if key not in self.open for entry in self._story.done(before[key])]
         entries += [entry for plan in plans if plan.keeps_out for entry in self._story.ahead(plan.outcomes)]
         return plans, entries
 
@@ -177,7 +182,7 @@ class BatchMerge:
         if not writing:
             self._close(key, outcomes)
             if document is not None and current is not None and current.sync is not None:
-                self._note(_Taken(document["_id"], current.sync, digests))
+                self._note(_Taken(document["_id"], current.sync, digests), found[0].raw)
             return None
         last = _with_mark(writing)
         document_id = ObjectId() if document is None else document["_id"]
@@ -248,6 +253,15 @@ class BatchMerge:
 def raws(found: Sequence[Found]) -> list[bytes]:
     """What was found, to be compared."""
     return sorted(one.raw for one in found)
+
+
+def _fault(record: Record, latest: datetime) -> Reason | None:
+    """Why no document can take the record, whatever it holds."""
+    if not _storable(record.external_id):
+        return Reason("the order's id is no int64 and no UTF-8 text")
+    if any(time is not None and time > latest for time in (record.order.updated_at, record.order.deleted_at)):
+        return Reason("its update or deletion is dated more than a year ahead: see what the sender means, or its clock")
+    return None
 
 
 def _storable(number: ExternalId) -> bool:

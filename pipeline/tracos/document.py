@@ -97,7 +97,7 @@ def to_record(current: Current, default_layout: str) -> Record:
         return Record(order=current.order, external_id=current.order.number, layout=default_layout)
     sync = current.sync
     known = sync.sent[-1].values if sync.sent else sync.base
-    return Record(order=current.order, external_id=sync.id, layout=sync.layout, known=known)
+    return Record(order=current.order, external_id=sync.id, layout=sync.layout, known=known, edit=sync.rev)
 
 
 def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:

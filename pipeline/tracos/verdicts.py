@@ -235,7 +235,7 @@ TOO_LARGE: Final = frozenset({10334, 17419, 17420})
 _ATLAS_LOGIN: Final = re.compile(r"bad auth|authentication failed|not authenticated", re.IGNORECASE)
 _ATLAS_RIGHT: Final = re.compile(r"not allowed to do action \[(\w+)\] on \[([^\]]*)\]")
 _RIGHT: Final = re.compile(r'not authorized on (\S+) to execute command \{ (\w+): (?:"([^"]*)")?')
-_INDEX: Final = re.compile(r" index: (.+?) dup key")
+_INDEX: Final = re.compile(r" index: (.+?)(?: collation: \{.*?\})? dup key")
 
 _RIGHTS_OF: Final[Mapping[str, str]] = {
     "aggregate": "find",

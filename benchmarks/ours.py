@@ -36,7 +36,7 @@ def both(place: Place, task: Task) -> int:
 
 async def _chains(place: Place, task: Task, *flows: str) -> int:
     """How many items were read, or spared."""
-    folder_source.GROUP = task.batch or folder_source.GROUP  # type: ignore[misc]
+    folder_source.GROUP = task.batch or folder_source.GROUP  # type: ignore[misc]  # a constant, but for whoever measures
     TracosSink.in_flight = task.in_flight or TracosSink.in_flight
     options = {"inbound_dir": Path(task.source), "outbound_dir": place.outbound}
     erp = connect(ClientSettings(name="erp_json", options=options, state_dir=place.state))

@@ -3,8 +3,12 @@
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
 
@@ -20,6 +24,9 @@ Durability: TypeAlias = Literal["file", "batch", "none"]
 
 LEFTOVER: Final = ".~tmp"
 """How the names of temporary files end: never in ``.json``, and like nothing else."""
+
+_WRITER: Final = re.compile(r"(\.[0-9a-f]{16})(?:-[0-9]+)?\.~tmp")
+"""Temporary files of one call of write_files: ``.<token>.~tmp``, which it locks, and ``.<token>-<number>.~tmp``."""
 
 _SYNCFS: Final = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
@@ -44,37 +51,18 @@ def write_files(
 
     All are written aside, made durable together (one syncfs; fsync where the system has none), renamed, and the folder
     is made durable. With the durability ``file`` each is synced by itself, with ``none`` nothing is: a process that is
-    killed then still leaves whole files only, but a loss of power may take or tear any of them. Returns the errors of
-    those whose name is taken by a folder. Raises OSError for everything else; no temporary file is left then.
+    killed then still leaves whole files only, but a loss of power may take or tear any of them. Several may write into
+    one folder at once, the same names too: of two the later one stays, whole. Returns the errors of those whose name is
+    taken by a folder. Raises OSError for everything else; no temporary file is left then.
     """
     # Write-back errors are reported only to descriptors that were open before the writing.
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    aside = {name: f".{name}{LEFTOVER}" for name in files}
-    blocked: dict[str, OSError] = {}
     try:
-        for name, body in files.items():
-            file = os.open(aside[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode, dir_fd=folder)
-            try:
-                write_all(file, body)
-                if durability == "file" or (durability == "batch" and _SYNCFS is None):
-                    os.fsync(file)
-            finally:
-                os.close(file)
-        if durability == "batch" and _SYNCFS is not None and files and _SYNCFS(folder):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(directory))
-        for name in files:
-            try:
-                os.rename(aside[name], name, src_dir_fd=folder, dst_dir_fd=folder)
-            except IsADirectoryError as error:
-                blocked[name] = error
-                os.unlink(aside[name], dir_fd=folder)
+        with _names_of_its_own(folder) as token:
+            aside = {name: f"{token}-{number}{LEFTOVER}" for number, name in enumerate(files)}
+            blocked = _write_aside(folder, files, aside, mode, durability)
         if durability != "none":
             os.fsync(folder)
-    except BaseException:
-        for name in aside.values():
-            _unlink(name, folder)
-        raise
     finally:
         os.close(folder)
     return blocked
@@ -104,11 +92,86 @@ def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) ->
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove the temporary files that a killed run left in ``directory``."""
+    """Remove the temporary files that killed runs left in ``directory``; those that are being written stay."""
+    left: dict[str, list[str]] = defaultdict(list)
     with os.scandir(directory) as entries:
-        leftovers = [entry.path for entry in entries if entry.name.startswith(".") and entry.name.endswith(LEFTOVER)]
-    for path in leftovers:
-        Path(path).unlink(missing_ok=True)
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name.endswith(LEFTOVER):
+                match = _WRITER.fullmatch(entry.name)
+                left[match[1] if match else ""].append(entry.name)
+    for token, names in left.items():
+        with _if_dead(directory / f"{token}{LEFTOVER}") as is_dead:
+            for name in sorted(names) if is_dead else ():  # what is locked comes last
+                (directory / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _names_of_its_own(folder: int) -> Iterator[str]:
+    """A token that begins the names of temporary files; it is locked, so that nobody takes them for leftovers."""
+    while True:
+        token = f".{secrets.token_hex(8)}"
+        lock = os.open(f"{token}{LEFTOVER}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+        try:
+            with contextlib.suppress(OSError):  # a file system that cannot lock: nobody can tell us from a dead one
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.fstat(lock).st_nlink:
+                continue  # somebody cleaned up before it was locked
+            try:
+                yield token
+            finally:
+                _unlink(f"{token}{LEFTOVER}", folder)
+            return
+        finally:
+            os.close(lock)
+
+
+def _write_aside(
+    folder: int, files: Mapping[str, bytes], aside: Mapping[str, str], mode: int, durability: Durability
+) -> dict[str, OSError]:
+    """Write ``files`` under the names ``aside``, make them durable, and only then give them their own names."""
+    blocked: dict[str, OSError] = {}
+    try:
+        for name, body in files.items():
+            file = os.open(aside[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=folder)
+            try:
+                write_all(file, body)
+                if durability == "file" or (durability == "batch" and _SYNCFS is None):
+                    os.fsync(file)
+            finally:
+                os.close(file)
+        if durability == "batch" and _SYNCFS is not None and files and _SYNCFS(folder):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        for name in files:
+            try:
+                os.rename(aside[name], name, src_dir_fd=folder, dst_dir_fd=folder)
+            except IsADirectoryError as error:
+                blocked[name] = error
+                os.unlink(aside[name], dir_fd=folder)
+    except BaseException:
+        for name in aside.values():
+            _unlink(name, folder)
+        raise
+    return blocked
+
+
+@contextlib.contextmanager
+def _if_dead(lock: Path) -> Iterator[bool]:
+    """Whether nobody holds the file ``lock``, or there is none; nobody can take it inside of this."""
+    try:
+        file = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_dead = True
+    except OSError:
+        is_dead = False
+    try:
+        yield is_dead
+    finally:
+        os.close(file)
 
 
 def _unlink(name: str, folder: int) -> None:

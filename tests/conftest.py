@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from loguru import logger
 from pymongo import MongoClient
 
-from tests.mongo import Mongod
+from tests.mongo import Mongod, ReplicaSet
 from tests.plant import Plant
 
 logger.remove()
@@ -35,6 +35,17 @@ def mongo_uri():
         server = Mongod(Path(folder)).start()
         yield server.uri
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def replica_set():
+    """Three members that live as long as the tests; who stops or holds one back sets it right again."""
+    with tempfile.TemporaryDirectory(prefix="m-") as folder:
+        members = ReplicaSet(Path(folder))
+        try:
+            yield members.start()
+        finally:
+            members.kill()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
-from pymongo import MongoClient
+from pymongo import MongoClient, WriteConcern
 
 from pipeline.errors import Fatal
 from pipeline.tracos.embedded import find_mongod
@@ -87,6 +87,92 @@ class Mongod:
             self._process.send_signal(number)
             self._process.wait(60)
             self._process = None
+
+
+class ReplicaSet:
+    """Several members on loopback, of which the first is the primary; ``kinds`` says what each is: data or arbiter."""
+
+    def __init__(self, folder: Path, kinds=("data", "data", "data")) -> None:
+        self._kinds = kinds
+        self._ports = [_free_port() for _ in kinds]
+        self._folder = folder
+        self.members: list[subprocess.Popen | None] = [None] * len(kinds)
+
+    @property
+    def uri(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        return f"mongodb://{hosts}/?replicaSet=rs&heartbeatFrequencyMS=500&serverSelectionTimeoutMS=5000"
+
+    def start(self) -> "ReplicaSet":
+        for number in range(len(self._kinds)):
+            self.start_member(number)
+        members = [
+            {"_id": number, "host": f"127.0.0.1:{port}", "priority": 2 - (number > 0)}
+            if kind == "data"
+            else {"_id": number, "host": f"127.0.0.1:{port}", "arbiterOnly": True}
+            for number, (kind, port) in enumerate(zip(self._kinds, self._ports, strict=True))
+        ]
+        settings = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 200, "chainingAllowed": False}
+        with self.direct(0) as client:
+            client.admin.command("replSetInitiate", {"_id": "rs", "members": members, "settings": settings})
+            # Else a server of this line refuses writes that wait for a majority where an arbiter votes.
+            until(lambda: client.admin.command("hello").get("isWritablePrimary"))
+        with MongoClient(self.uri) as client:
+            client["warm"]["up"].with_options(write_concern=WriteConcern(w=self._kinds.count("data"))).insert_one({})
+        return self
+
+    def start_member(self, number: int) -> None:
+        data = self._folder / f"db{number}"
+        data.mkdir(exist_ok=True)
+        command = [
+            str(require_mongod()),
+            *("--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(self._ports[number]), "--nounixsocket"),
+            *("--wiredTigerCacheSizeGB", "0.25", "--quiet", "--replSet", "rs", "--oplogSize", "64"),
+            *("--setParameter", "enableTestCommands=1"),
+        ]
+        with (self._folder / f"mongod{number}.log").open("ab") as log:
+            self.members[number] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        until(lambda: _listens(self._ports[number]))
+
+    def direct(self, number: int) -> MongoClient:
+        """A client of one member."""
+        return MongoClient(f"mongodb://127.0.0.1:{self._ports[number]}/?directConnection=true")
+
+    @contextlib.contextmanager
+    def behind(self, *numbers: int):
+        """Members that take no more of what the primary writes."""
+        self._replicate(numbers, "alwaysOn")
+        try:
+            yield
+        finally:
+            self._replicate(numbers, "off")
+
+    def _replicate(self, numbers, mode):
+        for number in numbers:
+            with self.direct(number) as client:
+                client.admin.command({"configureFailPoint": "stopReplProducer", "mode": mode})
+
+    def signal(self, member: int, number: int) -> None:
+        self.members[member].send_signal(number)
+
+    def kill(self, *numbers: int) -> None:
+        for number in numbers or range(len(self.members)):
+            if (process := self.members[number]) is not None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait(60)
+                self.members[number] = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.contextmanager

@@ -32,4 +32,4 @@ class Vouching(Witness):
         return [None if str(one) in self.unproven else str(one).encode() for one in locators]
 
     async def hold(self, proofs):
-        return [bool(proof) and proof.decode() not in self.lost for proof in proofs]
+        return [proof if proof and proof.decode() not in self.lost else None for proof in proofs]

@@ -31,8 +31,11 @@ def begin(*, quiet: bool = False) -> Settings:
     logs.configure("INFO", "text")
     stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words
     settings = load(os.environ, Path(".env"))
-    level = "ERROR" if quiet and settings.log_level in {"INFO", "WARNING"} else settings.log_level
-    logs.configure(level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format)
+    for note in settings.secrets.notes:
+        logger.warning("{}", note)
+    if quiet and settings.log_level in {"INFO", "WARNING"}:
+        logs.configure("ERROR", settings.log_format)
     return settings
 
 

@@ -7,7 +7,7 @@ from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
-from pipeline.transports.folder import FolderOptions
+from pipeline.transports.folder import FolderOptions, json_files
 
 __all__ = ["ErpJson", "connect"]
 
@@ -25,7 +25,7 @@ class ErpJson(JsonConnector):
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""
-        return self._folders.source(self.settings, witness)
+        return self._folders.source(self.settings, witness, form=json_files(self.layouts.values()))
 
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""

@@ -1,7 +1,7 @@
 """A client whose records are JSON objects: which of its layouts a record is in is recognised by its keys."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 from msgspec import Struct
@@ -11,8 +11,9 @@ from pipeline.clients.code import code_of
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
+from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
-from pipeline.translation.layout import Layout
+from pipeline.translation.layout import Layout, wrapped
 
 __all__ = ["Checked", "JsonConnector"]
 
@@ -64,7 +65,7 @@ class JsonConnector(Connector):
         return Outgoing(str(record.external_id), body, is_new=record.known is None, edit=record.edit)
 
     def identify(self, raw: bytes) -> ExternalId | None:
-        """The order's id, where ``raw`` is an object that has one."""
+        """The order's id, where ``raw`` is an object that has one, and it can be one."""
         return next(iter(self.ids_in(raw)), None)
 
     def ids_in(self, raw: bytes) -> Sequence[ExternalId]:
@@ -74,7 +75,7 @@ class JsonConnector(Connector):
         except Rejected:
             return ()
         ids = [data.get(layout.id_key) for layout in self.layouts.values()]
-        return [found for found in ids if isinstance(found, int | str) and not isinstance(found, bool)]
+        return [found for found in ids if _is_id(found)]
 
     def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
         """The one layout whose id key is there; without any, the one that most keys belong to."""
@@ -84,8 +85,14 @@ class JsonConnector(Connector):
         if named:
             keys = " and ".join(layout.id_key for layout in named)
             raise Rejected(f"no single layout: it has {keys}; expected one of them")
+        if where := wrapped(data, self.layouts.values()):
+            raise Rejected(f"no order, but an object around orders, which are in {where}: write those alone")
         likely = max(self.layouts.values(), key=lambda layout: len(layout.keys & data.keys()))
         if not likely.keys & data.keys():
             keys = " or ".join(layout.id_key for layout in self.layouts.values())
             raise Rejected(f"no layout known by these keys: expected a work order with {keys}")
         return likely
+
+
+def _is_id(found: Any) -> TypeGuard[ExternalId]:
+    return type(found) is int or (isinstance(found, str) and found != "" and fault_of(found) is None)

@@ -3,14 +3,25 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Fatal, Reason
 
-__all__ = ["Batch", "BatchResult", "DeadLetter", "Empty", "Envelope", "Fate", "Outcome", "Spared", "Unreadable"]
+__all__ = [
+    "Arrival",
+    "Batch",
+    "BatchResult",
+    "DeadLetter",
+    "Empty",
+    "Envelope",
+    "Fate",
+    "Outcome",
+    "Spared",
+    "Unreadable",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -54,6 +65,10 @@ class BatchResult(Struct, frozen=True):
     """Why the run stops, once what was delivered is acked; the items that it concerns are Deferred."""
 
 
+Arrival: TypeAlias = tuple[int, str, int]
+"""Nanoseconds since 1970, place, and position there: sorts in the order in which items came."""
+
+
 class Envelope(Struct, Generic[T_co], frozen=True, gc=False):
     """One payload on its way, with where it came from and its original bytes."""
 
@@ -64,6 +79,8 @@ class Envelope(Struct, Generic[T_co], frozen=True, gc=False):
     """The original bytes of this item alone."""
     stamp: str = ""
     """The state of the place it came from (a file's size and times); it changes when somebody touches that place."""
+    arrival: Arrival | None = None
+    """When it came, where its source can tell."""
 
 
 class Unreadable(Struct, frozen=True):

@@ -71,8 +71,8 @@ class Witness(ABC):
         """The proofs of these records, which were just delivered; each is given once."""
 
     @abstractmethod
-    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bool]:
-        """By position, whether the record is known now as it was then."""
+    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bytes | None]:
+        """By position, the proof to keep from now on; None where the record is not known now as it was then."""
 
 
 class _NothingIsSure(Witness):
@@ -82,8 +82,8 @@ class _NothingIsSure(Witness):
     def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
         return [None] * len(locators)
 
-    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bool]:
-        return [False] * len(proofs)
+    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bytes | None]:
+        return [None] * len(proofs)
 
 
 NOTHING_IS_SURE: Final[Witness] = _NothingIsSure()

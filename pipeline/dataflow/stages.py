@@ -322,7 +322,7 @@ async def _written(
 
 
 def _with(item: Envelope[Any], payload: T) -> Envelope[T]:
-    return Envelope(payload, item.locator, item.raw, item.stamp)
+    return Envelope(payload, item.locator, item.raw, item.stamp, item.arrival)
 
 
 def _unread(flow: str, item: Unreadable) -> DeadLetter:

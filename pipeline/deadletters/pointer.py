@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.decoder import scanstring  # type: ignore[attr-defined]  # there, but not in the stubs
 from typing import Final, NamedTuple
 
 from pipeline.errors import Reason

@@ -3,13 +3,12 @@
 import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
@@ -19,8 +18,8 @@ from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values
 
 __all__ = ["SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
-REMEMBERED: Final = 10_000
-"""Stale entries that are not written a second time."""
+REMEMBERED: Final = 200_000
+"""How many of the last entries are looked through for a record that is told of already."""
 
 SENT: Final = "sent"
 """In place of a rule: the order was handed to the client."""
@@ -44,6 +43,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     locator: str
     rule: str
     """The rule of the merge that decided, or ``sent``."""
+    record: str = ""
+    """A hash of the record."""
     version: datetime | None = None
     """The record's effective version."""
     changes: tuple[Change, ...] = ()
@@ -53,7 +54,6 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
 _ENCODER: Final = msgspec.json.Encoder()
-_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tuple[Change, ...]:
@@ -82,7 +82,8 @@ class Decisions(Resource):
 class DecisionLog(Decisions):
     """Appends entries to a file of JSON lines, mode 0600: it holds values of work orders.
 
-    What was stale before already is not written again: a stale file that is kept would add a line each run.
+    That a record is stale is not written where the log tells of that record at its place already: a file that is kept
+    would add lines each run.
     """
 
     def __init__(self, path: Path, run: str = "") -> None:
@@ -90,7 +91,7 @@ class DecisionLog(Decisions):
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
         self._path = path
-        self._known: deque[bytes] | None = None
+        self._told: set[int] | None = None
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Append ``entries``; those that kept a value out are durable when this returns. Raises Fatal if it fails."""
@@ -111,16 +112,14 @@ class DecisionLog(Decisions):
             ) from error
 
     def _fresh(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """All but those stale ones that the log tells of already."""
-        stale = {_body(entry): entry for entry in entries if entry.rule == Rule.STALE}
-        if not stale:
-            return entries
-        if self._known is None:
-            self._known = deque(map(_body, _stale(self._path)), REMEMBERED)
-        for body in stale.keys() & set(self._known):
-            del stale[body]
-        self._known.extend(stale)
-        return [entry for entry in entries if entry.rule != Rule.STALE] + list(stale.values())
+        """All but the stale records that the log tells of already."""
+        if self._told is None:
+            if not any(entry.rule == Rule.STALE for entry in entries):
+                return entries
+            self._told = set(deque(map(_key, read_decisions(self._path)), REMEMBERED))
+        fresh = [entry for entry in entries if entry.rule != Rule.STALE or _key(entry) not in self._told]
+        self._told.update(map(_key, fresh))
+        return fresh
 
 
 def read_decisions(path: Path) -> Iterator[Entry]:
@@ -128,12 +127,6 @@ def read_decisions(path: Path) -> Iterator[Entry]:
     if path.exists():
         with path.open("rb") as lines:
             yield from _decoded(lines)
-
-
-def _stale(path: Path) -> Iterator[Entry]:
-    if path.exists():
-        with path.open("rb") as lines:
-            yield from _decoded(deque((line for line in lines if b'"rule":"stale"' in line), REMEMBERED))
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -144,6 +137,7 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
             continue
 
 
-def _body(entry: Entry) -> bytes:
-    """A hash of what an entry says, but for when and in which run."""
-    return hashlib.blake2b(_ENCODER.encode(replace(entry, at=_NO_TIME, run="")), digest_size=12).digest()
+def _key(entry: Entry) -> int:
+    """Stands for the record that an entry tells of, and its place."""
+    said = _ENCODER.encode((entry.client, entry.number, entry.locator, entry.record, entry.version))
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest())

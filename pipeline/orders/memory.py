@@ -1,14 +1,17 @@
 """What a TracOS document remembers of the client's side: the ``sync`` part, and how it moves on."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.orders.workorder import ExternalId, Record, Values, later
 
-__all__ = ["HASHES_KEPT", "Received", "Sent", "SyncState", "Taken", "handed_over", "received"]
+__all__ = ["HASHES_KEPT", "Arrival", "Received", "Sent", "SyncState", "Taken", "handed_over", "received"]
+
+Arrival: TypeAlias = tuple[int, str, int]
+"""When a record came: nanoseconds since 1970, place, position there."""
 
 HASHES_KEPT: Final = 8
 SENT_KEPT: Final = 8
@@ -30,6 +33,10 @@ class Received(Struct, frozen=True, kw_only=True, gc=False):
     """Of the newest record taken."""
     taken: tuple[Taken, ...] = ()
     """By place, oldest first, the newest eight."""
+    arrival: Arrival | None = None
+    """When the newest record came, where that is known: orders it among others of its version."""
+    latest: Arrival | None = None
+    """When the last of all records taken came: orders those without a version."""
 
 
 class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -58,13 +65,18 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     """Raised by every write of ours."""
 
 
-def received(before: Received | None, version: datetime | None, digest: str, locator: str) -> Received:
+def received(
+    before: Received | None, version: datetime | None, digest: str, locator: str, arrival: Arrival | None
+) -> Received:
     """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too."""
+    known = (before.arrival, before.latest) if before else (None, None)
     others = [place for place in before.taken if place.locator != locator] if before else []
     return Received(
         version=later(before.version if before else None, version),
         hash=digest,
         taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
+        arrival=arrival or known[0],
+        latest=max(filter(None, (known[1], arrival)), default=None),
     )
 
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.orders.memory import Received, Sent, SyncState, Taken, received
+from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, received
 from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, Record, Status, Values, WorkOrder, later
 
 __all__ = [
@@ -87,30 +87,54 @@ class Decision(Struct, frozen=True, kw_only=True, gc=False):
     lost: tuple[Lost, ...] = ()
 
 
-def decide(record: Record, locator: str, current: Current | None, *, client: str, project: Project) -> Decision:
-    """Decide what ``record``, read at ``locator``, does to ``current`` (None: TracOS has no such order)."""
+def decide(
+    record: Record,
+    locator: str,
+    current: Current | None,
+    *,
+    client: str,
+    project: Project,
+    arrival: Arrival | None = None,
+) -> Decision:
+    """Decide what ``record``, read at ``locator``, does to ``current`` (None: TracOS has no such order).
+
+    ``arrival`` is when it came, where that is known.
+    """
     digest = record_hash(record)
     if current is None:
-        return _insert(record, locator, digest, client)
+        return _insert(record, locator, digest, client, arrival)
     sync = current.sync or SyncState(client=client, id=record.external_id, layout=record.layout)
     known = sync.received
     if known is not None:
-        rule = known_by(known, locator, digest, record.order.version)
+        rule = known_by(known, locator, digest, record.order.version, arrival)
         if rule is not None:
             return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False)
         if digest == known.hash:
-            noted = replace(sync, received=received(known, None, digest, locator), rev=sync.rev + 1)
+            noted = replace(sync, received=received(known, None, digest, locator, arrival), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)
-    return _merge(record, locator, digest, current.order, sync, project)
+    taken = received(known, record.order.version, digest, locator, arrival)
+    return _merge(record, digest, current.order, sync, taken, project)
 
 
-def known_by(known: Received, locator: str, digest: str, version: datetime | None) -> Rule | None:
-    """The rule by which a record is known already and changes nothing; None where it may."""
+def known_by(
+    known: Received, locator: str, digest: str, version: datetime | None, arrival: Arrival | None
+) -> Rule | None:
+    """The rule by which a record is known already and changes nothing; None where it may.
+
+    Its version decides whether it is older than what was taken, and among equal ones when it came; one without a
+    version is older if it came before the last that was taken.
+    """
     if Taken(locator, digest) in known.taken:
         return Rule.REPEAT
-    if digest != known.hash and version is not None and _newer(known.version, version):
+    came_before = arrival is not None and known.latest is not None and arrival < known.latest
+    if digest == known.hash:
+        return Rule.REPEAT if came_before else None
+    if version is None:
+        return Rule.STALE if came_before else None
+    if _newer(known.version, version):
         return Rule.STALE
-    return None
+    is_one_of_equals = version == known.version and arrival is not None and known.arrival is not None
+    return Rule.STALE if is_one_of_equals and arrival < known.arrival else None  # type: ignore[operator]  # both are there
 
 
 def record_hash(record: Record) -> str:
@@ -119,7 +143,7 @@ def record_hash(record: Record) -> str:
     return hashlib.blake2b(said, digest_size=12).hexdigest()
 
 
-def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
+def _insert(record: Record, locator: str, digest: str, client: str, arrival: Arrival | None) -> Decision:
     order = seen = record.order
     if seen.status is None and seen.deleted:
         order = replace(order, status=Status.CANCELLED)
@@ -130,21 +154,23 @@ def _insert(record: Record, locator: str, digest: str, client: str) -> Decision:
         id=record.external_id,
         layout=record.layout,
         base=seen.values,
-        received=received(None, seen.version, digest, locator),
+        received=received(None, seen.version, digest, locator, arrival),
         rev=1,
     )
     return Decision(rule=Rule.INSERT, order=order, sync=sync, digest=digest, is_synced=True)
 
 
-def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: SyncState, project: Project) -> Decision:
+def _merge(
+    record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, project: Project
+) -> Decision:
     seen = record.order
     known = _confirm(seen, sync, project)
     merged, lost = _three_way(seen, order, project(order.values), known)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    taken = [field for field in MERGED_FIELDS if getattr(merged, field) != getattr(order, field)]
+    changed = [field for field in MERGED_FIELDS if getattr(merged, field) != getattr(order, field)]
     compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
-    shown, sent = _overlay(known.base, compared), _overrule(known.sent, taken)
+    shown, sent = _overlay(known.base, compared), _overrule(known.sent, changed)
     if sent and _agree(shown, project(sent[-1].values)):
         sent = ()
     after = replace(
@@ -153,7 +179,7 @@ def _merge(record: Record, locator: str, digest: str, order: WorkOrder, sync: Sy
         layout=record.layout,
         base=shown,
         sent=sent,
-        received=received(sync.received, seen.version, digest, locator),
+        received=taken,
         rev=sync.rev + 1,
     )
     return Decision(

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -39,6 +39,8 @@ class Customer(Struct, frozen=True, kw_only=True):
     defaults: Mapping[str, Any] = {}
     variables: Mapping[str, str] = {}
     """The environment variables that an option comes from."""
+    said: Collection[str] = ()
+    """Those of ``defaults`` that somebody has said: a kind that does not use one is told."""
     where: str = ""
     """The file that describes it; empty: the environment."""
 
@@ -68,7 +70,7 @@ def customers(settings: Settings) -> Customers:
 
 
 def line_of(text: str, name: str, key: str) -> int:
-    """The line, from 1, where the entry ``name`` says ``key``; of the entry's head where it does not."""
+    """The line, from 1, where the entry ``name`` says ``key``; of the entry's head where it does not, else 1."""
     head = re.compile(rf'\s*\[\s*clients\s*\.\s*["\']?{re.escape(name)}["\']?\s*(?:\.\s*["\']?([\w-]+)["\']?\s*)?\]')
     said = re.compile(rf'\s*["\']?{re.escape(key)}["\']?\s*[.=]')
     inside, begins = False, 1
@@ -92,14 +94,20 @@ def located(customer: Customer, problem: str) -> str:
     parts = problem.split(": ", 2)
     key = parts[1] if len(parts) > 1 and parts[0] == customer.name else ""
     try:
-        line = line_of(Path(customer.where).read_text(), customer.name, key)
-    except OSError:
+        line = line_of(Path(customer.where).read_text(encoding="utf-8-sig"), customer.name, key)
+    except (OSError, UnicodeDecodeError):
         return problem
     return f"{customer.where}:{line}: {problem}"
 
 
 def _of_environment(settings: Settings) -> Customer:
     name = next(iter(settings.clients), DEFAULT)
+    variables = {
+        "inbound_dir": "DATA_INBOUND_DIR",
+        "outbound_dir": "DATA_OUTBOUND_DIR",
+        "inbound_after": "INBOUND_AFTER",
+        "durability": "DURABILITY",
+    }
     return Customer(
         name=name,
         kind=name,
@@ -107,32 +115,28 @@ def _of_environment(settings: Settings) -> Customer:
         layout=settings.client_layout,
         database=settings.database,
         collection=settings.mongo_collection,
-        defaults={
-            "inbound_dir": settings.data_inbound_dir,
-            "outbound_dir": settings.data_outbound_dir,
-            "inbound_after": settings.inbound_after,
-            "durability": settings.durability,
-        },
-        variables={
-            "layout": "CLIENT_LAYOUT",
-            "inbound_dir": "DATA_INBOUND_DIR",
-            "outbound_dir": "DATA_OUTBOUND_DIR",
-            "inbound_after": "INBOUND_AFTER",
-            "durability": "DURABILITY",
-        },
+        defaults={option: getattr(settings, variable.lower()) for option, variable in variables.items()},
+        variables={"layout": "CLIENT_LAYOUT", **variables},
+        said=[option for option, variable in variables.items() if variable.lower() in settings.secrets.said],
     )
 
 
 def _of_file(path: Path, settings: Settings) -> Customers:
     try:
-        text = path.read_text()
-        entries = tomllib.loads(text).get("clients")
+        text = path.read_text(encoding="utf-8-sig")
+        tables = tomllib.loads(text)
     except OSError as error:
         raise WrongSettings([f"CLIENTS_FILE: {path} cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongSettings([f"CLIENTS_FILE: {path} is no TOML: {error}"]) from error
+    entries = tables.pop("clients", None)
+    strangers = {
+        name: [f"{path}:{_line_of_table(text, name)}: {name}: there is nothing of this name: expected [clients.NAME]"]
+        for name in tables
+    }
     if not isinstance(entries, dict) or not entries:
-        raise WrongSettings([f"CLIENTS_FILE: {path} describes no client: expected [clients.NAME] tables"])
+        nobody = f"CLIENTS_FILE: {path} describes no client: expected [clients.NAME] tables"
+        raise WrongSettings([nobody, *(line for lines in strangers.values() for line in lines)])
     named: dict[str, Customer] = {}
     wrong = {name: _wrong(name, entry) for name, entry in entries.items()}
     for name, entry in entries.items():
@@ -155,7 +159,8 @@ def _of_file(path: Path, settings: Settings) -> Customers:
             name: [f"{path}:{line_of(text, name, key)}: {name}: {key}: {what}" for key, what in wrong[name]]
             for name in wanted
             if wrong[name]
-        },
+        }
+        | strangers,
     )
 
 
@@ -165,16 +170,28 @@ def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
         return [("name", "expected letters, digits, - and _: folders and files are called by it")]
     if not isinstance(entry, dict):
         return [("", f"expected a table [clients.{name}]")]
-    wrong = [(key, "expected a text") for key in TEXTS if key in entry and not isinstance(entry[key], str)]
+    texts = {key: entry[key] for key in TEXTS if key in entry}
+    wrong = [(key, "expected a text") for key, value in texts.items() if not isinstance(value, str)]
+    wrong += [(key, "expected a text that says something") for key, value in texts.items() if _is_blank(value)]
     if "kind" not in entry:
         wrong.append(("kind", "required, but missing; `clients list` names those that there are"))
     every = entry.get("every")
-    if isinstance(every, str) and not _EVERY.fullmatch(every):
+    if isinstance(every, str) and every.strip() and not _EVERY.fullmatch(every):
         wrong.append(("every", "expected a time such as 15m or 1h"))
     zone = entry.get("timezone")
-    if isinstance(zone, str) and _zone(zone) is None:
+    if isinstance(zone, str) and zone.strip() and _zone(zone) is None:
         wrong.append(("timezone", "expected the name of a time zone, such as UTC or America/Sao_Paulo"))
     return wrong
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _line_of_table(text: str, name: str) -> int:
+    """The line, from 1, where something called ``name`` is said outside of all clients."""
+    said = re.compile(rf"""\s*(\[\[?\s*)?["']?{re.escape(name)}["']?\s*[].=]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if said.match(line)), 1)
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -204,5 +221,5 @@ def _claims(customer: Customer) -> Iterator[Claim]:
     """The places that a customer's entry names: its collection, and each option that is called a folder or a file."""
     yield claimed_collection(customer.name, "collection", customer.database, customer.collection)
     for key, value in customer.options.items():
-        if key.endswith(PLACES) and isinstance(value, str):
+        if key.endswith(PLACES) and isinstance(value, str) and value.strip():
             yield claimed_path(customer.name, key, Path(value))

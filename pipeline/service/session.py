@@ -113,6 +113,7 @@ class Sessions:
                     options=customer.options,
                     defaults=customer.defaults,
                     variables=customer.variables,
+                    said=customer.said,
                     state_dir=self._effects.state_dir(self.settings.data_state_dir),
                     secret=self.settings.secrets.get,
                 )

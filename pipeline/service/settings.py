@@ -1,18 +1,18 @@
 """Settings from the environment and ``.env``; what is wrong with them is told all at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
-from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
 from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
+from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
+from pipeline.tracos.address import read_address
 
 __all__ = ["Secrets", "Settings", "load"]
 
@@ -22,10 +22,17 @@ Words = tuple[str, ...]
 
 
 class Secrets:
-    """What the environment holds beside the settings: told one variable at a time, and never shown."""
+    """What the environment holds beside the settings, told one variable at a time and never shown; how those were said.
 
-    def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
+    ``said`` are the settings that somebody has said, ``notes`` what is to be told of how.
+    """
+
+    def __init__(
+        self, values: Mapping[str, str | None] | None = None, *, said: Iterable[str] = (), notes: Sequence[str] = ()
+    ) -> None:
         self._values = dict(values or {})
+        self.said = frozenset(said)
+        self.notes = notes
 
     def get(self, variable: str) -> str | None:
         """The value of ``variable``, where it is set."""
@@ -75,8 +82,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> str:
-        """MONGO_DATABASE, else the one that the URI names, else ``tractian``."""
-        named = unquote(urlsplit(self.mongo_uri).path.lstrip("/")) if self.mongo_uri else ""
+        """MONGO_DATABASE, else the one that the URI names, else ``tractian``; the URI is one that can be read."""
+        named = read_address(self.mongo_uri).database if self.mongo_uri else None
         return self.mongo_database or named or "tractian"
 
     def claims(self) -> list[Claim]:
@@ -109,6 +116,9 @@ EXPECTED: Final[Mapping[str, str]] = {
 }
 """What to tell where a value does not fit; the other settings take any text."""
 
+_OF_FOLDERS: Final = ("data_inbound_dir", "data_outbound_dir", "inbound_after", "client_layout")
+"""Settings of the one client; those of a file are told in their own tables."""
+
 _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
     "clients": lambda text: [name.strip() for name in text.split(",") if name.strip()],
     "inbound_after": str.lower,
@@ -121,21 +131,26 @@ _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
 def load(environ: Mapping[str, str], dotenv: Path) -> Settings:
     """The settings in ``environ`` and, where it does not have them, in the file ``dotenv``; empty counts as not set.
 
-    Raises WrongSettings with every problem, a line each, that names the variable and never repeats its value.
+    Raises WrongSettings with every problem, a line each, that names the variable and never repeats its value. A problem
+    is also a name that looks like a setting and is none (see ``meant``).
     """
-    said = {**dotenv_values(dotenv, interpolate=False), **environ}
+    fields = [field for field in msgspec.structs.fields(Settings) if field.name != "secrets"]
+    said = read_environment(environ, dotenv, [field.name.upper() for field in fields])
     values: dict[str, Any] = {}
-    problems: list[str] = []
-    for field in msgspec.structs.fields(Settings):
-        text = said.get(field.name.upper())
-        if not text or field.name == "secrets":
+    problems = list(said.problems)
+    for field in fields:
+        text = said.values.get(field.name.upper())
+        if not text:
+            continue
+        if not text.strip():
+            problems.append(f"{field.name.upper()}: holds blanks alone")
             continue
         try:
             folded = _FOLD.get(field.name, str)(text)
             values[field.name] = msgspec.convert(folded, field.type, strict=False, dec_hook=_decode)
         except (msgspec.ValidationError, ValueError, OSError, KeyError):
             problems.append(f"{field.name.upper()}: expected {EXPECTED.get(field.name, 'a text')}")
-    settings = Settings(**values, secrets=Secrets(said))
+    settings = Settings(**values, secrets=Secrets(said.values, said=values, notes=said.notes))
     problems += _contradictions(settings)
     if problems:
         raise WrongSettings(problems)
@@ -148,8 +163,19 @@ def _contradictions(settings: Settings) -> list[str]:
         Budget(settings.max_dead_letters)
     except ValueError as error:
         problems.append(f"MAX_DEAD_LETTERS: {error}")
+    if settings.mongo_uri:
+        try:
+            read_address(settings.mongo_uri)
+        except WrongSettings as error:
+            problems += error.problems
     if len(settings.clients) > 1 and settings.clients_file is None:
         problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
+    if settings.clients_file is not None:
+        problems += [
+            f"{name.upper()}: not used with CLIENTS_FILE: each client's own table says it"
+            for name in _OF_FOLDERS
+            if name in settings.secrets.said
+        ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
 

@@ -220,9 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self) -> None:
         self._serve(self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
-    do_PUT = do_POST = do_PATCH = _write  # noqa: N815
+    do_PUT = do_POST = do_PATCH = _write  # noqa: N815 - the standard library looks for these names
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base names it
         """Keep quiet: ``requests`` tells."""
 
     def _serve(self, body: bytes) -> None:

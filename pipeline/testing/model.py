@@ -61,6 +61,8 @@ class _ModelSink(BatchSink[Record]):
     def _write(self, item: Envelope[Record]) -> Outcome:
         record, number = item.payload, id_key(item.payload.external_id)
         project = self._client.layouts[record.layout].project
-        decision = decide(record, str(item.locator), self._held.get(number), client=self._client.name, project=project)
+        before = self._held.get(number)
+        where, name = str(item.locator), self._client.name
+        decision = decide(record, where, before, client=name, project=project, arrival=item.arrival)
         self._held[number] = Current(order=decision.order, sync=decision.sync)
         return OUTCOMES.get(decision.rule, Outcome.UPDATED)

@@ -1,22 +1,26 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
+import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 import bson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
+from loguru import logger
 from motor.motor_asyncio import AsyncIOMotorClient
 from msgspec import Struct
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError, WriteConcernError, WTimeoutError
+from pymongo.read_concern import ReadConcern
 
 from pipeline.dataflow.ports import Resource
 from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
+from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
-from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, read_batch
-from pipeline.tracos.indexes import Collection, prepare
+from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, read_batch, split
+from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, prepare
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
@@ -33,10 +37,6 @@ DEFAULTS: Final[dict[str, Any]] = {
     "socketTimeoutMS": 30_000,
 }
 """Where the URI says nothing: no wait without end, and short ones, so that retries and Ctrl-C are quick."""
-
-DURABLE: Final[dict[str, Any]] = {"w": "majority", "j": True, "wtimeout": 30_000}
-"""Where the URI says nothing: with less, acknowledged writes are lost when a server is killed."""
-
 
 TOO_LARGE: Final = 10334
 """MongoDB's code for a document over 16 MB; here for whatever cannot be encoded."""
@@ -62,7 +62,7 @@ class Cursor(Protocol):
 
 
 class Operation(Struct, frozen=True, gc=False):
-    """One write: a document to insert, or a statement ``{"q": guard, "u": changes}``."""
+    """One write: a document to insert, or a statement ``{"q": guard, "u": changes, ...}``."""
 
     verb: Literal["insert", "update"]
     statement: Mapping[str, Any]
@@ -75,7 +75,7 @@ class Operation(Struct, frozen=True, gc=False):
     @classmethod
     def update(cls, guard: Mapping[str, Any], sets: Mapping[str, Any]) -> "Operation":
         """Set fields of the one document that still is as ``guard`` says."""
-        return cls("update", {"q": guard, "u": {"$set": sets}})
+        return cls("update", {"q": guard, "u": {"$set": sets}, "collation": SIMPLE.document})
 
 
 class Written(Struct, frozen=True):
@@ -85,6 +85,8 @@ class Written(Struct, frozen=True):
     """How many updates found their document as the guard says."""
     refusals: Mapping[int, Refusal]
     """What MongoDB does not take, by the operation's position."""
+    inserted: Mapping[int, bytes] = {}
+    """The documents that were inserted, as they are stored; also those that were refused."""
 
     @property
     def codes(self) -> dict[int, int]:
@@ -119,12 +121,19 @@ class Connection(Resource):
 
     async def find_numbers(self, numbers: Sequence[ExternalId]) -> list[Found]:
         """The documents with these numbers, each exactly as given; also those that cannot be decoded."""
-        batches: Any = self.collection.find_raw_batches({"number": {"$in": numbers}}, READ, batch_size=len(numbers))
+        batches: Any = self.collection.find_raw_batches(
+            {"number": {"$in": numbers, **IS_ID}}, READ, batch_size=len(numbers), collation=SIMPLE
+        )
         return [found async for batch in batches for found in read_batch(batch)]
+
+    async def raw(self, ids: Sequence[Any]) -> list[bytes]:
+        """What we read of the documents with these ``_id`` s, not decoded."""
+        found: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ, collation=SIMPLE)
+        return [document async for batch in found for document in split(batch)]
 
     async def find_ids(self, ids: Sequence[Any]) -> list[Found]:
         """The documents with these ``_id`` s; also those that cannot be decoded."""
-        batches: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ)
+        batches: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ, collation=SIMPLE)
         return [found async for batch in batches for found in read_batch(batch)]
 
     def find_unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Groups:
@@ -132,33 +141,35 @@ class Connection(Resource):
 
         With ``numbers``, those documents of it alone. Also those that cannot be decoded.
         """
-        query = UNSYNCED if numbers is None else {"number": {"$in": numbers}, **UNSYNCED}
-        return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group))
+        query = UNSYNCED if numbers is None else {"number": {"$in": numbers, **IS_ID}, **UNSYNCED}
+        return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group, collation=SIMPLE))
 
     async def prepare(self) -> None:
-        """Refuse twins, and make the indexes where they are missing."""
+        """See that writes can be relied on, refuse twins, and make the indexes where they are missing."""
+        await self.see_concern()
         await prepare(self.collection)
 
     async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
         """The documents with these numbers, each exactly as given."""
-        query = {"number": {"$in": numbers}}
+        query = {"number": {"$in": numbers, **IS_ID}}
         documents: list[dict[str, Any]]
-        documents = await self.collection.find(query, READ, batch_size=len(numbers)).to_list(None)
+        documents = await self.collection.find(query, READ, batch_size=len(numbers), collation=SIMPLE).to_list(None)
         return documents
 
     async def with_ids(self, ids: Sequence[Any]) -> list[dict[str, Any]]:
         """The documents with these ``_id`` s."""
-        documents: list[dict[str, Any]] = await self.collection.find({"_id": {"$in": ids}}, READ).to_list(None)
+        found = self.collection.find({"_id": {"$in": ids}}, READ, collation=SIMPLE)
+        documents: list[dict[str, Any]] = await found.to_list(None)
         return documents
 
     def unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> "Cursor":
         """A cursor over what the client has not been told of; with ``numbers``, over those documents of it alone."""
-        query = UNSYNCED if numbers is None else {"number": {"$in": numbers}, **UNSYNCED}
-        return self.collection.find(query, READ, batch_size=group)
+        query = UNSYNCED if numbers is None else {"number": {"$in": numbers, **IS_ID}, **UNSYNCED}
+        return self.collection.find(query, READ, batch_size=group, collation=SIMPLE)
 
     async def count_unsynced(self) -> int:
         """How many documents the client has not been told of."""
-        count: int = await self.collection.count_documents(UNSYNCED)
+        count: int = await self.collection.count_documents(UNSYNCED, collation=SIMPLE)
         return count
 
     async def write(self, operations: Sequence[Operation]) -> Written:
@@ -184,7 +195,7 @@ class Connection(Resource):
                 done, refused = await self._command(verb, {position: statements[position] for position in chunk})
                 matched += done if verb == "update" else 0
                 refusals |= refused
-        return Written(matched, refusals)
+        return Written(matched, refusals, encoded["insert"])
 
     async def _command(self, verb: str, statements: Mapping[int, bytes]) -> tuple[int, dict[int, Refusal]]:
         """How many documents were met, and what was refused.
@@ -229,28 +240,57 @@ class Connection(Resource):
         return done, refusals
 
     async def open(self) -> None:
-        """Make the client; raises WrongSettings for a URI that cannot work. Nothing is sent yet."""
-        said = self._uri.partition("?")[2].lower()
+        """Make the client; raises WrongSettings for a URI or names that cannot work. Nothing is sent yet.
+
+        What must be fresh is read from the primary, as a majority has it, whatever the URI says.
+        """
+        address = read_address(self._uri)
+        if wrong := wrong_names(self._database, self._name):
+            raise WrongSettings(wrong)
         patience = {"serverSelectionTimeoutMS": min(5_000, max(250, int(self._retry_seconds * 1000)))}
-        defaults = {option: value for option, value in (DEFAULTS | patience).items() if option.lower() not in said}
+        defaults = {name: value for name, value in (DEFAULTS | patience).items() if name.lower() not in address.options}
+        concern, _ = durable(address.options, _patience(address))
         try:
-            client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(self._uri, **defaults)
-            concern = WriteConcern(**(client.write_concern.document or DURABLE))
-        except (PyMongoError, ValueError, TypeError) as error:
-            raise WrongSettings(
-                [f"MONGO_URI: not a MongoDB URI such as mongodb://host:27017 ({type(error).__name__})"]
-            ) from error
-        if not concern.acknowledged:
-            client.close()
-            raise WrongSettings(["MONGO_URI: w=0 leaves writes unacknowledged, so that no edit is safe; leave it out"])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what they tell of options is told by us, or harmless
+                client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(address.uri, **defaults)
+        except (PyMongoError, ValueError, TypeError, OSError) as error:
+            raise WrongSettings([f"MONGO_URI: the driver cannot work with it ({type(error).__name__})"]) from error
         self._client = client
-        self._collection = client[self._database].get_collection(self._name, codec_options=CODEC, write_concern=concern)
+        self._collection = client[self._database].get_collection(
+            self._name,
+            codec_options=CODEC,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern(**concern),
+        )
+
+    async def see_concern(self) -> None:
+        """See that writes wait for a majority, where the URI says otherwise; to be called before the first write."""
+        address = read_address(self._uri)
+        members = 1
+        if isinstance(address.options.get("w"), int):
+            hello = await self.collection.database.client.admin.command("hello")
+            members = sum(len(hello.get(kind, ())) for kind in ("hosts", "passives", "arbiters"))
+        concern, raised = durable(address.options, _patience(address), members)
+        if raised:
+            logger.warning(
+                "MONGO_URI: {} would lose orders when a server fails: writes wait for a majority and the journal",
+                " and ".join(raised),
+            )
+        self._collection = self.collection.with_options(write_concern=WriteConcern(**concern))
 
     async def close(self) -> None:
         """Give the sockets back."""
         if self._client is not None:
             self._client.close()
         self._client = self._collection = None
+
+
+def _patience(address: Address) -> float:
+    """How long the driver waits for a reply, in seconds."""
+    said = {"sockettimeoutms": DEFAULTS["socketTimeoutMS"] / 1000, **address.options}
+    return min((said[name] for name in ("sockettimeoutms", "timeoutms") if said.get(name)), default=0)
 
 
 def _chunks(encoded: Mapping[int, bytes]) -> Iterator[list[int]]:

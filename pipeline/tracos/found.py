@@ -14,7 +14,7 @@ from msgspec import Struct
 from pipeline.errors import Reason
 from pipeline.orders.workorder import INT64, ExternalId, id_key
 
-__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "read_batch"]
+__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "read_batch", "split"]
 
 CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -113,7 +113,7 @@ class StoredGroups:
             batch = await anext(self._cursor, None)
             if batch is None:
                 return []
-            self._raws.extend(_split(batch))
+            self._raws.extend(split(batch))
         group = [self._raws.popleft()]
         size = len(group[0])
         while self._raws and size + len(self._raws[0]) <= GROUP_BYTES:
@@ -128,14 +128,15 @@ class StoredGroups:
 
 def read_batch(batch: bytes) -> list[Found]:
     """The documents of a raw batch."""
-    raws = _split(batch)
+    raws = split(batch)
     try:
         return list(map(Found, raws, bson.decode_all(batch, CODEC)))
     except InvalidBSON:
         return [_read_one(raw) for raw in raws]
 
 
-def _split(batch: bytes) -> list[bytes]:
+def split(batch: bytes) -> list[bytes]:
+    """The raw documents of a raw batch."""
     bounds = [0]
     while bounds[-1] < len(batch):
         bounds.append(bounds[-1] + _int(batch, bounds[-1]))

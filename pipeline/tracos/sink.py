@@ -119,12 +119,12 @@ class TracosSink(BatchSink[Record]):
         if not plans:
             return
         written = await self._connection.write([plan.operation for plan in plans])
-        done = [plan for position, plan in enumerate(plans) if position not in written.codes]
-        updates = sum(plan.operation.verb == "update" for plan in done)
-        for plan in done:
+        done = {position: plan for position, plan in enumerate(plans) if position not in written.codes}
+        updates = sum(plan.operation.verb == "update" for plan in done.values())
+        for position, plan in done.items():
             # The server does not say which guard missed: then all updates are looked up again.
             if written.matched == updates or plan.operation.verb == "insert":
-                merge.settle(plan)
+                merge.settle(plan, written.inserted.get(position))
         for position, code in written.codes.items():
             if code != DUPLICATE:  # a duplicate: somebody was here first, so the order is merged again
                 merge.refuse(plans[position].key, Reason(f"MongoDB refuses the document (code {code})"))
@@ -166,10 +166,10 @@ class _BatchMerge:
         entries, self._entries = self._entries, []
         return entries
 
-    def settle(self, plan: _Plan) -> None:
-        """The plan's write is done."""
+    def settle(self, plan: _Plan, encoded: bytes | None) -> None:
+        """The plan's write is done; ``encoded`` is the document that was inserted, as it is stored."""
         self._close(plan.key, plan.outcomes)
-        self._note(plan.taken)
+        self._note(plan.taken, encoded)
 
     def refuse(self, key: ExternalId, *reasons: Reason) -> None:
         """The order's records cannot pass."""
@@ -225,7 +225,9 @@ class _BatchMerge:
         item = self._items[position]
         record, version = item.payload, item.payload.order.version
         project = self._projections[record.layout]
-        decision = decide(record, str(item.locator), current, client=self._client, project=project)
+        decision = decide(
+            record, str(item.locator), current, client=self._client, project=project, arrival=item.arrival
+        )
         if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
@@ -241,6 +243,7 @@ class _BatchMerge:
                 client=self._client,
                 number=record.external_id,
                 locator=str(item.locator),
+                record=decision.digest,
                 rule=decision.rule,
                 version=version,
                 changes=changed(current.order if current else None, decision.order),
@@ -252,10 +255,9 @@ class _BatchMerge:
                 self._entries.append(entry)
         return decision
 
-    def _note(self, taken: _Taken) -> None:
+    def _note(self, taken: _Taken, encoded: bytes | None = None) -> None:
         for position, digest in taken.digests.items():
-            item = self._items[position]
-            self._witness.note(item.locator, taken.id, digest, item.payload.order.version, taken.sync)
+            self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
 
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]

@@ -1,39 +1,52 @@
 """Whether TracOS still knows the records that were delivered to it: told from the documents that took them."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import bson
 import msgspec
+from bson import ObjectId
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import Envelope
 from pipeline.dataflow.ports import Witness
 from pipeline.errors import Rejected
-from pipeline.orders.memory import SyncState
+from pipeline.orders.memory import Arrival, SyncState
 from pipeline.orders.merge import known_by
+from pipeline.orders.workorder import Record
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import read_document
+from pipeline.tracos.found import CODEC
 
 __all__ = ["TracosWitness"]
 
-GROUP: Final = 1000
+GROUP: Final = 2000
+
+OBJECT_ID: Final = b"\x07\0"
+"""How the key of an ObjectId begins: its BSON type, and an empty name."""
 
 
 class _Proof(Struct, frozen=True, array_like=True, gc=False):
     """Which document took a record, and what the rules of the merge know the record by."""
 
     id: bytes
-    """The document's ``_id`` as BSON."""
+    """The document's key."""
     locator: str
     hash: str
     version: datetime | None = None
+    arrival: Arrival | None = None
+    print: bytes = b""
+    """Of the document, as it was when it last was seen to know the record: the same document still does."""
 
     def holds(self, sync: SyncState | None) -> bool:
         """Whether a document with this ``sync`` part finds the record to be a repeat, or stale."""
         known = sync.received if sync is not None else None
-        return known is not None and known_by(known, self.locator, self.hash, self.version) is not None
+        return known is not None and known_by(known, self.locator, self.hash, self.version, self.arrival) is not None
 
 
 _PROOFS: Final = msgspec.msgpack.Decoder(_Proof)
@@ -56,41 +69,89 @@ class TracosWitness(Witness):
         """From now on, keep a proof of each record that is delivered until it is taken."""
         self._is_asked = True
 
-    def note(self, locator: Locator, document_id: Any, digest: str, version: datetime | None, sync: SyncState) -> None:
-        """The record was taken by the document, which has this ``sync`` part now."""
+    def note(
+        self, item: Envelope[Record], document_id: Any, digest: str, sync: SyncState, encoded: bytes | None = None
+    ) -> None:
+        """The record was taken by the document, which has this ``sync`` part now; ``encoded``: and is all of this."""
         if self._is_asked:
-            proof = _Proof(bson.encode({"": document_id}), str(locator), digest, version)
+            proof = _Proof(
+                _key_of(document_id),
+                str(item.locator),
+                digest,
+                item.payload.order.version,
+                item.arrival,
+                b"" if encoded is None else _print(encoded),
+            )
             if proof.holds(sync):
-                self._proofs[locator] = _ENCODE(proof)
+                self._proofs[item.locator] = _ENCODE(proof)
 
     def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
         """The proofs of these records; each is given once."""
         return [self._proofs.pop(locator, None) for locator in locators]
 
-    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bool]:
-        """By position, whether the record is known now as it was then."""
-        answers: list[bool] = []
-        for start in range(0, len(proofs), GROUP):
-            group = [_proof(proof) for proof in proofs[start : start + GROUP]]
-            found = await self._look({proof.id for proof in group if proof is not None})
-            answers += [proof is not None and proof.holds(found.get(proof.id)) for proof in group]
+    async def hold(self, proofs: Sequence[bytes]) -> Sequence[bytes | None]:
+        """By position, the proof to keep from now on; None where the record is not known now as it was then."""
+        answers: list[bytes | None] = []
+        groups = [proofs[start : start + GROUP] for start in range(0, len(proofs), GROUP)]
+        looking = [asyncio.ensure_future(self._look(group)) for group in groups[:1]]
+        try:
+            for number, group in enumerate(groups):
+                looking += [asyncio.ensure_future(self._look(after)) for after in groups[number + 1 : number + 2]]
+                known, found = await looking.pop(0)
+                answers += map(self._answer, group, known, map(found.get, (one.id for one in known)))
+        finally:
+            for look in looking:
+                look.cancel()
         return answers
 
-    async def _look(self, ids: set[bytes]) -> Mapping[bytes, SyncState | None]:
-        """What the documents of these ids remember, by id, as far as they can be understood."""
-        wanted = [bson.decode(one)[""] for one in ids]
-        found: dict[bytes, SyncState | None] = {}
-        for document in await self._connection.ride_out(lambda: self._connection.with_ids(wanted)):
-            try:
-                found[bson.encode({"": document["_id"]})] = read_document(document, self._client).sync
-            except Rejected:
-                continue
-        return found
+    async def _look(self, proofs: Iterable[bytes]) -> tuple[Sequence[_Proof], Mapping[bytes, bytes]]:
+        """The proofs, and the documents that they name, by key."""
+        known = [_proof(proof) for proof in proofs]
+        ids = [_id_of(key) for key in dict.fromkeys(proof.id for proof in known) if key]
+        return known, {_key(raw): raw for raw in await self._connection.ride_out(lambda: self._connection.raw(ids))}
+
+    def _answer(self, kept: bytes, proof: _Proof, raw: bytes | None) -> bytes | None:
+        if raw is None:
+            return None
+        now = _print(raw)
+        if now == proof.print:
+            return kept
+        try:
+            document: dict[str, Any] = bson.decode(raw, CODEC)
+            sync = read_document(document, self._client).sync
+        except (Rejected, bson.InvalidBSON):
+            return None
+        return _ENCODE(replace(proof, print=now)) if proof.holds(sync) else None
 
 
-def _proof(proof: bytes) -> _Proof | None:
-    """None for what is no proof of ours."""
+def _proof(proof: bytes) -> _Proof:
+    """One of no document for what is no proof of ours."""
     try:
         return _PROOFS.decode(proof)
     except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Proof(b"", "", "")
+
+
+def _print(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=8).digest()
+
+
+def _key_of(document_id: Any) -> bytes:
+    """The ``_id`` with its type."""
+    return bson.encode({"": document_id})[4:-1]
+
+
+def _key(raw: bytes) -> bytes:
+    """The key of a document, whose ``_id`` is nearly always the first of it and an ObjectId."""
+    if raw[4:9] == b"\x07_id\0":
+        return OBJECT_ID + raw[9:21]
+    return _key_of(bson.decode(raw, CODEC.with_options(unicode_decode_error_handler="ignore"))["_id"])
+
+
+def _id_of(key: bytes) -> Any:
+    if key.startswith(OBJECT_ID):
+        return ObjectId(key[2:])
+    try:
+        return bson.decode((len(key) + 5).to_bytes(4, "little") + key + b"\0", CODEC)[""]
+    except (bson.InvalidBSON, KeyError):
         return None

@@ -1,20 +1,23 @@
 """Checks of one JSON object that every layout makes: each looks at one key and notes what is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
 from pipeline.errors import Reason, Rejected
 from pipeline.orders.workorder import INT64, ExternalId
-from pipeline.translation.times import parse_time
+from pipeline.translation.ids import fault_of
+from pipeline.translation.times import happened
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "required"]
 
 
 class Checks:
     """Reads the values of one record; ``done`` raises Rejected with all that was wrong.
 
-    A value that is null counts as absent. What a failed check returns is of the right type and means nothing.
+    A value that is null counts as absent; so does false where a text or a date is optional, because some systems have
+    no null, and a date that nobody means (see ``happened``). A value that is a Reason stands for one that could not be
+    read: it is told with the others. What a failed check returns is of the right type and means nothing.
     """
 
     def __init__(self, data: Mapping[str, Any], zone: tzinfo) -> None:
@@ -32,13 +35,16 @@ class Checks:
             raise Rejected(*self._reasons)
 
     def required_id(self, key: str) -> ExternalId:
-        """An int64 or a non-empty text."""
+        """An int64, or a text that can be an id."""
         value = self._required(key)
         if type(value) is int and value in INT64:
             return value
         if isinstance(value, str) and value and _encodable(value):
-            return value
-        if value is not None:
+            fault = fault_of(value)
+            if fault is None:
+                return value
+            self.wrong(fault, key)
+        elif value is not None:
             self.wrong("not an id: expected a whole number of 64 bits or a non-empty text", key)
         return ""
 
@@ -54,7 +60,11 @@ class Checks:
     def required_time(self, key: str) -> datetime:
         """A date that must be there."""
         value = self._required(key)
-        return (None if value is None else self._time(key, value)) or datetime.min
+        before = len(self._reasons)
+        moment = None if value is None else self._time(key, value)
+        if moment is None and value is not None and len(self._reasons) == before:
+            self.wrong("required, but what is there stands for no date (empty, before 1970, or after 2098)", key)
+        return moment or datetime.min
 
     def time(self, key: str) -> datetime | None:
         """A date, or None where there is none."""
@@ -64,9 +74,14 @@ class Checks:
     def text(self, key: str) -> str | None:
         """A text, or None where there is none."""
         value = self._data.get(key)
-        if value is None or (isinstance(value, str) and _encodable(value)):
+        if value is None or value is False:
+            return None
+        if isinstance(value, str) and _encodable(value):
             return value
-        self.wrong("not a text" if not isinstance(value, str) else "not a text that UTF-8 can hold", key)
+        if isinstance(value, Reason):
+            self._reasons.append(value)
+        else:
+            self.wrong("not a text" if not isinstance(value, str) else "not a text that UTF-8 can hold", key)
         return None
 
     def flag(self, key: str) -> bool:
@@ -81,17 +96,33 @@ class Checks:
         value = self._data.get(key)
         if value is None:
             self.wrong("required, but null" if key in self._data else "required, but missing", key)
+        elif isinstance(value, Reason):
+            self._reasons.append(value)
+            return None
         return value
 
     def _time(self, key: str, value: Any) -> datetime | None:
+        """The instant; None where there is none, and where it is wrong, which is noted."""
+        if value is False:
+            return None
+        if isinstance(value, Reason):
+            self._reasons.append(value)
+            return None
         if not isinstance(value, str):
             self.wrong("not a date: expected a text", key)
             return None
         try:
-            return parse_time(value, self._zone)
+            return happened(value, self._zone)
         except ValueError as error:
             self.wrong(str(error), key)
             return None
+
+
+def required(key: str, value: Any, told: str | None) -> Iterator[Reason]:
+    """Why a layout that requires ``key`` cannot be told of ``value``, of which ``told`` is made; none where it can."""
+    if told is None:
+        what = "missing" if value is None else "before 1970 or after 2098, which would be read as no date"
+        yield Reason(f"{what}, and this layout requires one", f"$.{key}")
 
 
 def _encodable(text: str) -> bool:

@@ -3,109 +3,144 @@
 A record's bytes are the head and the row: whoever looks at it sees what each cell means, and it can be read alone.
 """
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta, tzinfo
 from typing import Any, Final
 
-from msgspec import Struct
-
 from pipeline.errors import Reason, Rejected
+from pipeline.orders.workorder import id_key
+from pipeline.translation.csv_cells import precision, read_id, read_time, read_word, write_time
+from pipeline.translation.csv_head import KEYS, CsvForm, Head, understand
+from pipeline.translation.ids import fault_of
 from pipeline.translation.times import parse_time
 
-__all__ = ["CsvForm", "read_row", "write_row"]
+__all__ = ["encoding_of", "read_row", "write_row"]
 
 TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
-_WHOLE: Final = re.compile(r"-?[0-9]+")
+
+csv.field_size_limit(2**31 - 1)  # how long a cell may be, the transport says
 
 
-class CsvForm(Struct, frozen=True, kw_only=True):
-    """How rows are written."""
-
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    date_format: str = ""
-    """As strftime has it, such as ``%d.%m.%Y %H:%M:%S``; empty: RFC 3339."""
-    decimal_comma: bool = False
-    """A spreadsheet's whole numbers may come as ``12,0`` instead of ``12.0``."""
-    columns: Mapping[str, str] = {}
-    """Our key -> the column's head, where that is another: ``{"id": "Order"}``."""
-
-    @property
-    def key_of(self) -> dict[str, str]:
-        """The column's head -> our key."""
-        return {head: key for key, head in self.columns.items()}
+def encoding_of(beginning: bytes, form: CsvForm) -> tuple[bytes, str]:
+    """The byte-order mark of what begins so, and the encoding behind it: a mark of UTF-8 is stronger than a setting."""
+    if beginning.startswith(codecs.BOM_UTF8):
+        return codecs.BOM_UTF8, "utf-8"
+    return b"", "utf-8" if codecs.lookup(form.encoding).name == "utf-8-sig" else form.encoding
 
 
 def read_row(raw: bytes, form: CsvForm) -> dict[str, Any]:
     """The cells of the one row below the head, by our keys, as the layout ``status_order`` takes them.
 
-    An empty cell says nothing. Raises Rejected with all reasons.
+    An empty cell says nothing, and so do cells that are missing at the end. What cannot be read is a Reason in place of
+    a value. Raises Rejected where it is no head and one row.
     """
     head, cells = _cells(raw, form)
-    key_of = form.key_of
     data: dict[str, Any] = {}
-    reasons = []
-    for name, cell in zip(head, cells, strict=True):
-        key = key_of.get(name, name)
-        if key in data:
-            reasons.append(Reason(f"two columns of the name {name!r}"))
-        data[key] = cell or None
-    for key in TIMES:
-        if data.get(key) and form.date_format:
-            try:
-                data[key] = datetime.strptime(data[key], form.date_format).isoformat()
-            except ValueError:
-                reasons.append(Reason(f"not a date: expected {form.date_format}", f"$.{key}"))
-    if isinstance(data.get("id"), str):
-        data["id"] = _number(data["id"], form)
-    if reasons:
-        raise Rejected(*reasons)
+    for number, (cell, key, is_named) in enumerate(zip(cells, head.keys, head.is_named, strict=False), 1):
+        if key is not None:
+            data[key] = _value(key, cell, form)
+        elif not is_named and cell.strip():
+            raise Rejected(
+                f"something is in column {number}, which has no name in the head: name it, or empty the cell"
+            )
     return data
 
 
-def write_row(data: Mapping[str, Any], keys: Sequence[str], form: CsvForm) -> bytes:
-    """The head and the row of ``data`` with the columns ``keys``; times are told in UTC.
+def write_row(data: Mapping[str, Any], form: CsvForm, zone: tzinfo) -> bytes:
+    """The head and the row of ``data``; dates are told in ``zone``, in which they are read again.
 
-    Raises Rejected for what the encoding cannot say.
+    Raises Rejected for what the encoding cannot say, and for what would not be read back as the same.
     """
-    told = dict(data)
+    told = {key: "" if data.get(key) is None else data[key] for key in KEYS}
     for key in TIMES:
-        if told.get(key) and form.date_format:
-            told[key] = parse_time(told[key], UTC).strftime(form.date_format)
+        if told[key]:
+            told[key] = write_time(told[key], form, zone)
     text = io.StringIO()
     writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\r\n")
-    writer.writerow([form.columns.get(key, key) for key in keys])
-    writer.writerow(["" if told.get(key) is None else told[key] for key in keys])
+    writer.writerow(form.heads)
+    writer.writerow([told[key] for key in KEYS])
     try:
-        return text.getvalue().encode(form.encoding)
+        body = text.getvalue().encode(form.encoding)
     except UnicodeEncodeError as error:
         raise Rejected(f"a character that {form.encoding} cannot say: {error.object[error.start]!a}") from None
+    reasons = tuple(_changed(data, read_row(body, form), form, zone))
+    if reasons:
+        raise Rejected(*reasons)
+    return body
 
 
-def _cells(raw: bytes, form: CsvForm) -> tuple[list[str], list[str]]:
+def _value(key: str, cell: str, form: CsvForm) -> Any:
+    if key == "id":
+        return read_id(cell, form)
+    if key in TIMES:
+        return read_time(cell, key, form)
+    return read_word(cell) if key == "status" else cell or None
+
+
+def _cells(raw: bytes, form: CsvForm) -> tuple[Head, list[str]]:
+    mark, encoding = encoding_of(raw, form)
     try:
-        text = raw.decode(form.encoding)
+        text = raw.removeprefix(mark).decode(encoding)
     except UnicodeDecodeError as error:
-        raise Rejected(Reason(f"not {form.encoding}", offset=error.start)) from None
+        raise Rejected(Reason(f"not {encoding}", offset=len(mark) + error.start)) from None
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=form.delimiter, strict=True) if row]
+        found = csv.reader(io.StringIO(text, newline=""), delimiter=form.delimiter, strict=True)
+        rows = [row for row in found if row]
     except csv.Error as error:
-        raise Rejected(f"not CSV: {error}") from None
+        raise Rejected(
+            _malformed(text, str(error), form.delimiter, lambda before: len(mark + before.encode(encoding)))
+        ) from None
     if len(rows) != 2:  # noqa: PLR2004 - the head and the row
-        raise Rejected(f"not CSV: expected a head and one row, found {len(rows)} rows")
-    head, cells = rows
-    if len(cells) != len(head):
-        raise Rejected(f"{len(cells)} cells, but the head names {len(head)} columns: see the delimiter and the quotes")
+        raise Rejected(f"not CSV: expected a head and one row, found {len(rows)} rows; a break in a cell needs quotes")
+    head, cells = understand(rows[0], form), rows[1]
+    if any(cell.strip() for cell in cells[len(head.keys) :]):
+        raise Rejected(
+            f"{len(cells)} cells, but the head names {len(head.keys)} columns: see the delimiter and the quotes"
+        )
+    if '"' in text and any(_has_rows(cell, head, form) for cell in cells):
+        raise Rejected(
+            "a quoted cell has lines that look like rows, which were not read: see whether a quote is missing above"
+        )
     return head, cells
 
 
-def _number(cell: str, form: CsvForm) -> int | str:
-    """A whole number as one, however a spreadsheet wrote it; any other text as it is."""
-    mark = "," if form.decimal_comma else "."
-    whole, _, fraction = cell.partition(mark)
-    if _WHOLE.fullmatch(whole) and not fraction.strip("0") and str(int(whole)) == whole:
-        return int(whole)
-    return cell
+def _has_rows(cell: str, head: Head, form: CsvForm) -> bool:
+    return ("\n" in cell or "\r" in cell) and any(head.is_row(line, form.delimiter) for line in cell.splitlines())
+
+
+def _malformed(text: str, message: str, delimiter: str, offset_of: Callable[[str], int]) -> Reason:
+    if message == "unexpected end of data":
+        quoted = re.finditer(rf'(?:^|[{re.escape(delimiter)}\r\n])"([^"]*(?:""[^"]*)*)("|\Z)', text)
+        opened = next((match.start(1) - 1 for match in quoted if not match[2]), len(text))
+        return Reason("not CSV: a quote is opened here and never closed", offset=offset_of(text[:opened]))
+    return Reason(f"not CSV: {message}")
+
+
+def _changed(data: Mapping[str, Any], back: Mapping[str, Any], form: CsvForm, zone: tzinfo) -> Iterator[Reason]:
+    """What would be read back as something else; an empty text says nothing, and is no loss."""
+    given = back["id"]
+    if not isinstance(given, int | str) or id_key(given) != id_key(data["id"]) or fault_of(str(given)) is not None:
+        yield Reason("would be read as another id, or as none", "$.id")
+    for key in TIMES:
+        if data.get(key) and not _is_same_time(data[key], back[key], form, zone):
+            message = (
+                "cannot be told exactly, as in an hour that comes twice: add %z to date_format, or let timezone be UTC"
+            )
+            yield Reason(message, f"$.{key}")
+    for key in ("status", "title", "description"):
+        if (data.get(key) or None) != back[key]:
+            yield Reason("would be read as something else", f"$.{key}")
+
+
+def _is_same_time(ours: str, theirs: Any, form: CsvForm, zone: tzinfo) -> bool:
+    if not isinstance(theirs, str) or theirs == ours:
+        return bool(theirs == ours)
+    try:
+        lost = parse_time(ours, zone) - parse_time(theirs, zone)
+    except ValueError:
+        return False
+    return timedelta() <= lost < (precision(form.date_format, zone) or timedelta())

@@ -11,12 +11,12 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.errors import Reason, Rejected
+from pipeline.errors import Rejected
 from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOrder
-from pipeline.translation.checks import Checks
+from pipeline.translation.checks import Checks, required
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import format_time
+from pipeline.translation.times import tell
 
 __all__ = ["FLAG_OF", "LAYOUT", "STATUS_OF", "FlagOrder"]
 
@@ -94,22 +94,18 @@ def to_record(order: FlagOrder) -> Record:
 def to_json(record: Record) -> bytes:
     """The record in the client's JSON: all six flags, exactly one of them true."""
     order = record.order
-    reasons = []
-    if order.status is None and not order.deleted:
-        reasons.append(Reason("missing, and this layout requires one", "$.status"))
-    if order.created_at is None:
-        reasons.append(Reason("missing, and this layout requires one", "$.createdAt"))
-    if reasons or order.created_at is None:
+    raised, created = DELETED if order.deleted else order.status and FLAG_OF[order.status], tell(order.created_at)
+    reasons = [*required("status", order.status, raised), *required("createdAt", order.created_at, created)]
+    if reasons:
         raise Rejected(*reasons)
-    raised = DELETED if order.deleted or order.status is None else FLAG_OF[order.status]
     return dump(
         {
             "orderNo": record.external_id,
             **{flag: flag == raised for flag in FLAGS},
             "summary": order.title,
-            "creationDate": format_time(order.created_at),
-            "lastUpdateDate": order.updated_at and format_time(order.updated_at),
-            "deletedDate": format_time(order.deleted_at) if order.deleted and order.deleted_at else None,
+            "creationDate": created,
+            "lastUpdateDate": tell(order.updated_at),
+            "deletedDate": tell(order.deleted_at) if order.deleted else None,
         }
     )
 

@@ -1,16 +1,19 @@
 """What a layout is: one client's JSON form of a work order, with the pure functions that read and write it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import tzinfo
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
 from pipeline.orders.workorder import Record, Values
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "wrapped"]
 
 R = TypeVar("R")
+
+DEPTH: Final = 3
+"""How deep orders may be wrapped to be found."""
 
 
 class Layout(Struct, Generic[R], frozen=True, kw_only=True):
@@ -32,3 +35,28 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
     """Canonical -> the client's JSON, whole and ending in a newline; raises Rejected for what it cannot say."""
     project: Callable[[Values], Values]
     """What the layout can say of values: its own word where it has one, None where it says nothing."""
+
+
+def wrapped(data: Mapping[str, Any], layouts: Collection[Layout[Any]]) -> str | None:
+    """The JSON path of the orders in an object that is none itself, such as ``$.items``; None where there are none.
+
+    An order is an object with the id of one of ``layouts``, and more of its keys than are around it.
+    """
+    if any(layout.id_key in data for layout in layouts):
+        return None
+    return _find(data, data, layouts, "$", DEPTH)
+
+
+def _find(
+    data: Mapping[str, Any], around: Mapping[str, Any], layouts: Collection[Layout[Any]], path: str, depth: int
+) -> str | None:
+    for key, value in data.items():
+        first = value[0] if isinstance(value, list) and value else value
+        if not isinstance(first, dict):
+            continue
+        for layout in layouts:
+            if layout.id_key in first and len(layout.keys & first.keys()) > len(layout.keys & around.keys()):
+                return f"{path}.{key}"
+        if depth > 1 and (found := _find(first, around, layouts, f"{path}.{key}", depth - 1)):
+            return found
+    return None

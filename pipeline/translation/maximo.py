@@ -21,7 +21,7 @@ from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOr
 from pipeline.translation.checks import Checks
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import format_time
+from pipeline.translation.times import tell
 from pipeline.translation.transitions import Vocabulary
 
 __all__ = ["LAYOUT", "VOCABULARY", "Maximo"]
@@ -115,7 +115,7 @@ def to_json(record: Record) -> bytes:
             "description": order.title,
             "description_longdescription": order.description,
             "status": VOCABULARY.word(told),
-            "reportdate": format_time(order.created_at) if record.known is None and order.created_at else None,
+            "reportdate": tell(order.created_at) if record.known is None else None,
         }
     )
 

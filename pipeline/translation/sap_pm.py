@@ -30,7 +30,7 @@ from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOr
 from pipeline.translation.checks import Checks
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import format_time
+from pipeline.translation.times import format_time, tell
 from pipeline.translation.transitions import Vocabulary
 
 __all__ = ["LAYOUT", "VOCABULARY", "SapPm", "in_odata_2", "plain_time"]
@@ -42,7 +42,6 @@ SHORT_TEXT: Final = 40
 TIMES: Final = ("CreationDateTime", "LastChangeDateTime")
 
 _TICKS: Final = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{1,4})?\)/")
-_NO_DATE: Final = re.compile(r"\s*|0{4}-?00-?00(?:[T ]?00:?00:?00(?:\.0*)?Z?)?|0+")
 
 DELETED: Final = frozenset({"DLFL", "DLT"})
 
@@ -118,7 +117,7 @@ def plain_time(said: Any) -> Any:
         return said
     ticks = _TICKS.fullmatch(said)
     if ticks is None:
-        return None if _NO_DATE.fullmatch(said) else said
+        return said if said.strip("0") else None
     try:
         return format_time(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(ticks[1])))
     except OverflowError:
@@ -165,7 +164,7 @@ def to_json(record: Record) -> bytes:
             "MaintenanceOrder": str(record.external_id),
             "MaintenanceOrderDesc": order.title,
             "SystemStatus": status,
-            "CreationDateTime": format_time(order.created_at) if known is None and order.created_at else None,
+            "CreationDateTime": tell(order.created_at) if known is None else None,
         }
     )
 

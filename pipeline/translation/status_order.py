@@ -1,24 +1,28 @@
 """The layout ``status_order``: one status word an order; deleted is what has a deletion date.
 
 Keys: ``id``, ``status``, ``createdAt`` required; ``updatedAt``, ``title``, ``description``, ``deletedAt`` optional.
+A deletion is a fact only if it can be one: not before 1970, not years ahead, and not before the order was created.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from msgspec import Struct
 
-from pipeline.errors import Reason, Rejected
+from pipeline.errors import Rejected
 from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOrder
-from pipeline.translation.checks import Checks
+from pipeline.translation.checks import Checks, required
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import format_time
+from pipeline.translation.times import can_be, tell
 
 __all__ = ["LAYOUT", "STATUS_OF", "WORD_OF", "StatusOrder"]
 
 NAME: Final = "status_order"
+
+SLACK: Final = timedelta(days=1)
+"""How much earlier than its creation an order may be deleted: clocks differ, and a date alone is its midnight."""
 
 STATUS_OF: Final[Mapping[str, Status]] = {
     "NEW": Status.CREATED,
@@ -58,6 +62,8 @@ def validate(data: Mapping[str, Any], zone: tzinfo) -> StatusOrder:
         description=checks.text("description"),
         deleted_at=checks.time("deletedAt"),
     )
+    if order.deleted_at is not None and order.deleted_at + SLACK < order.created_at:
+        checks.wrong("before the order was created: no deletion; see which of the two dates is wrong", "deletedAt")
     checks.done()
     return order
 
@@ -80,25 +86,30 @@ def to_record(order: StatusOrder) -> Record:
 def to_json(record: Record) -> bytes:
     """The record in the client's JSON; a deletion whose time nobody knows carries the last known time."""
     order = record.order
-    deleted_at = order.deleted_at or order.updated_at or order.created_at if order.deleted else None
-    reasons = []
-    if order.status is None:
-        reasons.append(Reason("missing, and this layout requires one", "$.status"))
-    if order.created_at is None:
-        reasons.append(Reason("missing, and this layout requires one", "$.createdAt"))
-    if order.status is None or order.created_at is None:
+    word, created = order.status and WORD_OF[order.status], tell(order.created_at)
+    reasons = [*required("status", order.status, word), *required("createdAt", order.created_at, created)]
+    if reasons:
         raise Rejected(*reasons)
     return dump(
         {
             "id": record.external_id,
             "title": order.title,
             "description": order.description,
-            "status": WORD_OF[order.status],
-            "createdAt": format_time(order.created_at),
-            "updatedAt": order.updated_at and format_time(order.updated_at),
-            "deletedAt": deleted_at and format_time(deleted_at),
+            "status": word,
+            "createdAt": created,
+            "updatedAt": tell(order.updated_at),
+            "deletedAt": tell(_deleted_at(order)),
         }
     )
+
+
+def _deleted_at(order: WorkOrder) -> datetime | None:
+    """When to tell that it was deleted: a time that is read as a deletion, whatever time is known."""
+    if not order.deleted:
+        return None
+    known = [moment for moment in (order.deleted_at, order.updated_at) if moment is not None and can_be(moment)]
+    created = order.created_at
+    return known[0] if known and (created is None or known[0] + SLACK >= created) else created
 
 
 def project(values: Values) -> Values:

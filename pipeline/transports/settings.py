@@ -1,6 +1,7 @@
 """What a client is made from, and what its transport may know of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -28,6 +29,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Options that hold where nothing else is said, and where this kind of client has them."""
     variables: Mapping[str, str] = {}
     """The environment variables that ``defaults`` come from, by option."""
+    said: Collection[str] = ()
+    """Those of ``defaults`` that somebody has said: where this kind of client does not have one, that is wrong."""
     state_dir: Path = Path("data/state")
     """Where a client may keep what it has to remember from run to run, in files that begin with its name."""
     secret: Callable[[str], str | None] = lambda name: None
@@ -42,14 +45,18 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         fields = {field.name: field for field in structs.fields(kind)}
         for name, value in self.options.items():
             if name not in fields:
-                problems.append(f"{self.name}: {name}: there is no such option; known: {', '.join(fields)}")
+                near = get_close_matches(name, fields, 1)
+                mean = f"did you mean {near[0]}? " if near else ""
+                problems.append(f"{self.name}: {name}: there is no such option; {mean}known: {', '.join(fields)}")
                 continue
             try:
-                values[name] = convert(value, fields[name].type, dec_hook=lambda type_, said: type_(said))
+                values[name] = convert(value, fields[name].type, dec_hook=_decode)
             except (ValidationError, ValueError, TypeError) as error:
                 problems.append(f"{self.name}: {name}: {error}")
         for name in fields.keys() & self.defaults.keys() - self.options.keys():
             values[name] = self.defaults[name]
+        for name in sorted(set(self.said) - fields.keys()):
+            problems.append(f"{self.name}: {self.called(name)}: clients of this kind do not use it: leave it out")
         missing = [name for name, field in fields.items() if field.required and name not in values]
         problems += [f"{self.name}: {name}: required, but missing" for name in missing if name not in self.options]
         if problems:
@@ -68,3 +75,9 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
                 [f"{self.name}: the environment variable {variable} is not set, and holds a secret of it"]
             )
         return value
+
+
+def _decode(kind: type, said: Any) -> Any:
+    if issubclass(kind, Path) and (not isinstance(said, str | Path) or not str(said).strip() or "\0" in str(said)):
+        raise ValueError("expected the name of a folder or a file")
+    return kind(said)

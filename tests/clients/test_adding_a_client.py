@@ -77,7 +77,7 @@ def test_the_page_works_as_it_stands(tmp_path):
             "",
         ),
         ('checks.text("text")', 'data.get("text")', "hostile"),
-        ('"opened": format_time(order.created_at)', '"opened": str(order.created_at)', "samples_come_back"),
+        ('"opened": format_time(order.created_at)', '"opened": f"{order.created_at:%c}"', "samples_come_back"),
         ("and format_time(order.updated_at)", "and format_time(order.created_at)", "dates_keep_their_instants"),
         ("checks.done()", "pass", "hostile"),
         ("super().__init__(settings, (LAYOUT,))", 'super().__init__(settings, (LAYOUT,)); self.name = "x"', "its_name"),

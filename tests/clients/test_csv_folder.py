@@ -1,24 +1,28 @@
 """CSV files: rows read alone with their lines, written so that they are read again, and what is wrong with them."""
 
+import io
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.csv_folder import connect
-from pipeline.dataflow.messages import Empty, Envelope
+from pipeline.dataflow.messages import Empty, Unreadable
 from pipeline.errors import Rejected, WrongSettings
-from pipeline.orders.workorder import Record, Status, WorkOrder
+from pipeline.orders.workorder import Record, Status, WorkOrder, id_key
+from pipeline.transports.folder.csv_reader import rows
 
 HEAD = b"id,status,createdAt,updatedAt,title\r\n"
 
 
-def client_of(folder, **options):
+def client_of(folder, zone="UTC", **options):
     options = {"inbound_dir": str(folder / "in"), "outbound_dir": str(folder / "out")} | options
-    return connect(ClientSettings(name="erp", options=options))
+    return connect(ClientSettings(name="erp", options=options, timezone=ZoneInfo(zone)))
 
 
 async def items(folder, data, name="a.csv", **options):
@@ -34,7 +38,9 @@ async def items(folder, data, name="a.csv", **options):
             for item in group:
                 if isinstance(item, Empty):
                     continue
-                assert isinstance(item, Envelope)
+                if isinstance(item, Unreadable):
+                    found.append((str(item.locator), "; ".join(map(str, item.reasons))))
+                    continue
                 try:
                     checked = client.validate(client.parse(item.payload))
                     found.append((str(item.locator), client.to_record(checked).order))
@@ -47,7 +53,7 @@ async def test_rows_have_the_numbers_of_their_lines_and_a_bad_one_is_bad_alone(t
     data = HEAD + (
         b'1,NEW,2026-10-01,,"two\nlines, ""quoted"""\r\n'
         b"2,ODD,2026-10-01,,x\r\n"
-        b"3,NEW,2026-10-01\r\n"
+        b"3,NEW,2026-10-01,,x,y\r\n"
         b'4,NEW,2026-10-01,,"never closed\r\n'
         b"\r\n"
         b"5,NEW,2026-10-01,,\xff\r\n"
@@ -58,8 +64,8 @@ async def test_rows_have_the_numbers_of_their_lines_and_a_bad_one_is_bad_alone(t
     assert found["a.csv:2"].title == 'two\nlines, "quoted"'
     assert found["a.csv:2"].number == 1
     assert "unknown status" in found["a.csv:4"]
-    assert "3 cells, but the head names 5 columns" in found["a.csv:5"]
-    assert "not CSV" in found["a.csv:6"]
+    assert "6 cells, but the head names 5 columns" in found["a.csv:5"]
+    assert found["a.csv:6"] == "not CSV: a quote is opened here and never closed"
     assert "not utf-8" in found["a.csv:8"]
     assert (found["a.csv:9"].status, found["a.csv:9"].title) == (Status.COMPLETED, "last")
 
@@ -86,7 +92,7 @@ async def test_every_form_can_be_set(tmp_path):
 async def test_a_byte_order_mark_an_empty_file_and_a_head_alone(tmp_path):
     ((_, order),) = await items(tmp_path, b"\xef\xbb\xbf" + HEAD + b"1,NEW,2026-10-01,,x\r\n")
     assert order.number == 1
-    assert await items(tmp_path, b"") == []
+    assert await items(tmp_path, b"") == [("a.csv", "empty: expected a head, and rows below it")]
     assert await items(tmp_path, HEAD) == []
 
 
@@ -112,6 +118,23 @@ def test_a_character_that_the_encoding_cannot_say_is_rejected(tmp_path):
         ({"encoding": "klingon"}, "erp: encoding: there is no such"),
         ({"delimiter": "::"}, "erp: delimiter: expected one"),
         ({"columns": {"ident": "x"}}, "erp: columns: no such key: ident"),
+        ({"columns": {"title": "description"}}, "erp: columns: title and description have the same name"),
+        ({"columns": {"title": "Text", "description": "Text "}}, "title and description have the same name"),
+        ({"columns": {"id": " "}}, "erp: columns: id: a name is required"),
+        ({"date_format": "%d.%m. %H:%M"}, "erp: date_format: what it writes is not read as the same"),
+        ({"date_format": "%d.%m.%Y %I:%M"}, "erp: date_format"),
+        ({"date_format": "%m.%Y"}, "erp: date_format"),
+        ({"date_format": "%Q"}, "erp: date_format"),
+        ({"encoding": "utf-7"}, "erp: encoding"),
+        ({"encoding": "unicode_escape"}, "erp: encoding"),
+        ({"encoding": "iso-2022-jp"}, "erp: encoding"),
+        ({"encoding": "idna"}, "erp: encoding"),
+        ({"encoding": "rot13"}, "erp: encoding"),
+        ({"encoding": "a\0"}, "erp: encoding"),
+        ({"encoding": ""}, "erp: encoding"),
+        ({"delimiter": "\n"}, "erp: delimiter"),
+        ({"delimiter": '"'}, "erp: delimiter"),
+        ({"delimiter": ""}, "erp: delimiter"),
     ],
 )
 def test_wrong_options(tmp_path, options, why):
@@ -119,18 +142,136 @@ def test_wrong_options(tmp_path, options, why):
         client_of(tmp_path, **options)
 
 
-texts = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+ZONES = [
+    *("UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Australia/Lord_Howe"),
+    *("Asia/Kathmandu", "America/St_Johns"),
+]
+FORMATS = ["", "%d.%m.%Y %H:%M:%S", "%Y-%m-%d", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S.%f", "%Y%m%d %H%M%S %z"]
+UNITS = dict(zip(FORMATS, [0.001, 1, 86400, 60, 0.001, 1], strict=True))
+texts = (
+    st.none()
+    | st.text(st.sampled_from("aZ é1\"'=,;\t|^\n\r\0\x0b\u2028"), min_size=1, max_size=20)
+    | st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+)
+ids = st.integers(-(2**63), 2**63 - 1) | st.text(min_size=1, max_size=12) | st.from_regex(r"[0-9.,eE+-]{1,12}")
+changes = [
+    datetime(2026, 10, 25, 0, tzinfo=UTC),
+    datetime(2026, 3, 29, 0, tzinfo=UTC),
+    datetime(2026, 4, 4, 14, tzinfo=UTC),
+]
+moments = (
+    st.datetimes(datetime(1972, 1, 2), datetime(2097, 12, 31), timezones=st.just(UTC))
+    | st.builds(lambda day, ms: day + timedelta(milliseconds=ms), st.sampled_from(changes), st.integers(0, 7_200_000))
+).map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
 
 
-@given(title=texts, description=texts, number=st.integers(-(2**63), 2**63 - 1), status=st.sampled_from(Status))
-def test_what_is_written_is_read_again(tmp_path_factory, title, description, number, status):
-    client = client_of(tmp_path_factory.getbasetemp())
-    moment = datetime(2026, 10, 1, 8, 30, 1, 123000, tzinfo=UTC)
+def shown(client, raw):
+    return client.to_record(client.validate(client.parse(raw)))
+
+
+@given(
+    title=texts,
+    description=texts,
+    number=ids,
+    status=st.sampled_from(Status),
+    created=moments,
+    later=st.integers(0, 10**9),
+    deleted=st.booleans(),
+    zone=st.sampled_from(ZONES),
+    date_format=st.sampled_from(FORMATS),
+    delimiter=st.sampled_from(",;\t|^"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "shift_jis"]),
+    decimal_comma=st.booleans(),
+)
+def test_what_is_written_is_read_again_as_the_same_or_told(
+    tmp_path_factory, title, description, number, status, created, later, deleted, zone, date_format, **form
+):
+    """With every setting; an hour that comes twice, and what the encoding cannot say, is rejected and not guessed."""
+    client = client_of(tmp_path_factory.getbasetemp(), zone=zone, date_format=date_format, **form)
+    updated = created + timedelta(milliseconds=later)
     order = WorkOrder(
-        number=number, status=status, created_at=moment, title=title, description=description, deleted=False
+        number=number,
+        status=status,
+        created_at=created,
+        updated_at=updated,
+        title=title,
+        description=description,
+        deleted=deleted,
+        deleted_at=updated if deleted else None,
     )
-    out = client.from_record(Record(order=order, external_id=number, layout="status_order"))
-    assert client.to_record(client.validate(client.parse(out.body))).order == order
+    try:
+        out = client.from_record(Record(order=order, external_id=number, layout="status_order"))
+    except Rejected as error:
+        assert all(reason.message for reason in error.reasons)
+        return
+    record = shown(client, out.body)
+    assert id_key(record.external_id) == id_key(number)
+    assert record.order.values == replace(order.values, deleted_at=record.order.deleted_at)
+    times = [(created, record.order.created_at), (updated, record.order.updated_at)]
+    for ours, theirs in [*times, (updated, record.order.deleted_at)] if deleted else times:
+        assert 0 <= (ours - theirs).total_seconds() < UNITS[date_format]
+    (part,) = csv_rows_of(client, out.body)
+    assert shown(client, part.raw).order == record.order
+
+
+def csv_rows_of(client, data):
+    return list(rows(io.BytesIO(data), client._form))
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("12.0", "another id"),
+        (" 7", "another id"),
+        ("'7", "another id"),
+        ('="7"', "another id"),
+        ("1E5", "another id"),
+        ("1.001", "another id"),
+        ("a\nb", "another id"),
+        ("#N/A", "another id"),
+        ("NULL", "another id"),
+        ("012", None),
+        (12, None),
+        ("12", None),
+        ("1" * 30, None),
+        ("A;1", None),
+    ],
+)
+def test_an_id_that_would_be_read_as_another_is_not_told(tmp_path, number, why):
+    order = WorkOrder(number=number, status=Status.CREATED, created_at=datetime(2026, 10, 1, tzinfo=UTC))
+    record = Record(order=order, external_id=number, layout="status_order")
+    client = client_of(tmp_path)
+    if why is None:
+        assert id_key(shown(client, client.from_record(record).body).external_id) == id_key(number)
+    else:
+        with pytest.raises(Rejected, match=rf"\$\.id: would be read as {why}"):
+            client.from_record(record)
+
+
+def test_times_are_told_in_the_client_s_zone_and_an_hour_that_comes_twice_is_not(tmp_path):
+    options = {"zone": "Europe/Berlin", "date_format": "%d.%m.%Y %H:%M:%S"}
+    client = client_of(tmp_path, **options)
+
+    def told(hour, minute):
+        moment = datetime(2026, 10, 25, hour, minute, tzinfo=UTC)
+        order = WorkOrder(number=1, status=Status.CREATED, created_at=moment)
+        return client.from_record(Record(order=order, external_id=1, layout="status_order")).body
+
+    assert b"25.10.2026 02:30:00" in told(0, 30)
+    assert b"25.10.2026 03:30:00" in told(2, 30)
+    with pytest.raises(Rejected, match=r"\$\.createdAt: cannot be told exactly, as in an hour that comes twice"):
+        told(1, 30)
+    client = client_of(tmp_path, **options | {"date_format": "%d.%m.%Y %H:%M:%S %z"})
+    assert b"25.10.2026 02:30:00 +0100" in told(1, 30)
+
+
+def test_utf_8_with_a_mark_is_written_for_spreadsheets(tmp_path):
+    client = client_of(tmp_path, encoding="utf-8-sig")
+    order = WorkOrder(number=1, status=Status.CREATED, created_at=datetime(2026, 10, 1, tzinfo=UTC), title="Müller")
+    body = client.from_record(Record(order=order, external_id=1, layout="status_order")).body
+    assert body.startswith(b"\xef\xbb\xbfid,")
+    assert shown(client, body).order.title == "Müller"
+    assert shown(client, body.removeprefix(b"\xef\xbb\xbf")).order.title == "Müller"
 
 
 def test_the_whole_run_in_csv(plant):

@@ -35,7 +35,13 @@ def rejection(function, argument):
         (b'{"id": NaN}', "invalid character", 7),
         (b'{"id": 1} {"id": 2}', "trailing", 10),
         (b'{"id": "\xff\xfe"}', "not UTF-8", 8),
-        (b'\xef\xbb\xbf{"id": 1}', "byte-order mark", 0),
+        (b'\xef\xbb\xbf{"id": 1', "truncated", 11),
+        (b'\xef\xbb\xbf{"id": NaN}', "invalid character", 10),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"id": 1}', "invalid character", 3),
+        ('{"id": 1}'.encode("utf-16"), "this is utf-16: save it as utf-8", 0),
+        ('{"id": 1}'.encode("utf-16-be"), "this is utf-16", 0),
+        ('{"id": 1, "title": "é"}'.encode("utf-32-le"), "this is utf-32", 0),
+        (b"\0" * 4096, "nul bytes", 0),
         (b"[" * 100_000, "nested too deep", None),
         (b"[1]", "not a JSON object", None),
         (b"7", "not a JSON object", None),
@@ -47,6 +53,38 @@ def test_what_is_no_json_object_is_told_with_its_position(client, raw, message, 
     (reason,) = rejection(client.parse, raw)
     assert message in reason.message.lower() or message in reason.message
     assert offset is None or abs(reason.offset - offset) <= 1
+
+
+def test_a_byte_order_mark_is_ignored(client):
+    assert client.parse(b'\xef\xbb\xbf{"id": 1}') == {"id": 1}
+    assert client.identify(b'\xef\xbb\xbf{"id": 1}') == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        ({"items": [{"id": 1, "status": "NEW"}], "total": 1}, "$.items"),
+        ({"d": {"results": [{"orderNo": 1, "isDone": True}]}}, "$.d.results"),
+        (
+            {"status": "ok", "data": {"page": {"orders": [{"id": 1, "status": "NEW", "title": "x"}]}}},
+            "$.data.page.orders",
+        ),
+        ({"order": {"id": 1, "status": "NEW", "createdAt": "2026-10-01"}}, "$.order"),
+    ],
+)
+def test_an_object_around_orders_is_told_as_one(client, data, where):
+    (reason,) = rejection(client.validate, data)
+    assert reason.message.endswith(f"around orders, which are in {where}: write those alone")
+
+
+def test_an_order_with_objects_in_it_is_no_wrapper(client):
+    lines = [{"id": 5, "title": "part"}]
+    (reason,) = rejection(client.validate, {"status": "NEW", "createdAt": "2026-10-01", "title": "x", "lines": lines})
+    assert str(reason) == "$.id: required, but missing"
+    checked = client.validate(
+        {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "lines": [{"id": 5, "status": "NEW"}]}
+    )
+    assert client.to_record(checked).external_id == 1
 
 
 @pytest.mark.parametrize(
@@ -86,6 +124,8 @@ def test_an_id_is_read_of_a_record_that_is_wrong_otherwise(client):
     assert client.identify(b'{"orderNo": "7", "isDone": 3}') == "7"
     assert client.identify(b'{"id": 7, "status": []}') == 7
     assert client.identify(b'{"id": true}') is None
+    for bad in (b"", b"#N/A", b"1001 ", b"NULL"):
+        assert client.identify(b'{"id": "%s"}' % bad) is None
 
 
 def test_an_order_goes_out_in_its_layout_under_its_own_id(client):

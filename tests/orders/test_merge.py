@@ -101,6 +101,55 @@ class TestStale:
         assert judge(shown(title="other"), taken(shown(3)), "b.json").order.title == "other"
 
 
+class TestArrival:
+    def take(self, came, current=None, day=None, **values):
+        """A record that came in the file ``came``, of the time ``day``, where it has one."""
+        record, name = shown(day, **values) if day else shown(**values), f"{came}.json"
+        decision = decide(
+            record, name, current, client="erp", project=PROJECTIONS["status_order"], arrival=(came, name, 1)
+        )
+        return decision.rule, Current(order=decision.order, sync=decision.sync)
+
+    @pytest.mark.parametrize("day", [None, 3])
+    def test_of_any_number_of_kept_files_without_times_or_with_equal_ones_the_last_counts(self, day):
+        current = None
+        for came in range(1, 30):
+            _, current = self.take(came, current, day, title=f"t{came}")
+        assert current.order.title == "t29"
+        for came in range(1, 30):
+            rule, after = self.take(came, current, day, title=f"t{came}")
+            assert rule in (Rule.REPEAT, Rule.STALE)
+            assert after == current
+
+    def test_copies_of_the_newest_make_nothing_old_new(self):
+        _, current = self.take(1, None, title="old")
+        for came in range(2, 30):
+            _, current = self.take(came, current, title="new")
+        for came in range(1, 30):
+            rule, after = self.take(came, current, title="old" if came == 1 else "new")
+            assert (rule in (Rule.REPEAT, Rule.STALE), after) == (True, current)
+
+    def test_a_version_decides_before_the_arrival_does(self):
+        _, current = self.take(9, None, 2, title="old")
+        rule, current = self.take(1, current, 3, title="new")
+        assert (rule, current.order.title) == (Rule.THREE_WAY, "new")
+        assert self.take(10, current, 2, title="other")[0] is Rule.STALE
+
+    def test_one_without_a_time_is_old_if_it_came_before_anything_that_was_taken(self):
+        _, current = self.take(5, None, 3, title="new")
+        assert self.take(4, current, title="old")[0] is Rule.STALE
+        assert self.take(6, current, title="newer")[1].order.title == "newer"
+
+    def test_where_nobody_knows_when_it_came_it_goes_on(self):
+        _, current = self.take(5, None, title="new")
+        decision = decide(shown(title="mended"), "5.json", current, client="erp", project=PROJECTIONS["status_order"])
+        assert decision.order.title == "mended"
+
+    def test_a_file_that_was_written_again_with_the_time_of_before_goes_on(self):
+        _, current = self.take(5, None, title="new")
+        assert self.take(5, current, title="other")[1].order.title == "other"
+
+
 class TestInsert:
     def test_an_unknown_order_is_inserted_and_needs_no_echo(self):
         decision = judge(shown(3), None)

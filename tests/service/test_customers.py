@@ -4,13 +4,15 @@ import fcntl
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
+from msgspec import Struct
 
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.journal import read_runs
 from pipeline.service.session import Sessions
-from pipeline.service.settings import Settings
+from pipeline.service.settings import Settings, load
 from tests.plant import Plant
 
 ORDER = {"id": 7, "status": "NEW", "createdAt": "2026-10-01", "title": "of nobody"}
@@ -100,6 +102,58 @@ def test_what_would_let_orders_cross_or_cannot_be_made(tmp_path, old, new, told)
     found = "\n".join(problems(tmp_path, FILE.replace(old, new)))
     for line in told:
         assert line in found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[client.south]\nkind = 'erp_json'\n", "1: client: there is nothing of this name: expected [clients.NAME]"),
+        ("timezone = 'UTC'\n", "1: timezone: there is nothing of this name"),
+        ("[[Clients]]\n", "1: Clients: there is nothing"),
+    ],
+)
+def test_what_is_said_outside_of_all_clients_is_told_and_the_clients_are_served(tmp_path, text, told):
+    assert [line for line in problems(tmp_path, text + FILE) if told in line]
+    assert [one.client.name for one in sessions(tmp_path, text + FILE)] == ["acme", "north"]
+    assert sessions(tmp_path, text + FILE, only="acme").problems == {}
+
+
+@pytest.mark.parametrize(
+    "key", ["inbound_dir", "outbound_dir", "collection", "layout", "timezone", "database", "every"]
+)
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_text_that_says_nothing_is_told(tmp_path, key, blank):
+    acme, head, north = FILE.partition("[clients.north]")
+    lines = [line for line in north.splitlines() if not line.startswith(key)]
+    (told,) = problems(tmp_path, acme + head + "\n".join([*lines, f'{key} = "{blank}"']))
+    assert told.split(": ")[1:3] == ["north", key]
+
+
+def test_an_option_that_a_kind_does_not_have_is_told_with_the_one_that_may_be_meant(tmp_path):
+    (told,) = problems(tmp_path, FILE + 'inbound_afer = "archive"\n')
+    assert "12: north: inbound_afer: there is no such option; did you mean inbound_after? known: " in told
+
+
+def test_settings_that_the_kind_of_the_one_client_does_not_use_are_told(tmp_path):
+    said = {"CLIENTS": "tests.service.test_customers:bare", "DATA_OUTBOUND_DIR": "x", "DURABILITY": "file"}
+    with pytest.raises(WrongSettings) as caught:
+        Sessions(load(said, tmp_path / ".env"))
+    named = [line.split(": ")[1] for line in caught.value.problems]
+    assert named == ["DURABILITY", "DATA_OUTBOUND_DIR"]
+    assert len(Sessions(load({"CLIENTS": said["CLIENTS"]}, tmp_path / ".env"))) == 1
+
+
+class _Nothing(Struct):
+    """A kind that has no options."""
+
+
+def bare(settings):
+    settings.read(_Nothing)
+    return SimpleNamespace(name=settings.name)
+
+
+def test_a_file_is_read_as_utf_8_with_or_without_a_mark(tmp_path):
+    assert len(sessions(tmp_path, "\ufeff" + FILE)) == 2
 
 
 @pytest.mark.parametrize(("text", "why"), [("", "describes no client"), ("[", "is no TOML"), ("a = 1", "describes no")])

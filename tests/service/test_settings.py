@@ -59,7 +59,7 @@ def test_each_is_read_in_its_kind(tmp_path):
     [
         ("mongodb://h", "tractian"),
         ("mongodb://h/", "tractian"),
-        ("mongodb://u:p@a,b:2/plant%201?w=1", "plant 1"),
+        ("mongodb://u:p@a,b:2/plant%2D1?w=1", "plant-1"),
         ("mongodb://%2Ftmp%2Fm.sock/plant", "plant"),
         ("mongodb+srv://h/plant", "plant"),
     ],

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import Record, Status, WorkOrder
 from pipeline.translation import flag_order, status_order
+from pipeline.translation.ids import fault_of
 
+ZONES = [UTC, *map(ZoneInfo, ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Australia/Lord_Howe", "Europe/Berlin"))]
 STATUS, FLAG = status_order.LAYOUT, flag_order.LAYOUT
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 
 moments = st.integers(0, 10**9).map(lambda milliseconds: BEGIN + timedelta(milliseconds=milliseconds))
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
-ids = st.integers(-(2**63), 2**63 - 1) | texts.filter(bool)
+ids = st.integers(-(2**63), 2**63 - 1) | texts.filter(lambda text: text and fault_of(text) is None)
 orders = st.builds(
     WorkOrder,
     number=ids,
@@ -39,9 +41,12 @@ def read(layout, data, zone=UTC):
 
 
 def there_and_back(layout, order):
+    """What is read of what is written, which is the same in whatever zone the client may be."""
     body = layout.to_json(Record(order=order, external_id=order.number, layout=layout.name))
     assert body.endswith(b"}\n")
-    return read(layout, msgspec.json.decode(body)).order
+    data = msgspec.json.decode(body)
+    (back,) = {read(layout, data, zone).order for zone in ZONES}
+    return back
 
 
 def reasons(layout, data):
@@ -74,14 +79,19 @@ class TestStatusOrder:
         live = msgspec.structs.replace(order, deleted=False)
         assert there_and_back(STATUS, live) == live
 
-    @given(orders, moments)
-    def test_a_deleted_order_comes_back_as_it_went(self, order, deleted_at):
+    @given(orders, st.integers(0, 10**9))
+    def test_a_deleted_order_comes_back_as_it_went(self, order, milliseconds):
+        deleted_at = order.created_at + timedelta(milliseconds=milliseconds)
         gone = msgspec.structs.replace(order, deleted=True, deleted_at=deleted_at)
         assert there_and_back(STATUS, gone) == gone
 
-    def test_a_deletion_without_a_time_carries_the_last_time_known(self):
-        order = WorkOrder(number=1, status=Status.CREATED, created_at=BEGIN, deleted=True)
+    @pytest.mark.parametrize("deleted_at", [None, datetime(1, 1, 1, tzinfo=UTC), BEGIN - timedelta(days=2)])
+    def test_a_deletion_without_a_time_that_can_be_carries_the_last_time_known(self, deleted_at):
+        order = WorkOrder(number=1, status=Status.CREATED, created_at=BEGIN, deleted=True, deleted_at=deleted_at)
         assert there_and_back(STATUS, order).deleted_at == BEGIN
+        later = msgspec.structs.replace(order, updated_at=BEGIN + timedelta(days=3))
+        if deleted_at is None or deleted_at.year == 1:
+            assert there_and_back(STATUS, later).deleted_at == later.updated_at
 
     def test_its_json(self):
         order = WorkOrder(number=7, status=Status.CREATED, created_at=BEGIN, title="Ü")
@@ -112,6 +122,46 @@ class TestStatusOrder:
         data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "title": None, "deletedAt": None, "x": [1]}
         order = read(STATUS, data).order
         assert (order.title, order.deleted, order.deleted_at) == (None, False, None)
+
+    @pytest.mark.parametrize("deleted_at", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00", "1900-01-01", "", False])
+    def test_a_deletion_that_cannot_be_is_none(self, deleted_at):
+        data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "deletedAt": deleted_at}
+        for zone in (UTC, ZoneInfo("Asia/Tokyo"), ZoneInfo("America/Sao_Paulo")):
+            order = read(STATUS, data, zone).order
+            assert (order.deleted, order.deleted_at) == (False, None)
+
+    @pytest.mark.parametrize("deleted_at", ["1980-01-01", "2000-01-01T00:00:00Z", "2026-09-29T23:00:00Z"])
+    def test_a_deletion_before_the_creation_is_told(self, deleted_at):
+        data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01T08:00:00Z", "deletedAt": deleted_at}
+        assert "before the order was created" in reasons(STATUS, data)["$.deletedAt"]
+        same_day = data | {"deletedAt": "2026-10-01"}
+        assert read(STATUS, same_day).order.deleted
+
+    @pytest.mark.parametrize("updated_at", ["9999-12-31T23:59:59Z", "2999-01-01", "0001-01-01", "NULL", False])
+    def test_an_update_that_cannot_be_is_no_version(self, updated_at):
+        data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "updatedAt": updated_at}
+        assert read(STATUS, data).order.version is None
+
+    @pytest.mark.parametrize("created_at", ["", "0001-01-01", "9999-12-31T00:00:00", "1970-01-01", "NULL", False])
+    def test_a_creation_that_cannot_be_is_told(self, created_at):
+        message = reasons(STATUS, {"id": 1, "status": "NEW", "createdAt": created_at})["$.createdAt"]
+        assert message.startswith("required, but what is there stands for no date")
+
+    def test_false_where_a_text_is_optional_says_nothing(self):
+        data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "title": False, "description": False}
+        order = read(STATUS, data).order
+        assert (order.title, order.description) == (None, None)
+        assert set(reasons(STATUS, data | {"title": True})) == {"$.title"}
+
+    def test_dates_that_cannot_be_are_not_told(self):
+        order = WorkOrder(
+            number=1, status=Status.CREATED, created_at=BEGIN, updated_at=datetime.max.replace(tzinfo=UTC)
+        )
+        assert there_and_back(STATUS, order).updated_at is None
+        born = msgspec.structs.replace(order, created_at=datetime(1900, 1, 1, tzinfo=UTC))
+        for layout in (STATUS, FLAG):
+            with pytest.raises(Rejected, match="before 1970 or after 2098, which would be read as no date"):
+                layout.to_json(Record(order=born, external_id=1, layout=layout.name))
 
     def test_zoneless_times_are_in_the_client_s_zone(self):
         data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01T00:00:00"}
@@ -150,6 +200,13 @@ class TestFlagOrder:
         data = {"orderNo": 1.5, "isDone": "yes", "summary": {}, "creationDate": None, "lastUpdateDate": "x"}
         assert set(reasons(FLAG, data)) == {"$", *(f"$.{key}" for key in data)}
 
+    def test_a_deletion_date_that_cannot_be_is_that_of_the_last_update(self):
+        data = {"orderNo": 1, "creationDate": "2026-10-01", "isDeleted": True, "deletedDate": "0001-01-01T00:00:00"}
+        order = read(FLAG, data, ZoneInfo("Asia/Tokyo")).order
+        assert (order.deleted, order.deleted_at) == (True, None)
+        order = read(FLAG, data | {"lastUpdateDate": "2026-10-02"}).order
+        assert order.deleted_at == BEGIN + timedelta(days=1)
+
     def test_a_deletion_date_of_a_live_order_says_nothing(self):
         data = {"orderNo": 1, "creationDate": "2026-10-01", "isDone": True, "deletedDate": "2026-10-02"}
         order = read(FLAG, data).order
@@ -172,3 +229,10 @@ def test_whatever_a_record_holds_it_is_read_or_rejected(layout, data):
 @pytest.mark.parametrize("bad", [2**63, -(2**63) - 1, 10**40, "", True, 1.0, [], {}, "\udfff"])
 def test_bad_ids(bad):
     assert "$.id" in reasons(STATUS, {"id": bad, "status": "NEW", "createdAt": "2026-10-01"})
+
+
+@pytest.mark.parametrize("bad", ["1001 ", "\xa01001", "\u200b1001", "1001\n", " ", "\0", "10\u00ad01", "\u3164"])
+def test_an_id_with_what_cannot_be_seen_is_refused_and_shown(bad):
+    found = reasons(STATUS, {"id": bad, "status": "LOST", "createdAt": "2026-10-01"})
+    assert found["$.id"].endswith(f"invisible characters, or blanks around it: {bad!a}")
+    assert "$.status" in found

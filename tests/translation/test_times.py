@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.translation.times import format_time, parse_time
+from pipeline.translation.times import can_be, format_time, happened, parse_time, tell
+
+ZONES = [
+    ZoneInfo(name)
+    for name in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Tokyo", "America/Sao_Paulo", "Asia/Kathmandu")
+]
 
 moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -41,6 +46,13 @@ def test_an_offset_names_the_same_instant(moment, minutes):
         ("2026-10-31T12:16:45-03:00", "2026-10-31T15:16:45.000Z"),
         ("2026-10-31T12:16:45", "2026-10-31T15:16:45.000Z"),
         ("2026-10-31", "2026-10-31T03:00:00.000Z"),
+        ("2026-10-31T12:16Z", "2026-10-31T12:16:00.000Z"),
+        ("2026-10-31T12:16", "2026-10-31T15:16:00.000Z"),
+        ("2026-10-31 12:16:45Z", "2026-10-31T12:16:45.000Z"),
+        ("2026-10-31 12:16:45.5", "2026-10-31T15:16:45.500Z"),
+        ("2026-10-31T12:16:45+0000", "2026-10-31T12:16:45.000Z"),
+        ("2026-10-31T12:16:45.123-0330", "2026-10-31T15:46:45.123Z"),
+        ("2026-10-31 12:16+0200", "2026-10-31T10:16:00.000Z"),
         ("0001-01-02T00:00:00Z", "0001-01-02T00:00:00.000Z"),
     ],
 )
@@ -63,11 +75,17 @@ def test_hours_that_clocks_show_twice_or_never(text, expected):
         "yesterday",
         "20261031",
         "2026-W40-1",
-        "2026-10-31 12:16:45Z",
-        "2026-10-31T12:16Z",
+        "2026-10-31  12:16:45Z",
+        "2026-10-31 12:16:45 +0200",
+        "2026-10-31T12Z",
+        "2026-10-31T12:16:45+00",
+        "2026-10-31T12:16:45,123Z",
+        "2026-10-31T12:16:45Z[UTC]",
+        "/Date(1793450205000)/",
+        "31.10.2026",
         "2026-10-31T24:00:00Z",
         "2026-10-31T23:59:60Z",
-        "2026-10-31T12:16:45+0300",
+        "2026-10-31T12:16:45+3",
         "2026-10-31T12:16:45+24:00",
         "2026-10-31T12:16:45+03:60",
         "2026-10-31T12:16:45.Z",
@@ -84,3 +102,42 @@ def test_what_is_no_date_is_refused_without_being_repeated(text):
     with pytest.raises(ValueError, match="expected RFC 3339") as caught:
         parse_time(text, UTC)
     assert not text or text not in str(caught.value)
+
+
+NONE = [
+    *("", " ", "NULL", "null", "0000-00-00", "0000-00-00 00:00:00", "0000-00-00T00:00:00.000Z", "0000-00-00t00:00"),
+    *("00.00.0000", "00/00/0000 00:00", "00000000", "0001-01-01", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"),
+    *("0001-01-01T00:00:00+14:00", "1753-01-01T00:00:00", "1899-12-30", "1899-12-31T00:00:00Z", "1900-01-01"),
+    *("1970-01-01", "1970-01-01T00:00:00Z", "1969-12-31T19:00:00-05:00", "1970-01-01T14:00:00+14:00"),
+    *("1970-01-01T00:00", "2099-12-31", "2999-12-31T23:59:59Z", "9999-12-31", "9999-12-31T23:59:59.9999999"),
+    *("9999-12-31T23:59:59-12:00", "9999-12-31 23:59:59"),
+]
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+@pytest.mark.parametrize("text", NONE)
+def test_a_date_that_nobody_means_is_no_fact_in_any_zone(text, zone):
+    assert happened(text, zone) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["nil", "0", "00-00", "0000-00-00x", "0000-13-01", "9999-99-99", "0001-02-30", "12.00.0000", "000000000"]
+)
+def test_what_is_neither_a_date_nor_none_is_refused(text):
+    with pytest.raises(ValueError, match="expected RFC 3339"):
+        happened(text, UTC)
+
+
+@given(moments, st.sampled_from(ZONES))
+def test_what_is_told_is_what_is_read_in_every_zone(moment, zone):
+    told = tell(moment)
+    assert (told is not None) is can_be(moment)
+    assert happened(told or "", zone) == (moment if can_be(moment) else None)
+    if 1980 < moment.year < 9999:  # before, offsets have seconds
+        assert happened(moment.astimezone(zone).isoformat(), UTC) == (moment if can_be(moment) else None)
+
+
+def test_times_of_this_age_are_facts():
+    for text in ("1970-01-02T12:00:00Z", "1999-12-31T23:59:59.999Z", "2026-10-31", "2098-12-31T00:00:00Z"):
+        assert happened(text, UTC) is not None
+    assert tell(None) is None

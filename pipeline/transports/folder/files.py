@@ -15,8 +15,18 @@ from pipeline.dataflow.locators import Locator
 from pipeline.errors import Reason
 from pipeline.transports.folder.formats import FileFormat
 from pipeline.transports.folder.records import UNREADABLE, Broken, Part, Readable, unreadable
+from pipeline.transports.folder.unread import Unread
 
-__all__ = ["Found", "Opened", "Spare", "list_files", "look_again", "open_file", "place_of", "stamp_of"]
+__all__ = [
+    "Found",
+    "Opened",
+    "Spare",
+    "list_files",
+    "look_again",
+    "open_file",
+    "place_of",
+    "stamp_of",
+]
 
 Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether the file of this name and state need not be looked at again."""
@@ -58,10 +68,11 @@ class Opened(Struct, frozen=True, gc=False):
             return
         try:
             stream: Readable = _Plain(self.descriptor)
-            if self.name.endswith(".gz"):
+            name = self.name.lower()
+            if name.endswith(".gz"):
                 plain = os.fdopen(self.descriptor, "rb", closefd=False)
                 stream = cast("Readable", gzip.GzipFile(fileobj=plain))
-            yield from form.records(self.name.removesuffix(".gz"), stream)
+            yield from form.records(name.removesuffix(".gz"), stream)
         except UNREADABLE as error:
             yield Broken("", unreadable(error))
         finally:
@@ -86,10 +97,13 @@ def stamp_of(state: os.stat_result) -> str:
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
-def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) -> list[Found]:
-    """What lies in ``directory`` under the names of ``form``, in the order of (modification time, name).
+def list_files(
+    directory: Path, form: FileFormat, spare: Spare | None = None, unread: Unread | None = None
+) -> list[Found]:
+    """What lies in ``directory`` under the names of ``form``, in any case, in the order of (modification time, name).
 
-    Without those that ``spare`` holds true of.
+    Without those that ``spare`` holds true of; ``unread`` notes all else. Names may hold lone surrogates, for bytes
+    that are no UTF-8.
     """
     endings = form.endings
     found: list[Found] = []
@@ -98,13 +112,19 @@ def list_files(directory: Path, form: FileFormat, spare: Spare | None = None) ->
         with os.scandir(within) as entries:
             for entry in entries:
                 name = entry.name
-                if not name.endswith(endings):
+                if not name.lower().endswith(endings):
+                    if unread is not None:
+                        unread.note(entry)
                     continue
                 try:
                     state: os.stat_result | None = entry.stat()
                 except OSError:
                     state = _dangling(entry)
-                if state is not None and (spare is None or not spare(place_of(name), state)) and name not in endings:
+                if (
+                    state is not None
+                    and (spare is None or not spare(place_of(name), state))
+                    and name.lower() not in endings
+                ):
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
-from pipeline.disk import in_thread, write_files
+from pipeline.disk import in_thread, remove_leftovers, write_files
 
 __all__ = ["KnownFiles"]
 
@@ -64,9 +64,9 @@ class KnownFiles:
         self._kept = len(index.files)
         holds = iter(await self._witness.hold([proof for file in index.files.values() for proof in file.proofs]))
         for place, file in index.files.items():
-            answers = [next(holds) for _ in file.proofs]
-            if all(answers):
-                self._before[place] = file
+            proofs = tuple(proof for _ in file.proofs if (proof := next(holds)) is not None)
+            if len(proofs) == len(file.proofs):
+                self._before[place] = file if proofs == file.proofs else _File(file.mark, proofs)
 
     def spares(self, place: str, state: os.stat_result) -> bool:
         """Whether the file at this place, which was listed in this state, is known."""
@@ -108,6 +108,7 @@ class KnownFiles:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             body = msgspec.msgpack.encode(_Index(self._understood, files))
+            remove_leftovers(self._path.parent)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except OSError as error:
             logger.warning("{} cannot be written ({}): the next run reads all files again", self._path, error.strerror)

@@ -14,6 +14,7 @@ from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.settled import InboundAfter
 from pipeline.transports.folder.sink import FolderSink
 from pipeline.transports.folder.source import QUIET_SECONDS, FolderSource
+from pipeline.transports.folder.unread import look_for_unread
 from pipeline.transports.settings import ClientSettings
 from pipeline.version import VERSION
 
@@ -50,10 +51,14 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
         called = settings.called("outbound_dir")
         return FolderSink(self.outbound_dir, suffix=suffix, setting=called, durability=self.durability)
 
-    def check(self, called: Callable[[str], str]) -> Sequence[Finding]:
-        """Whether both folders can be used; ``called`` tells by which name a person sets an option."""
+    def check(self, called: Callable[[str], str], form: FileFormat = JSON_FILES) -> Sequence[Finding]:
+        """Whether both folders can be used, and what nobody reads; ``called``: by which name an option is set."""
         takes = self.inbound_after != "keep"
-        return (
+        findings = [
             check_folder("inbound folder", self.inbound_dir, called("inbound_dir"), writes=takes),
             check_folder("outbound folder", self.outbound_dir, called("outbound_dir"), writes=True),
-        )
+        ]
+        if unread := look_for_unread(self.inbound_dir, form):
+            says = f"{self.inbound_dir}: {unread}"
+            findings.insert(1, Finding("other files", "warning", says, "rename what holds orders, move the rest away"))
+        return findings

@@ -15,13 +15,13 @@ from pipeline.dataflow.messages import Fate
 from pipeline.disk import in_thread
 from pipeline.transports.folder.files import Opened
 from pipeline.transports.folder.known import KnownFiles
+from pipeline.transports.folder.names import ARCHIVE
 
 __all__ = ["InboundAfter", "Settled", "Tally"]
 
 InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 """What becomes of an inbound file whose records are all settled."""
 
-ARCHIVE: Final = "archive"
 COPIES: Final = 10_000
 """Of one name in the archive."""
 

@@ -19,6 +19,7 @@ from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.records import Part
 from pipeline.transports.folder.settled import InboundAfter, Settled
+from pipeline.transports.folder.unread import Unread
 
 __all__ = ["FolderSource"]
 
@@ -98,8 +99,11 @@ class FolderSource(Source[bytes]):
         known = self._known
         if known is not None:
             await known.recall()
-        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None)
+        unread = Unread(self._form)
+        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None, unread)
         self._is_listed = True
+        if unread:
+            logger.warning("{}: {}", self._called, unread)
         if known is not None and known.spared:
             yield [Spared(known.spared)]
         self._read, self._total = 0, len(found)
@@ -153,7 +157,7 @@ class FolderSource(Source[bytes]):
             os.close(within)
 
     def _records(self, place: str, opened: Opened) -> Iterator[Item]:
-        stamp = opened.stamp
+        stamp, came = opened.stamp, opened.state.st_mtime_ns if opened.state else 0
         tally = self._settled.begin(place, opened)
         parts = opened.parts(self._form)
         part = next(parts, None)
@@ -167,7 +171,7 @@ class FolderSource(Source[bytes]):
             if isinstance(part, Part):
                 if not part.is_understood:
                     tally.stays = True
-                yield Envelope(part.raw, Locator(place, part.suffix), part.raw, stamp)
+                yield Envelope(part.raw, Locator(place, part.suffix), part.raw, stamp, (came, place, tally.given))
             else:
                 if not (part.suffix and part.raw):
                     tally.stays = True

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from pipeline.dataflow.messages import Empty, Envelope, Fate, Unreadable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
-from pipeline.transports.folder import FolderSource
+from pipeline.translation import status_order
+from pipeline.transports.folder import JSON_FILES, FolderOptions, FolderSource, json_files
 from pipeline.transports.folder import settled as settled_module
-from pipeline.transports.folder.files import place_of
+from pipeline.transports.folder.files import list_files, look_again, open_file, place_of
 from pipeline.transports.folder.records import MAX_FILE, MAX_RECORD
+from pipeline.transports.folder.unread import look_for_unread
 from tests.places import deliver_all, place
 
 OLD = 1_760_000_000
@@ -65,6 +67,144 @@ async def test_an_object_an_array_and_lines(tmp_path):
         ("e.jsonl.gz:1", b'{"id": 10}'),
         ("f.json.gz[0]", b'{"id": 11}'),
     ]
+
+
+async def test_the_case_of_an_ending_does_not_matter(tmp_path):
+    put(tmp_path, "A.JSON", b'{"id": 1}')
+    put(tmp_path, "b.Ndjson", b'{"id": 2}\n', 1)
+    put(tmp_path, "c.json.GZ", gzip.compress(b'[{"id": 3}]'), 2)
+    put(tmp_path, "D.JSONL.gz", gzip.compress(b'{"id": 4}'), 3)
+    put(tmp_path, ".JSON", b'{"id": 5}')
+    assert [locator for locator, _ in seen(await everything(tmp_path))] == [
+        "A.JSON",
+        "b.Ndjson:1",
+        "c.json.GZ[0]",
+        "D.JSONL.gz:1",
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\r\r\n"])
+@pytest.mark.parametrize("name", ["a.ndjson", "a.json"])
+async def test_a_line_ends_in_lf_crlf_or_cr(tmp_path, name, end):
+    put(tmp_path, name, b'{"id": 1}' + end + b'{"id": 2}' + end + end + b'{"id": 3}' + end)
+    assert seen(await everything(tmp_path)) == [
+        (f"{name}:1", b'{"id": 1}'),
+        (f"{name}:2", b'{"id": 2}'),
+        (f"{name}:4", b'{"id": 3}'),
+    ]
+
+
+async def test_a_pretty_printed_object_may_have_any_line_ends_and_a_mark(tmp_path):
+    put(tmp_path, "a.json", b'\xef\xbb\xbf{\r "id": 1\r}\r')
+    put(tmp_path, "b.json", b'\xef\xbb\xbf [{"id": 2}]', 1)
+    put(tmp_path, "c.ndjson", b'\xef\xbb\xbf{"id": 3}\r{"id": 4}', 2)
+    put(tmp_path, "d.json", b'\xef\xbb\xbf\n{"id": 5}\n{"id": 6}\n', 3)
+    found = seen(await everything(tmp_path))
+    assert [locator for locator, _ in found] == [
+        "a.json",
+        "b.json[0]",
+        "c.ndjson:1",
+        "c.ndjson:2",
+        "d.json:2",
+        "d.json:3",
+    ]
+    assert found[2][1].startswith(b"\xef\xbb\xbf")
+
+
+ORDER = b'{"id": 1, "status": "NEW", "createdAt": "2026-10-01"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("a.json", b"", "empty"),
+        ("a.ndjson", b"", "empty"),
+        ("a.json", b"\xef\xbb\xbf\r\n \n", "empty"),
+        ("a.jsonl", b"\r\r \n\n", "empty"),
+        ("a.jsonl", b"\xef\xbb\xbf", "empty"),
+        ("a.json", b"\0" * 300_000, "NUL bytes"),
+        ("a.ndjson", b"\0" * 4096, "NUL bytes"),
+        ("a.json", ORDER.decode().encode("utf-16"), "this is UTF-16"),
+        ("a.json", ORDER.decode().encode("utf-16-le"), "this is UTF-16"),
+        ("a.ndjson", (ORDER + b"\n" + ORDER).decode().encode("utf-16-be"), "this is UTF-16"),
+        ("a.ndjson", ORDER.decode().encode("utf-32"), "this is UTF-32"),
+        ("a.json", ORDER.decode().encode("utf-32-be"), "this is UTF-32"),
+        ("a.json", gzip.compress(ORDER, mtime=0), "this is gzip data: give its name the ending .gz"),
+        ("a.ndjson", b"PK\x03\x04" + b"x" * 9, "workbook"),
+        ("a.json", b'{"items": [%s], "total": 1}' % ORDER, r"in $.items: write those alone, as an array"),
+        ("a.json", b'{"d": {"results": [%s]}}' % ORDER, r"in $.d.results"),
+        ("a.json", b'[{"id": 1}, {"id": ]', "not JSON"),
+    ],
+)
+async def test_a_file_that_is_not_understood_is_one_letter_with_its_bytes(tmp_path, name, data, why):
+    put(tmp_path, name, data)
+    (item,) = await everything(tmp_path, form=json_files((status_order.LAYOUT,)))
+    assert isinstance(item, Unreadable)
+    assert (str(item.locator), item.raw) == (name, data)
+    assert why in str(item.reasons[0])
+
+
+async def test_an_empty_list_is_understood(tmp_path):
+    for number, data in enumerate([b"[]", b" [ ] \n", b"\xef\xbb\xbf[]"]):
+        put(tmp_path, f"{number}.json", data)
+    assert await everything(tmp_path) == [Empty(place(f"{number}.json")) for number in range(3)]
+
+
+async def test_an_order_with_objects_in_it_is_an_order(tmp_path):
+    data = b'{"id": 1, "lines": [{"id": 2, "status": "NEW"}]}'
+    put(tmp_path, "a.json", data)
+    assert seen(await everything(tmp_path, form=json_files((status_order.LAYOUT,)))) == [("a.json", data)]
+
+
+async def test_what_is_too_large_for_a_letter_is_told_without_its_bytes(tmp_path):
+    put(tmp_path, "a.ndjson", b"\xff\xfe" + b"x\0" * MAX_RECORD)
+    (item,) = await everything(tmp_path)
+    assert (str(item.locator), item.raw) == ("a.ndjson", b"")
+
+
+def test_names_that_are_no_utf_8_are_listed_and_read(tmp_path):
+    name = b"caf\xe9.json"
+    put(tmp_path, os.fsdecode(name), b'{"id": 1}')
+    put(tmp_path, os.fsdecode(b"caf\xe9.t\xe9xt"), b"")
+    (found,) = list_files(tmp_path, JSON_FILES)
+    assert os.fsencode(found.name) == name
+    assert look_again(tmp_path, found) == found
+    within = os.open(tmp_path, os.O_RDONLY)
+    opened = open_file(tmp_path, found, within)
+    assert [part.raw for part in opened.parts(JSON_FILES)] == [b'{"id": 1}']
+    os.close(within)
+    assert "1 .t\\udce9xt" in str(look_for_unread(tmp_path, JSON_FILES))
+
+
+async def test_what_nobody_reads_is_counted_and_told_once_a_run(tmp_path, log):
+    assert not look_for_unread(tmp_path / "none", JSON_FILES)
+    for name in (
+        "a.json",
+        "b.JSON.gz",
+        ".hidden",
+        ".keep.txt",
+        "c.txt",
+        "d.TXT",
+        "e.csv.bak",
+        "f.json.tmp",
+        "g",
+        "h.csv.gz",
+    ):
+        put(tmp_path, name, b"")
+    for name in ("archive", "sub", "folder.json"):
+        (tmp_path / name).mkdir()
+    unread = look_for_unread(tmp_path, JSON_FILES)
+    assert unread.counts == {".txt": 2, ".bak": 1, ".tmp": 1, "without an ending": 1, ".csv.gz": 1, "folders": 1}
+    says = (
+        "7 that nobody reads: 2 .txt, 1 .bak, 1 .csv.gz, 1 .tmp, 1 folders, ...; read are .json, .ndjson, .jsonl, "
+        "plain or .gz"
+    )
+    assert str(unread) == says
+    await everything(tmp_path, setting="DATA_INBOUND_DIR", quiet_seconds=0)
+    assert log == [f"WARNING the folder {tmp_path} (DATA_INBOUND_DIR): {says}"]
+    options = FolderOptions(inbound_dir=tmp_path, outbound_dir=tmp_path / "out")
+    (found,) = [one for one in options.check(str) if one.state == "warning"]
+    assert (found.name, found.says) == ("other files", f"{tmp_path}: {says}")
 
 
 async def test_files_come_in_the_order_of_time_and_name(tmp_path):

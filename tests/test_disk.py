@@ -1,0 +1,110 @@
+"""Files appear whole, also where several write them at once, and a crash leaves nothing for ever."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipeline import disk
+from pipeline.disk import LEFTOVER, remove_leftovers, write_files
+
+SAVES = """
+import sys
+from pathlib import Path
+from pipeline.disk import remove_leftovers, write_files
+body = sys.argv[1].encode() * int(sys.argv[2])
+sys.stdin.readline()
+for _ in range(300):
+    remove_leftovers(Path())
+    write_files(Path(), {"index": body, "other": body}, durability="none")
+"""
+KILLED = """
+import os, signal
+from pathlib import Path
+from pipeline import disk
+def killed(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+disk.os.rename = killed
+disk.write_files(Path(), {"index": b"new", "other": b"new"})
+"""
+
+
+def python(folder, code, *arguments):
+    environ = os.environ | {"PYTHONPATH": str(Path(disk.__file__).parents[1])}
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, env=environ, stdin=subprocess.PIPE)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_processes_that_save_one_file_at_once_leave_it_whole(tmp_path):
+    (tmp_path / "index").write_bytes(b"a")
+    savers = [python(tmp_path, SAVES, letter, str(size)) for letter, size in (("a", 1), ("b", 70_000), ("c", 300_000))]
+    for saver in savers:
+        saver.stdin.write(b"\n")
+        saver.stdin.flush()
+    while any(saver.poll() is None for saver in savers):
+        body = (tmp_path / "index").read_bytes()
+        assert (body[:1], len(body)) in {(b"a", 1), (b"b", 70_000), (b"c", 300_000)}
+        assert body == body[:1] * len(body)
+    for saver in savers:
+        saver.communicate()
+        assert saver.returncode == 0
+    assert names(tmp_path) == ["index", "other"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(tmp_path, monkeypatch):
+    killed = python(tmp_path, KILLED)
+    killed.communicate()
+    (tmp_path / f".from-an-older-version.json{LEFTOVER}").touch()
+    (tmp_path / ".hidden").touch()
+    assert len(names(tmp_path)) == 5
+    written, go = threading.Event(), threading.Event()
+    rename = os.rename
+
+    def waits(*arguments, **options):
+        written.set()
+        assert go.wait(30)
+        rename(*arguments, **options)
+
+    monkeypatch.setattr(disk.os, "rename", waits)
+    writer = threading.Thread(target=write_files, args=(tmp_path, {"index": b"x"}))
+    writer.start()
+    assert written.wait(30)
+    remove_leftovers(tmp_path)
+    assert len(names(tmp_path)) == 3
+    go.set()
+    writer.join()
+    assert (names(tmp_path), (tmp_path / "index").read_bytes()) == ([".hidden", "index"], b"x")
+
+
+def test_a_cleaner_between_the_making_of_a_lock_and_its_taking_costs_nothing(tmp_path, monkeypatch):
+    lock, calls = disk.fcntl.flock, []
+
+    def late(file, how):
+        calls.append(how)
+        if len(calls) == 1:
+            remove_leftovers(tmp_path)
+        lock(file, how)
+
+    monkeypatch.setattr(disk.fcntl, "flock", late)
+    write_files(tmp_path, {"index": b"x"})
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["index"]
+    assert len(calls) == 3  # its own, the cleaner's, its own again
+
+
+@pytest.mark.parametrize("durability", ["file", "batch", "none"])
+def test_a_name_may_be_as_long_as_the_file_system_has_them_and_errors_leave_nothing(tmp_path, durability):
+    longest = "x" * 255
+    (tmp_path / "taken").mkdir()
+    blocked = write_files(tmp_path, {longest: b"1", "taken": b"2", "z": b"3"}, durability=durability)
+    assert (set(blocked), names(tmp_path)) == ({"taken"}, sorted(["taken", longest, "z"]))
+    with pytest.raises(OSError, match="too long"):
+        write_files(tmp_path, {"new": b"1", longest + "x": b"2"}, durability=durability)
+    with pytest.raises(FileNotFoundError):
+        write_files(tmp_path / "not there", {"new": b"1"}, durability=durability)
+    assert not [name for name in names(tmp_path) if name.endswith(LEFTOVER)]

@@ -15,7 +15,7 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import parse_time
+from pipeline.translation.times import happened
 from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
 from pipeline.transports.http.auth import auth_of
@@ -76,7 +76,7 @@ class HttpConnector(JsonConnector):
     def moment(self, said: Any) -> datetime | None:
         """The time that a record shows, read as the layouts read it; None where it is none."""
         try:
-            return parse_time(said, self.timezone) if isinstance(said, str) else None
+            return happened(said, self.timezone) if isinstance(said, str) else None
         except ValueError:
             return None
 

@@ -42,7 +42,6 @@ SHORT_TEXT: Final = 40
 TIMES: Final = ("CreationDateTime", "LastChangeDateTime")
 
 _TICKS: Final = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{1,4})?\)/")
-_NO_DATE: Final = re.compile(r"\s*|0{4}-?00-?00(?:[T ]?00:?00:?00(?:\.0*)?Z?)?|0+")
 
 DELETED: Final = frozenset({"DLFL", "DLT"})
 
@@ -118,7 +117,7 @@ def plain_time(said: Any) -> Any:
         return said
     ticks = _TICKS.fullmatch(said)
     if ticks is None:
-        return None if _NO_DATE.fullmatch(said) else said
+        return said if said.strip("0") else None
     try:
         return format_time(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(ticks[1])))
     except OverflowError:

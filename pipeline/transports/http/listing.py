@@ -101,8 +101,6 @@ class Listing:
         if options.page in {"page", "offset"}:
             return self._counted(request, page, ids, param)
         if page.next is None:
-            if page.more:
-                raise self._astray("a page says that there are more, and not where", "next")
             return None
         if options.page == "link":
             return PageRequest(followed(page.next, request.url, options, "its next page"), {})

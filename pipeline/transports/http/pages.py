@@ -12,15 +12,20 @@ from pipeline.transports.http.answers import ANSWER_BYTES, Answer
 from pipeline.transports.http.headers import links
 from pipeline.transports.http.loose import array_of, object_of
 from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.reasons import aside_in, failed_in, is_aside, reason, says_no, says_yes
+from pipeline.transports.http.reasons import aside_in, failed_in, is_aside, means_error, reason, says_no, says_yes
 
 __all__ = ["Page", "is_json", "order_in", "read_page"]
 
 _ANY: Final = msgspec.json.Decoder()
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-NEXT_KEYS: Final = ("next", "nextLink", "@odata.nextLink", "odata.nextLink", "next_page_url", "nextPageUrl", "next_url")
-"""Where servers commonly name the next page; looked at where the settings say that there are none."""
+NEXT_KEYS: Final = (
+    *("next", "nextLink", "next_link", "@odata.nextLink", "odata.nextLink", "d.__next", "_links.next", "links.next"),
+    *("next_page", "nextPage", "next_page_url", "nextPageUrl", "next_url", "nextUrl", "responseInfo.nextPage"),
+    *("paging.next", "pagination.next", "meta.next", "next_cursor", "nextCursor", "nextPageToken", "next_page_token"),
+    *("has_more", "hasMore", "has_next", "hasNext", "hasNextPage"),
+)
+"""Where servers commonly say that there is a next page; looked at where the settings find none."""
 
 
 class Page(Struct, frozen=True):
@@ -128,9 +133,10 @@ def _page(answer: Answer, options: HttpOptions, reader: _Reader) -> Page:
     _refuse_an_error(top, options)
     more = _more(_value(top, options.more, reader), options)
     total = _total(_value(top, options.total, reader), options)
-    if options.page == "none" and (more or _names_another(answer, top)):
-        raise Fatal(f"{options.url}: its page says that there are more, and page is not set: see page and next")
-    return Page(items, _next(answer, top, options, reader), more, total)
+    following = _next(answer, top, options, reader)
+    if options.page not in {"page", "offset"} and following is None and more is not False:
+        _refuse_an_unknown_next(answer, top, options, reader)
+    return Page(items, following, more, total)
 
 
 def _at(data: bytes, path: str, reader: _Reader) -> bytes | None:
@@ -180,14 +186,17 @@ def _linked(answer: Answer, options: HttpOptions) -> str | None:
         return None
 
 
-def _names_another(answer: Answer, top: Mapping[str, Any]) -> bool:
+def _refuse_an_unknown_next(answer: Answer, top: Mapping[str, Any], options: HttpOptions, reader: _Reader) -> None:
+    """Raise Fatal where a page names a next one at a place that the settings do not look at."""
     try:
         linked = "next" in links(answer.headers.get_list("Link"))
     except ValueError:
         linked = False
-    return linked or any(
-        bytes(top[key]).strip()[:2] not in {b"nu", b'""', b"fa", b"0"} for key in NEXT_KEYS if key in top
-    )
+    places = [key for key in (*NEXT_KEYS, options.more) if key and means_error(_value(top, key, reader))]
+    if linked or places:
+        where = places[0] if places else "the header Link"
+        unset = ", and page is not set" if options.page == "none" else ""
+        raise Fatal(f"{options.url}: its page says at {where} that there are more{unset}: see page, next and more")
 
 
 def _more(said: Any, options: HttpOptions) -> bool | None:

@@ -203,8 +203,9 @@ class HttpSink(BatchSink[Outgoing]):
         """Whose fault a refusal was: the order's, if another one passed after it, or the run does not stop."""
         if not isinstance(told.result, Doubt):
             return told
-        is_ours = self._stop is not None and told.turn > self._passed
-        return Told(Deferred("the run stops") if is_ours else told.result.own, told.answer, told.turn)
+        if self._stop is not None and told.turn > self._passed:
+            return Told(Deferred("the run stops"))
+        return Told(told.result.own, told.answer, told.turn)
 
     async def _list_answers(self) -> bool:
         """Whether we may read the list at this moment."""

@@ -217,8 +217,9 @@ class TestTheEndOfAList:
     @pytest.mark.parametrize(
         ("page", "said", "why"),
         [
-            ("cursor", {"has_more": True}, "says that there are more, and not where: see next"),
-            ("none", {"has_more": True}, "says that there are more, and page is not set: see page and next"),
+            ("cursor", {"has_more": True}, "says at has_more that there are more: see page, next and more"),
+            ("link", {"has_more": True}, "says at has_more that there are more: see page, next and more"),
+            ("none", {"has_more": True}, "says at has_more that there are more, and page is not set: see page"),
             ("cursor", {"has_more": "maybe", "next": "2"}, "neither yes nor no at has_more: see more"),
         ],
     )
@@ -235,15 +236,38 @@ class TestTheEndOfAList:
 
         assert ids(await pull(client_of(serve(answer), tmp_path, page="page", more="more"))) == [1, 3]
 
-    @pytest.mark.parametrize("key", ["next", "nextLink", "@odata.nextLink"])
-    async def test_a_next_page_that_nobody_is_to_ask_for_is_told(self, serve, tmp_path, key):
-        server = serve(lambda asked: {"items": [order(1)], key: f"{server.url}?page=2"})
-        with pytest.raises(Fatal, match="says that there are more, and page is not set"):
-            await pull(client_of(server, tmp_path))
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"next": "?page=2"},
+            {"@odata.nextLink": "?page=2"},
+            {"links": {"next": {"href": "?page=2"}}},
+            {"d": {"__next": "?page=2"}},
+            {"nextPageToken": "abc"},
+            {"pagination": {"next": 2}},
+            {"hasNextPage": True},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("options", [{}, {"page": "cursor", "next": "cursor"}, {"page": "link"}], ids=str)
+    async def test_a_next_page_at_a_place_that_nobody_is_to_look_at_is_told(self, serve, tmp_path, said, options):
+        server = serve(lambda asked: {"items": [order(1)], **said})
+        (key,) = said
+        with pytest.raises(Fatal, match=f"its page says at {key}.* that there are more.*: see page, next and more"):
+            await pull(client_of(server, tmp_path, **options))
+
+    @pytest.mark.parametrize(
+        "said",
+        [{"next": None}, {"next": ""}, {"links": {"next": None}}, {"hasMore": False}, {"next_page": 0}, {"meta": []}],
+        ids=str,
+    )
+    async def test_one_that_is_not_there_is_none(self, serve, tmp_path, said):
+        server = serve(lambda asked: {"items": [order(1)], **said})
+        assert ids(await pull(client_of(server, tmp_path))) == [1]
 
     async def test_a_next_page_in_the_header_that_nobody_is_to_ask_for_is_told(self, serve, tmp_path):
         server = serve(lambda asked: Reply({"items": []}, headers={"Link": "<?page=2>; rel=next"}))
-        with pytest.raises(Fatal, match="says that there are more, and page is not set"):
+        with pytest.raises(Fatal, match="says at the header Link that there are more, and page is not set"):
             await pull(client_of(server, tmp_path))
 
 

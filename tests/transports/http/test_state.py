@@ -166,12 +166,20 @@ class TestTheWatermark:
 
     @pytest.mark.parametrize("date", ["", None])
     async def test_it_is_never_later_than_the_servers_clock_nor_ours_where_there_is_none(self, serve, tmp_path, date):
-        server = serve(lambda asked: Reply({"items": [order(1, updatedAt="9999-12-31T23:59:59Z")]}, date=date))
+        server = serve(lambda asked: Reply({"items": [order(1, updatedAt="2090-12-31T23:59:59Z")]}, date=date))
         client = client_of(server, tmp_path, since_param="since")
         await pull(client)
         await pull(client)
         since = datetime.fromisoformat(asked_since(server))
         assert abs(datetime.now(UTC) - timedelta(seconds=300) - since) < timedelta(seconds=30)
+
+    @pytest.mark.parametrize("said", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00", "", "soon", 5, None])
+    async def test_a_time_that_nobody_means_is_none(self, serve, tmp_path, said):
+        server = serve(lambda asked: {"items": [order(1), order(2, updatedAt=said)]})
+        client = client_of(server, tmp_path, since_param="since")
+        await pull(client)
+        await pull(client)
+        assert asked_since(server) == "2026-09-30T23:56:00.000Z"
 
     async def test_a_time_at_a_path(self, serve, tmp_path):
         server = serve(lambda asked: {"items": [order(1, meta={"at": "2026-10-05T00:00:00Z"})]})

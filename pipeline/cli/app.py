@@ -104,8 +104,8 @@ def _told(error: BaseException) -> int:
     """The exit code of what ended a command, which is told in the log, in the form that is asked for."""
     from loguru import logger  # noqa: PLC0415 - help and version are quicker without
 
-    from pipeline.cli.start import prepare  # noqa: PLC0415
-    from pipeline.service.telling import tell  # noqa: PLC0415
+    from pipeline.cli.start import prepare  # noqa: PLC0415 - the same
+    from pipeline.service.telling import tell  # noqa: PLC0415 - the same
 
     prepare()
     if isinstance(error, KeyboardInterrupt):

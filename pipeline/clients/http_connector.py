@@ -15,6 +15,7 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
 from pipeline.translation.layout import Layout
+from pipeline.translation.times import happened
 from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
 from pipeline.transports.http.auth import auth_of
@@ -58,11 +59,11 @@ class HttpConnector(JsonConnector):
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The list of orders."""
-        return HttpSource(self._api(), self.options, self._state, self.identify, witness)
+        return HttpSource(self._api(), self.options, self._state, self.identify, self.moment, witness)
 
     def sink(self) -> BatchSink[Outgoing]:
         """Where orders are told."""
-        return HttpSink(self._api(), self.options, self._state)
+        return HttpSink(self._api(), self.options, self._state, self.ids_in)
 
     def check(self) -> Sequence[Finding]:
         """Whether the list answers, in our words, at the right time, and without letting others listen."""
@@ -71,6 +72,13 @@ class HttpConnector(JsonConnector):
         if self.options.auth is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             findings.append(Finding("encryption", "warning", "credentials go over plain http", "use https"))
         return findings
+
+    def moment(self, said: Any) -> datetime | None:
+        """The time that a record shows, read as the layouts read it; None where it is none."""
+        try:
+            return happened(said, self.timezone) if isinstance(said, str) else None
+        except ValueError:
+            return None
 
     def _api(self) -> Api:
         return Api(self.name, self.options, self._credentials)
@@ -83,7 +91,7 @@ class HttpConnector(JsonConnector):
                 answer = await api.send("GET", request.url, params=request.params)
                 page = read_page(answer, self.options)
         except (Away, PipelineError, ValueError) as error:
-            return [Finding("API", "problem", str(error), "see url, auth and items")]
+            return [Finding("API", "problem", str(error), "see the client's options")]
         findings = [Finding("API", "ok", f"{api.host} answers, {len(page.items)} orders in a page of one")]
         if answer.date is not None and abs(datetime.now(UTC) - answer.date) > SKEW:
             apart = abs(datetime.now(UTC) - answer.date).total_seconds()

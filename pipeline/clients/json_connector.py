@@ -1,7 +1,7 @@
 """A client whose records are JSON objects: which of its layouts a record is in is recognised by its keys."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeGuard
 
 import msgspec
 from msgspec import Struct
@@ -61,16 +61,21 @@ class JsonConnector(Connector):
         layout = self.layouts.get(record.layout)
         if layout is None:
             raise Rejected(f"the client has no layout of the name in $.sync.layout; it has: {', '.join(self.layouts)}")
-        return Outgoing(str(record.external_id), layout.to_json(record), is_new=record.known is None)
+        body = layout.to_json(record)
+        return Outgoing(str(record.external_id), body, is_new=record.known is None, edit=record.edit)
 
     def identify(self, raw: bytes) -> ExternalId | None:
         """The order's id, where ``raw`` is an object that has one, and it can be one."""
+        return next(iter(self.ids_in(raw)), None)
+
+    def ids_in(self, raw: bytes) -> Sequence[ExternalId]:
+        """All that may be the order's id in ``raw``: what it has at the id keys of the layouts."""
         try:
             data = self.parse(raw)
         except Rejected:
-            return None
+            return ()
         ids = [data.get(layout.id_key) for layout in self.layouts.values()]
-        return next((found for found in ids if _is_id(found)), None)
+        return [found for found in ids if _is_id(found)]
 
     def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
         """The one layout whose id key is there; without any, the one that most keys belong to."""
@@ -89,5 +94,5 @@ class JsonConnector(Connector):
         return likely
 
 
-def _is_id(found: Any) -> bool:
+def _is_id(found: Any) -> TypeGuard[ExternalId]:
     return type(found) is int or (isinstance(found, str) and found != "" and fault_of(found) is None)

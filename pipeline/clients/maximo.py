@@ -1,15 +1,32 @@
-"""IBM Maximo: work orders over its REST/JSON API, object structure MXAPIWODETAIL."""
+"""IBM Maximo: work orders of one site over its REST/JSON API, object structure MXAPIWODETAIL.
+
+Source: IBM's Maximo REST API Guide: a resource's address is the ``href`` that its list shows; ``lean=1`` for keys
+without a namespace, also in what is written; a change is POST with x-method-override: PATCH, a creation POST to the
+list; the header ``properties`` has the answer show what was written. ``status_maxvalue`` is Maximo's own word behind
+a synonym.
+"""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.clients.connector import ClientSettings
+import msgspec
+from msgspec.structs import replace
+
+from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.http_connector import HttpConnector
+from pipeline.clients.json_connector import Checked
+from pipeline.errors import Reason, Rejected, WrongSettings
+from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import maximo
+from pipeline.translation.json import dump
 from pipeline.transports.http import HttpOptions
 
 __all__ = ["connect"]
+
+WHERE: Final = "oslc.where"
+OWN_WORDS: Final = maximo.VOCABULARY.status_of
 
 PRESETS: Final[Mapping[str, Any]] = {
     "items": "member",
@@ -17,27 +34,109 @@ PRESETS: Final[Mapping[str, Any]] = {
     "next": "responseInfo.nextPage.href",
     "size_param": "oslc.pageSize",
     "params": {"lean": "1", "oslc.select": ",".join(sorted(maximo.LAYOUT.keys))},
-    "since_param": "oslc.where",
+    "order_params": {"lean": "1"},
+    "since_param": WHERE,
     "since": 'changedate>="{time}"',
+    "since_and": "{params} and {since}",
     "updated": "changedate",
+    "href": "href",
     "push": "POST",
-    "push_headers": {"x-method-override": "PATCH", "patchtype": "MERGE"},
+    "push_headers": {"properties": "wonum,siteid"},
+    "update_headers": {"x-method-override": "PATCH", "patchtype": "MERGE"},
     "create": "POST",
 }
+
+_SITE: Final = re.compile(r"[^\s\"'\\]+")
 
 
 class MaximoOptions(HttpOptions, frozen=True, kw_only=True):
     """``url`` is that of the object structure, such as ``https://HOST/maximo/api/os/mxapiwodetail``."""
 
     site: str
-    """SITEID of all orders: with it an order's number becomes its address, as IBM's guide shows it."""
+    """SITEID of all orders: only its orders are asked for, taken and created. Maximo knows it in capitals."""
+    words: Mapping[str, str] = {}
+    """Maximo's own status word -> the site's, where the site has one of its own: ``{ COMP = "4COMP" }``."""
+
+    def __post_init__(self) -> None:
+        """Raise WrongSettings for what cannot work."""
+        problems = []
+        if _SITE.fullmatch(self.site) is None:
+            problems.append("site: expected a SITEID such as BEDFORD")
+        unknown = sorted(self.words.keys() - OWN_WORDS.keys())
+        if unknown:
+            problems.append(f"words: {', '.join(unknown)}: no status of Maximo's own; known: {', '.join(OWN_WORDS)}")
+        if problems:
+            raise WrongSettings(problems)
+        super().__post_init__()
+
+    @property
+    def siteid(self) -> str:
+        """The site, as Maximo has it."""
+        return self.site.upper()
+
+    def query(self, since: str | None) -> dict[str, str]:
+        """What the list is asked for: the site's orders alone, whatever else is asked."""
+        params = super().query(since)
+        asked = f'siteid="{self.siteid}"'
+        params[WHERE] = f"{asked} and {params[WHERE]}" if params.get(WHERE) else asked
+        return params
 
     def address(self, order_id: str, path: str) -> str:
-        """``_`` and the base64 of SITE/WONUM."""
-        key = base64.urlsafe_b64encode(f"{self.site}/{order_id}".encode()).decode().rstrip("=")
+        """Of an order whose own address the list has not shown: ``_`` and the base64 of SITE/WONUM."""
+        key = base64.urlsafe_b64encode(f"{self.siteid}/{order_id}".encode()).decode().rstrip("=")
         return super().address(f"_{key}", path)
+
+    def order_at(self, address: str) -> str | None:
+        """The number of the order at such an address."""
+        key = super().order_at(address) or ""
+        try:
+            said = base64.b64decode(f"{key[1:]}{'=' * (-len(key[1:]) % 4)}", b"-_", validate=True).decode()
+        except ValueError:
+            return None
+        return said.removeprefix(f"{self.siteid}/") if key[:1] == "_" and said.startswith(f"{self.siteid}/") else None
+
+
+class MaximoConnector(HttpConnector):
+    """Keeps to one site, and speaks its words."""
+
+    options: MaximoOptions
+
+    def validate(self, data: Mapping[str, Any]) -> Checked:
+        """The record, checked; raises Rejected for one of another site."""
+        if any(key.startswith("spi:") for key in data):
+            raise Rejected("its keys begin with spi:, so it is not lean: set lean=1 in params")
+        site = data.get("siteid")
+        if site is not None and site != self.options.siteid:
+            raise Rejected(Reason(f"an order of another site than {self.options.siteid}", "$.siteid"))
+        return super().validate({**data, "status": self._own_word(data)} if "status" in data else data)
+
+    def from_record(self, record: Record) -> Outgoing:
+        """The record in Maximo's JSON, its status in the site's word; a new one belongs to the site."""
+        told = super().from_record(record)
+        body = msgspec.json.decode(told.body)
+        if "status" in body:
+            body["status"] = self.options.words.get(body["status"], body["status"])
+        if told.is_new:
+            body["siteid"] = self.options.siteid
+        return replace(told, body=dump(body))
+
+    def identify(self, raw: bytes) -> ExternalId | None:
+        """The order's number; with its site, where that is another one, whose numbers may be the same."""
+        number = super().identify(raw)
+        try:
+            site = self.parse(raw).get("siteid")
+        except Rejected:
+            return number
+        return number if number is None or site in (None, self.options.siteid) else f"{site}/{number}"
+
+    def _own_word(self, data: Mapping[str, Any]) -> Any:
+        """Maximo's own word for the status of a record."""
+        word = data["status"]
+        own = [said for said in (word, data.get("status_maxvalue")) if isinstance(said, str) and said in OWN_WORDS]
+        own += [own for own, said in self.options.words.items() if said == word]
+        return own[0] if own else word
 
 
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
-    return HttpConnector(settings, (maximo.LAYOUT,), PRESETS, MaximoOptions)
+    return MaximoConnector(settings, (maximo.LAYOUT,), PRESETS, MaximoOptions)

@@ -1,30 +1,83 @@
-"""SAP plant maintenance: maintenance orders over an OData service in JSON."""
+"""SAP plant maintenance: maintenance orders over an OData service in JSON, of OData 4 or 2.
+
+Sources: OASIS OData 4.0; odata.org OData 2.0, "URI Conventions" (``datetimeoffset'...'``, quotes in keys doubled) and
+"JSON Format" (the envelope ``d``, ``__next``, ``/Date(...)/``); SAP Help "Cross-Site Request Forgery Protection" and
+"Logon Language": the codes of system statuses depend on the language of the logon, so EN is asked for each time.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal
 
-from pipeline.clients.connector import ClientSettings
+from msgspec.structs import replace
+
+from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.http_connector import HttpConnector
+from pipeline.orders.workorder import Record
 from pipeline.translation import sap_pm
+from pipeline.transports.http import HttpOptions
 
 __all__ = ["connect"]
+
+TWO: Final = 2
+LANGUAGE: Final = {"sap-language": "EN"}
 
 PRESETS: Final[Mapping[str, Any]] = {
     "items": "value",
     "page": "link",
     "next": "@odata.nextLink",
     "size_param": "",
+    "params": LANGUAGE,
+    "order_params": LANGUAGE,
+    "headers": {"Accept-Language": "en"},
     "since_param": "$filter",
     "since": "LastChangeDateTime ge {time}",
+    "since_and": "({params}) and {since}",
     "updated": "LastChangeDateTime",
     "etag": "@odata.etag",
+    "csrf": True,
     "push": "PATCH",
     "push_path": "('{id}')",
     "create": "POST",
 }
-"""OData 4; for a service of OData 2 set ``items = "d.results"`` and ``next = "d.__next"``."""
+
+PRESETS_2: Final[Mapping[str, Any]] = {
+    **PRESETS,
+    "items": "d.results",
+    "next": "d.__next",
+    "item": "d",
+    "since": "LastChangeDateTime ge datetimeoffset'{time}'",
+    "etag": "__metadata.etag",
+}
+
+
+class SapPmOptions(HttpOptions, frozen=True, kw_only=True):
+    """``url`` is that of the entity set."""
+
+    odata: Literal[2, 4] | None = None
+    """The version that the service speaks; not set: 2 where ``items`` lie in ``d``, else 4."""
+
+
+class SapPmConnector(HttpConnector):
+    """Speaks the version of OData that the service does."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        said = settings.options
+        in_d = str(said.get("items", "")).partition(".")[0] == "d"
+        self._version = said.get("odata") or (2 if in_d else 4)
+        presets = PRESETS_2 if self._version == TWO else PRESETS
+        super().__init__(settings, (sap_pm.LAYOUT,), presets, SapPmOptions)
+
+    def from_record(self, record: Record) -> Outgoing:
+        """The record in SAP's JSON."""
+        told = super().from_record(record)
+        return replace(told, body=sap_pm.in_odata_2(told.body)) if self._version == TWO else told
+
+    def moment(self, said: Any) -> datetime | None:
+        """The time that a record shows, in the words of either version."""
+        return super().moment(sap_pm.plain_time(said))
 
 
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
-    return HttpConnector(settings, (sap_pm.LAYOUT,), PRESETS)
+    return SapPmConnector(settings)

@@ -90,6 +90,8 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     layout: str
     known: Values | None = None
     """On its way out: what the client is known to hold."""
+    edit: int = 0
+    """On its way out: how often we have written to the order; two edits that say the same differ in it."""
 
 
 def id_key(number: ExternalId) -> ExternalId:

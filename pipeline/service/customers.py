@@ -107,6 +107,7 @@ def _of_environment(settings: Settings) -> Customer:
         "inbound_dir": "DATA_INBOUND_DIR",
         "outbound_dir": "DATA_OUTBOUND_DIR",
         "inbound_after": "INBOUND_AFTER",
+        "quiet_seconds": "INBOUND_QUIET_SECONDS",
         "durability": "DURABILITY",
     }
     return Customer(

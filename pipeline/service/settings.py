@@ -70,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of orders born in TracOS. None: the client's first."""
     inbound_after: Literal["keep", "archive", "delete"] = "keep"
     """What becomes of an inbound file whose records are all settled."""
+    inbound_quiet_seconds: Seconds = 1
+    """How long an inbound file must have been left alone before it is read."""
     durability: Literal["file", "batch", "none"] = "batch"
     """How outbound files are made to survive a loss of power."""
     sync_max_deletes: Count = 1000
@@ -110,6 +112,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "mongo_retry_seconds": "a number of seconds, from 0 to 86400",
     "client_timezone": "the name of a time zone, such as UTC or America/Sao_Paulo",
     "inbound_after": "keep, archive or delete",
+    "inbound_quiet_seconds": "a number of seconds, from 0 to 86400",
     "durability": "file, batch or none",
     "sync_max_deletes": "a whole number, 0 or more",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
@@ -117,7 +120,13 @@ EXPECTED: Final[Mapping[str, str]] = {
 }
 """What to tell where a value does not fit; the other settings take any text."""
 
-_OF_FOLDERS: Final = ("data_inbound_dir", "data_outbound_dir", "inbound_after", "client_layout")
+_OF_FOLDERS: Final = (
+    "data_inbound_dir",
+    "data_outbound_dir",
+    "inbound_after",
+    "inbound_quiet_seconds",
+    "client_layout",
+)
 """Settings of the one client; those of a file are told in their own tables."""
 
 _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {

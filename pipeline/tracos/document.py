@@ -24,7 +24,6 @@ __all__ = [
     "guard_rev",
     "identify",
     "new_document",
-    "number_key",
     "original",
     "read_document",
     "stored",
@@ -98,7 +97,7 @@ def to_record(current: Current, default_layout: str) -> Record:
         return Record(order=current.order, external_id=current.order.number, layout=default_layout)
     sync = current.sync
     known = sync.sent[-1].values if sync.sent else sync.base
-    return Record(order=current.order, external_id=sync.id, layout=sync.layout, known=known)
+    return Record(order=current.order, external_id=sync.id, layout=sync.layout, known=known, edit=sync.rev)
 
 
 def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:
@@ -166,12 +165,6 @@ def guard_rev(document: Document) -> dict[str, Any]:
     sync = document.get("sync")
     rev = _same(sync, "rev") if isinstance(sync, Mapping) else {"$exists": False}
     return {"_id": document["_id"], "sync.rev": rev}
-
-
-def number_key(document: Document) -> ExternalId:
-    """The number in the form in which ids are compared."""
-    number = document["number"]
-    return id_key(int(number) if isinstance(number, float) else number)
 
 
 def original(document: Document) -> bytes:
@@ -255,10 +248,16 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     if value is None:
         return None
     try:
-        return msgspec.convert(value, SyncState)
+        sync = msgspec.convert(value, SyncState)
     except msgspec.ValidationError as error:
         reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
         return None
+    known = (sync.base, *(sent.values for sent in sync.sent))
+    times = [values.deleted_at for values in known if values] + [sent.version for sent in sync.sent]
+    times += [sent.at for sent in sync.sent] + ([sync.received.version] if sync.received else [])
+    if any(time is not None and time.tzinfo is None for time in times):
+        reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))
+    return sync
 
 
 def _date(document: Document, field: str, moment: datetime | None) -> datetime | str | None:

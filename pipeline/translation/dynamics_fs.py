@@ -7,9 +7,10 @@ site's own: it is told as In Progress, and stays on hold here. Not checked in a 
 itself refuses; here every step between open statuses is legal, Posted is final, and Canceled may be opened again as
 Unscheduled.
 
-An order's id is its msdyn_workorderid, by which the API addresses it.
+An order's id is its msdyn_workorderid, a GUID, by which the API addresses it; in capitals it is the same.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any, Final
@@ -23,7 +24,7 @@ from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
 from pipeline.translation.transitions import Vocabulary
 
-__all__ = ["LAYOUT", "NUMBER_OF", "VOCABULARY", "DynamicsFs"]
+__all__ = ["LAYOUT", "NUMBER_OF", "VOCABULARY", "DynamicsFs", "guid"]
 
 NAME: Final = "dynamics_fs"
 STATUS: Final = "msdyn_systemstatus"
@@ -37,6 +38,8 @@ NUMBER_OF: Final[Mapping[str, int]] = {
     "Canceled": 690970005,
 }
 WORD_OF_NUMBER: Final = {number: word for word, number in NUMBER_OF.items()}
+
+_GUID: Final = re.compile(r"\{?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}?")
 
 OPEN: Final = ("Unscheduled", "Scheduled", "In Progress", "Completed")
 
@@ -88,8 +91,9 @@ def validate(data: Mapping[str, Any], zone: tzinfo) -> DynamicsFs:
     if word is None:
         known = ", ".join(f"{number} {word}" for word, number in NUMBER_OF.items())
         checks.wrong(f"required: the number of a system status; known: {known}", STATUS)
+    order_id = checks.required_id("msdyn_workorderid")
     order = DynamicsFs(
-        id=checks.required_id("msdyn_workorderid"),
+        id=guid(order_id) or order_id,
         status=word or "",
         created=checks.required_time("createdon"),
         changed=checks.time("modifiedon"),
@@ -98,6 +102,12 @@ def validate(data: Mapping[str, Any], zone: tzinfo) -> DynamicsFs:
     )
     checks.done()
     return order
+
+
+def guid(order_id: ExternalId) -> str | None:
+    """A GUID as Dataverse writes it, in small letters and without braces; None for what is none."""
+    found = _GUID.fullmatch(order_id) if isinstance(order_id, str) else None
+    return found[1].lower() if found else None
 
 
 def to_record(order: DynamicsFs) -> Record:

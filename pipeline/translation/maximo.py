@@ -70,7 +70,8 @@ class Maximo(Struct, frozen=True, kw_only=True):
 
     wonum: ExternalId
     status: str
-    reported: datetime
+    reported: datetime | None = None
+    """Maximo allows an order without."""
     changed: datetime | None = None
     description: str | None = None
     long_description: str | None = None
@@ -82,7 +83,7 @@ def validate(data: Mapping[str, Any], zone: tzinfo) -> Maximo:
     order = Maximo(
         wonum=checks.required_id("wonum"),
         status=checks.required_word("status", VOCABULARY.status_of),
-        reported=checks.required_time("reportdate"),
+        reported=checks.time("reportdate"),
         changed=checks.time("changedate"),
         description=checks.text("description"),
         long_description=checks.text("description_longdescription"),
@@ -127,7 +128,18 @@ def project(values: Values) -> Values:
 LAYOUT: Final = Layout(
     name=NAME,
     id_key="wonum",
-    keys=frozenset({"wonum", "status", "reportdate", "changedate", "description", "description_longdescription"}),
+    keys=frozenset(
+        {
+            "wonum",
+            "siteid",
+            "status",
+            "status_maxvalue",
+            "reportdate",
+            "changedate",
+            "description",
+            "description_longdescription",
+        }
+    ),
     validate=validate,
     to_record=to_record,
     to_json=to_json,

@@ -12,3 +12,5 @@ class Outgoing(Struct, frozen=True):
     body: bytes
     is_new: bool = False
     """The client is not known to have it."""
+    edit: int = 0
+    """Tells two edits of an order apart that say the same; the same for one edit however often it is told."""

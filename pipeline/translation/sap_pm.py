@@ -9,14 +9,19 @@ come of time confirmations, which are SAP's own. The keys are those of the servi
 statuses and the two times (here SystemStatus, CreationDateTime, LastChangeDateTime), and that TECO may be taken back
 to REL.
 
+A service of OData 2 shows times as ``/Date(1793450205000+0000)/``: milliseconds since 1970 in UTC, with an offset for
+display alone (odata.org, OData 2.0 "JSON Format"); an initial date (empty, or of zeros) means none.
+
 SAP has no status for an order that is on hold or cancelled: those are told as REL and TECO, and stay what they are
 here.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -25,14 +30,18 @@ from pipeline.orders.workorder import ExternalId, Record, Status, Values, WorkOr
 from pipeline.translation.checks import Checks
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.times import tell
+from pipeline.translation.times import format_time, tell
 from pipeline.translation.transitions import Vocabulary
 
-__all__ = ["LAYOUT", "VOCABULARY", "SapPm"]
+__all__ = ["LAYOUT", "VOCABULARY", "SapPm", "in_odata_2", "plain_time"]
 
 NAME: Final = "sap_pm"
 SHORT_TEXT: Final = 40
 """Characters that an order's short text holds."""
+
+TIMES: Final = ("CreationDateTime", "LastChangeDateTime")
+
+_TICKS: Final = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{1,4})?\)/")
 
 DELETED: Final = frozenset({"DLFL", "DLT"})
 
@@ -78,6 +87,7 @@ class SapPm(Struct, frozen=True, kw_only=True):
 
 def validate(data: Mapping[str, Any], zone: tzinfo) -> SapPm:
     """Check one JSON object; raises Rejected with all reasons."""
+    data = {**data, **{key: plain_time(data[key]) for key in TIMES if key in data}}
     checks = Checks(data, zone)
     said = data.get("SystemStatus")
     codes = said.split() if isinstance(said, str) else said
@@ -86,7 +96,9 @@ def validate(data: Mapping[str, Any], zone: tzinfo) -> SapPm:
         codes = []
     elif not set(codes) & (VOCABULARY.status_of.keys() | DELETED):
         checks.wrong(
-            f"no status of an order's life among them; known: {', '.join(VOCABULARY.status_of)}", "SystemStatus"
+            f"no status of an order's life among them; known: {', '.join(VOCABULARY.status_of)}; codes depend on the "
+            "language of the user: log on in EN (sap-language=EN)",
+            "SystemStatus",
         )
     order = SapPm(
         order=checks.required_id("MaintenanceOrder"),
@@ -97,6 +109,29 @@ def validate(data: Mapping[str, Any], zone: tzinfo) -> SapPm:
     )
     checks.done()
     return order
+
+
+def plain_time(said: Any) -> Any:
+    """A time of OData 2 as RFC 3339, an initial one as None; anything else as it is."""
+    if not isinstance(said, str):
+        return said
+    ticks = _TICKS.fullmatch(said)
+    if ticks is None:
+        return said if said.strip("0") else None
+    try:
+        return format_time(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(ticks[1])))
+    except OverflowError:
+        return said
+
+
+def in_odata_2(body: bytes) -> bytes:
+    """What ``to_json`` made, with its times as OData 2 writes them."""
+    data = msgspec.json.decode(body)
+    for key in TIMES:
+        if key in data:
+            since = datetime.fromisoformat(data[key]) - datetime.fromtimestamp(0, UTC)
+            data[key] = f"/Date({since // timedelta(milliseconds=1)}+0000)/"
+    return dump(data)
 
 
 def to_record(order: SapPm) -> Record:

@@ -7,7 +7,7 @@ from pipeline.errors import Fatal
 from pipeline.transports.http.answers import one_line
 from pipeline.transports.http.options import HttpOptions
 
-__all__ = ["LOOPBACK", "followed"]
+__all__ = ["LOOPBACK", "followed", "order_address"]
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PORTS: Final = {"http": 80, "https": 443}
@@ -33,6 +33,13 @@ def followed(link: str, base: str, options: HttpOptions, what: str) -> str:
         )
     own = urlsplit(options.url)
     return urlunsplit((own.scheme, own.netloc, parts.path or "/", parts.query, ""))
+
+
+def order_address(options: HttpOptions, order_id: str, href: str | None) -> str:
+    """Where an order that the client has is told of, or read again: at the address that the list showed of it."""
+    if href:
+        return followed(href, options.url, options, f"order {order_id}")
+    return options.address(order_id, options.push_path)
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int | None]:

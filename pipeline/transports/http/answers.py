@@ -95,7 +95,7 @@ class Answer(Struct, frozen=True):
         except ValueError:
             return "an address that is none"
         origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
-        return one_line(origin + parts.path, 200) or "nowhere"
+        return one_line(origin + parts.path, 200) or "no address"
 
 
 def one_line(said: str, most: int) -> str:

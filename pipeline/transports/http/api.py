@@ -21,7 +21,7 @@ from pipeline.transports.http.faults import fault_of
 from pipeline.transports.http.headers import retry_after
 from pipeline.transports.http.limits import Pace, breaker_of
 from pipeline.transports.http.options import HttpOptions, OAuth2, Patience
-from pipeline.transports.http.reasons import reason
+from pipeline.transports.http.reasons import reason, speaks
 
 __all__ = ["Answer", "Api", "Away"]
 
@@ -106,6 +106,7 @@ class Api(Resource):
         content: bytes | None = None,
         check: Callable[[Answer], Any] | None = None,
         patience: Patience | None = None,
+        most: int = ANSWER_BYTES,
     ) -> Answer:
         """The answer to a request, which must be idempotent: it is sent again when the reply to it is lost.
 
@@ -131,14 +132,17 @@ class Api(Resource):
                 wait_jitter=0.2,
             ):
                 with attempt:
-                    answer = await self._signed(method, url, params, headers, content)
+                    answer = await self._signed(method, url, params, headers, content, most)
                     if check is not None:
                         _checked(answer, check)
         except _NotNow as error:
             self._breaker.failed()
             raise Away(str(error)) from error
         except _TryAgain as error:
-            self._breaker.failed()
+            if error.answer is not None and speaks(error.answer):
+                self._breaker.succeeded()  # the host is there: it has something to say of what was asked
+            else:
+                self._breaker.failed()
             later = f" and wants to be left alone for {error.after:g} s" if error.after else ""
             raise Away(f"{error}{later}", error.answer) from error
         self._breaker.succeeded()
@@ -147,14 +151,13 @@ class Api(Resource):
     def refusal(self, answer: Answer) -> Fatal:
         """What to say of an answer that concerns all that we may ask."""
         if answer.is_redirect:
-            return Fatal(
-                f"{self._name}: {self.host} answers {answer.status}, moved to {answer.moved_to}: set url so, or see "
-                "auth; nothing is lost, run again when it is right"
-            )
-        return Fatal(
-            f"{self._name}: {self.host} refuses us ({answer.status}: {reason(answer)}): see auth, and the variables "
-            "that it names; nothing is lost, run again when it is right"
-        )
+            return self.stopped(f"answers {answer.status}, moved to {answer.moved_to}: set url so, or see auth")
+        why = f"refuses us ({answer.status}: {reason(answer)})"
+        return self.stopped(f"{why}: see auth, and the variables that it names")
+
+    def stopped(self, why: str) -> Fatal:
+        """That the client stops, for a reason that concerns all of it."""
+        return Fatal(f"{self._name}: {self.host} {why}; nothing is lost, run again when it is right")
 
     def _trust(self) -> ssl.SSLContext:
         """Whose certificates are trusted; where all goes over plain http, nobody's."""
@@ -172,13 +175,20 @@ class Api(Resource):
         return context
 
     async def _signed(
-        self, method: str, url: str, params: Mapping[str, str], headers: Mapping[str, str], content: bytes | None
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        content: bytes | None,
+        most: int,
     ) -> Answer:
         """The answer to a request that carries our credentials; of those that have ended, new ones are tried once."""
         tried: set[str] = set()
         while True:
             signed = await self._sign(method)
-            answer = await self._ask(method, url, params=params, headers={**headers, **signed}, content=content)
+            all_headers = {**headers, **signed}
+            answer = await self._ask(method, url, params=params, headers=all_headers, content=content, most=most)
             ended = ""
             if answer.status == httpx.codes.UNAUTHORIZED and self._credentials.refused(signed):
                 ended = "token"
@@ -223,7 +233,7 @@ class Api(Resource):
         try:
             async with (
                 asyncio.timeout(WHOLE * options.timeout or None),
-                self._client.stream(method, url, params=params or None, headers=headers, content=content) as response,
+                self._client.stream(method, _with(url, params), headers=headers, content=content) as response,
             ):
                 answer = await read_answer(response, most)
         except TimeoutError as error:
@@ -258,6 +268,11 @@ class Api(Resource):
             if len(secret) >= SHORTEST_SECRET:
                 body = body.replace(secret.encode(), b"***")
         return replace(answer, body=body)
+
+
+def _with(url: str, params: Mapping[str, str]) -> httpx.URL:
+    """An address with ``params`` added to the query that it has."""
+    return httpx.URL(url).copy_merge_params(params) if params else httpx.URL(url)
 
 
 def _checked(answer: Answer, check: Callable[[Answer], Any]) -> None:

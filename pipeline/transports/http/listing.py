@@ -5,7 +5,7 @@ page says nothing: servers cap.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -20,6 +20,10 @@ __all__ = ["Listing", "PageRequest", "first_request"]
 
 NO_SUCH_PAGE: Final = frozenset({404, 416})
 """How some servers answer to a number beyond the last page."""
+
+
+REPEATS: Final = 2
+"""How often the same page has to come again: once may be orders that were added before it meanwhile."""
 
 
 class PageRequest(Struct, frozen=True):
@@ -56,7 +60,7 @@ class Listing:
         self._asked: set[bytes] = set()
         self._pages = 0
         self._orders = 0
-        self._last = b""
+        self._last, self._same = b"", 0
         self._differ = False
         """Whether two pages after each other held different orders: the server does count."""
 
@@ -67,25 +71,27 @@ class Listing:
             return Page(())  # the API itself says so; a proxy before it has no JSON
         return read_page(answer, self._options)
 
-    def follow(self, page: Page) -> None:
-        """``page`` was taken: go to the next one. Raises Fatal where that would lead astray."""
+    def follow(self, page: Page, ids: Sequence[str]) -> None:
+        """``page``, with orders of these ids, was taken: go to the next one. Raises Fatal where that leads astray."""
         request = self.request
         if request is None:
             return
         self._asked.add(request.print)
         self._pages += 1
         self._orders += len(page.items)
-        following = self._after(request, page)
+        following = self._after(request, page, ids)
         if following is not None and following.print in self._asked:
             if following == request and not page.items and not page.more:
                 following = None  # an empty page that is followed by itself
             else:
-                raise self._astray(
-                    "a page is followed by itself, or by one that was read before", "page, next and more"
-                )
+                what = "a page is followed by itself, or by one that was read before"
+                raise self._astray(what, "page, next and more")
+        if following is None and page.total is not None and page.total > self._orders:
+            what = f"it says that it has {page.total} orders, and shows {self._orders}"
+            raise self._astray(what, "page and total")
         self.request = following
 
-    def _after(self, request: PageRequest, page: Page) -> PageRequest | None:
+    def _after(self, request: PageRequest, page: Page, ids: Sequence[str]) -> PageRequest | None:
         options = self._options
         if page.more is False:
             return None
@@ -93,45 +99,44 @@ class Listing:
             return None
         param = options.page_param or options.page
         if options.page in {"page", "offset"}:
-            return self._counted(request, page, param)
+            return self._counted(request, page, ids, param)
         if page.next is None:
-            if page.more:
-                raise self._astray("a page says that there are more, and not where", "next")
             return None
         if options.page == "link":
             return PageRequest(followed(page.next, request.url, options, "its next page"), {})
         return PageRequest(request.url, {**request.params, param: page.next})
 
-    def _counted(self, request: PageRequest, page: Page, param: str) -> PageRequest | None:
-        options, begun = self._options, request.position or 0
-        current = _hash(*page.items) if page.items else b""
+    def _counted(self, request: PageRequest, page: Page, ids: Sequence[str], param: str) -> PageRequest | None:
+        options = self._options
         if not page.items and not page.more:
-            if page.total is not None and page.total > self._orders:
-                raise self._astray(
-                    f"it says that it has {page.total} orders, and shows {self._orders}", "page and total"
-                )
             return None
-        if page.items and current == self._last:
+        if page.items and self._repeats(ids) >= REPEATS:
             if self._differ:
                 return None  # the last page again, for any number after it
-            raise self._astray(
-                "its second page is its first one again",
-                f"page_param ({param}); or set total or more, which tell the end",
-            )
-        self._differ |= bool(self._last)
-        self._last = current or self._last
+            what = "its second page is its first one again, and so is the third"
+            raise self._astray(what, f"page_param ({param}); or set total or more, which tell the end")
         if page.total is not None and self._orders >= page.total and not page.more:
             return None
-        position = begun + (1 if options.page == "page" else len(page.items))
+        position = (request.position or 0) + (1 if options.page == "page" else len(page.items))
         return PageRequest(request.url, {**request.params, param: str(position)}, position)
+
+    def _repeats(self, ids: Sequence[str]) -> int:
+        """How often the page has come again, one right after the other."""
+        current = _hash(*ids)
+        if current == self._last:
+            self._same += 1
+        else:
+            self._differ |= bool(self._last)
+            self._last, self._same = current, 0
+        return self._same
 
     def _astray(self, what: str, see: str) -> Fatal:
         return Fatal(f"{self._options.url}: {what}: see {see}")
 
 
-def _hash(*parts: str | bytes) -> bytes:
+def _hash(*parts: str) -> bytes:
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part.encode(errors="surrogatepass")
         state.update(len(data).to_bytes(8, "big") + data)
     return state.digest()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from msgspec import Meta, Struct
 
@@ -80,6 +80,8 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     """Where in a page its orders are, keys joined by dots; empty: the page is the array."""
     page: Literal["none", "link", "cursor", "page", "offset"] = "none"
     """How the next page is found: a link (in the header Link, or at ``next``), a cursor at ``next``, counting."""
+    item: str = ""
+    """Where in an answer about one order it is; empty: the answer itself, or the one object in it that is an order."""
     next: str = ""
     """Where in a page its link or cursor is, keys joined by dots."""
     next_from: Literal["link", "path"] = "link"
@@ -105,7 +107,7 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     since_and: str = ""
     """How ``{since}`` joins ``{params}``, what ``params`` say at the same parameter."""
     updated: str = "updatedAt"
-    """The key of an order's own last change, whose greatest value is the next run's ``since``."""
+    """Where in an order the time of its last change is, whose greatest value is the next run's ``since``."""
     overlap: Seconds = 300
     """How far before it the next run begins."""
     in_order: bool = False
@@ -124,7 +126,9 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     update_headers: Mapping[str, str] = {}
     """Headers of every push that changes an order."""
     etag: str = ""
-    """The key in which an order shows its ETag: a push is then refused by the server if somebody changed the order."""
+    """Where in an order its ETag is, keys joined by dots: a push is then refused if somebody changed the order."""
+    href: str = ""
+    """Where in an order its own address is, keys joined by dots; empty: made of ``push_path``."""
     csrf: bool = False
     """Each write carries a token that a read gives, as SAP Gateway wants it."""
 
@@ -176,7 +180,19 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         """The URL of one order; raises Rejected for an id that would lead elsewhere."""
         if order_id.strip(".") == "" and "/{id}" in path:
             raise Rejected("an id of dots alone cannot be told: it would lead to another address")
+        if "'{id}'" in path:
+            order_id = order_id.replace("'", "''")  # a key of OData
         return self.url.rstrip("/") + path.replace("{id}", quote(order_id, safe=""))
+
+    def order_at(self, address: str) -> str | None:
+        """The id of the order at an address that was made as ``address`` makes them; None for any other."""
+        before, _, after = self.push_path.partition("{id}")
+        orders = urlsplit(self.url).path.rstrip("/").rpartition("/")[2]
+        found = re.search(f"{re.escape(orders + before)}([^/]+?){re.escape(after)}$", urlsplit(address).path)
+        if found is None:
+            return None
+        order_id = unquote(found[1])
+        return order_id.replace("''", "'") if "'{id}'" in self.push_path else order_id
 
     def update(self, order_id: str) -> tuple[Method, str]:
         """How, and at which URL, it is told of an order that it has."""

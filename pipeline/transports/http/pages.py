@@ -12,15 +12,20 @@ from pipeline.transports.http.answers import ANSWER_BYTES, Answer
 from pipeline.transports.http.headers import links
 from pipeline.transports.http.loose import array_of, object_of
 from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.reasons import aside_in, is_aside, means_error, reason, says_no, says_yes
+from pipeline.transports.http.reasons import aside_in, failed_in, is_aside, means_error, reason, says_no, says_yes
 
-__all__ = ["Page", "find", "is_json", "read_page"]
+__all__ = ["Page", "is_json", "order_in", "read_page"]
 
 _ANY: Final = msgspec.json.Decoder()
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-NEXT_KEYS: Final = ("next", "nextLink", "@odata.nextLink", "odata.nextLink", "next_page_url", "nextPageUrl", "next_url")
-"""Where servers commonly name the next page; looked at where the settings say that there are none."""
+NEXT_KEYS: Final = (
+    *("next", "nextLink", "next_link", "@odata.nextLink", "odata.nextLink", "d.__next", "_links.next", "links.next"),
+    *("next_page", "nextPage", "next_page_url", "nextPageUrl", "next_url", "nextUrl", "responseInfo.nextPage"),
+    *("paging.next", "pagination.next", "meta.next", "next_cursor", "nextCursor", "nextPageToken", "next_page_token"),
+    *("has_more", "hasMore", "has_next", "hasNext", "hasNextPage"),
+)
+"""Where servers commonly say that there is a next page; looked at where the settings find none."""
 
 
 class Page(Struct, frozen=True):
@@ -67,21 +72,29 @@ def read_page(answer: Answer, options: HttpOptions) -> Page:
         raise ValueError(f"{options.url} sends a page that is no JSON{more}") from error
 
 
+def order_in(body: bytes, path: str, knows: Callable[[bytes], bool]) -> bytes:
+    """The order in an answer about one, in its original bytes: what is at ``path``.
+
+    Without a path: the answer itself, or else the only object in it, or in a list in it, that ``knows`` takes for one.
+    """
+    body = body.strip()
+    try:
+        if path:
+            return _at(body, path, STRICT) or body
+        if knows(body):
+            return body
+        within = STRICT.object_of(body).values() if body[:1] == b"{" else STRICT.array_of(body)
+        found = [bytes(one).strip() for one in within]
+        found += [bytes(one).strip() for array in found if array[:1] == b"[" for one in STRICT.array_of(array)]
+    except _MALFORMED:
+        return body
+    orders = [one for one in found if one[:1] == b"{" and knows(one)]
+    return orders[0] if len(orders) == 1 else body
+
+
 def is_json(answer: Answer) -> bool:
     """Whether an answer's body is JSON."""
     return _lenient(answer.body) is not None
-
-
-def find(data: Any, path: str) -> Any:
-    """What decoded JSON has at ``path``: a key, or several joined by dots; None where there is nothing."""
-    if not path:
-        return data
-    if not isinstance(data, dict):
-        return None
-    if path in data:
-        return data[path]
-    first, _, rest = path.partition(".")
-    return find(data.get(first), rest) if rest else None
 
 
 def _refuse_what_is_none(answer: Answer, options: HttpOptions) -> None:
@@ -120,9 +133,10 @@ def _page(answer: Answer, options: HttpOptions, reader: _Reader) -> Page:
     _refuse_an_error(top, options)
     more = _more(_value(top, options.more, reader), options)
     total = _total(_value(top, options.total, reader), options)
-    if options.page == "none" and (more or _names_another(answer, top)):
-        raise Fatal(f"{options.url}: its page says that there are more, and page is not set: see page and next")
-    return Page(items, _next(answer, top, options, reader), more, total)
+    following = _next(answer, top, options, reader)
+    if options.page not in {"page", "offset"} and following is None and more is not False:
+        _refuse_an_unknown_next(answer, top, options, reader)
+    return Page(items, following, more, total)
 
 
 def _at(data: bytes, path: str, reader: _Reader) -> bytes | None:
@@ -141,13 +155,11 @@ def _at(data: bytes, path: str, reader: _Reader) -> bytes | None:
 
 def _value(top: Mapping[str, Any], path: str, reader: _Reader) -> Any:
     """The value at ``path``, decoded; None where there is none."""
-    if not path:
-        return None
-    first, _, rest = (path, "", "") if path in top else path.partition(".")
-    if first not in top:
-        return None
-    found = _at(bytes(top[first]), rest, reader)
-    return None if found is None else _ANY.decode(found)
+    if path in top:
+        return _ANY.decode(bytes(top[path]))
+    first, _, rest = path.partition(".")
+    found = bytes(top[first]).strip() if rest and first in top else b""
+    return _value(reader.object_of(found), rest, reader) if found[:1] == b"{" else None
 
 
 def _next(answer: Answer, top: Mapping[str, Any], options: HttpOptions, reader: _Reader) -> str | None:
@@ -174,14 +186,17 @@ def _linked(answer: Answer, options: HttpOptions) -> str | None:
         return None
 
 
-def _names_another(answer: Answer, top: Mapping[str, Any]) -> bool:
+def _refuse_an_unknown_next(answer: Answer, top: Mapping[str, Any], options: HttpOptions, reader: _Reader) -> None:
+    """Raise Fatal where a page names a next one at a place that the settings do not look at."""
     try:
         linked = "next" in links(answer.headers.get_list("Link"))
     except ValueError:
         linked = False
-    return linked or any(
-        bytes(top[key]).strip()[:2] not in {b"nu", b'""', b"fa", b"0"} for key in NEXT_KEYS if key in top
-    )
+    places = [key for key in (*NEXT_KEYS, options.more) if key and means_error(_value(top, key, reader))]
+    if linked or places:
+        where = places[0] if places else "the header Link"
+        unset = ", and page is not set" if options.page == "none" else ""
+        raise Fatal(f"{options.url}: its page says at {where} that there are more{unset}: see page, next and more")
 
 
 def _more(said: Any, options: HttpOptions) -> bool | None:
@@ -202,10 +217,9 @@ def _total(said: Any, options: HttpOptions) -> int | None:
 
 def _refuse_an_error(top: Mapping[str, Any], options: HttpOptions) -> None:
     """Raise Fatal where the page says that it is an error, although its status says none."""
-    said = {key: _lenient(bytes(top[key])) for key in (*options.errors, *options.success) if key in top}
-    if any(means_error(said.get(key)) for key in options.errors) or any(
-        says_no(said.get(key)) for key in options.success
-    ):
+    roots = {"status", *(key.partition(".")[0] for key in (*options.errors, *options.success)), *options.errors}
+    said = {key: _lenient(bytes(value)) for key, value in top.items() if key in roots or is_aside(key)}
+    if failed_in(said, options.errors, options.success):
         why = _aside(top, ": ")
         raise Fatal(f"{options.url}: its page says that there was an error{why}; see auth, or errors and success")
 

@@ -11,7 +11,19 @@ import msgspec
 
 from pipeline.transports.http.answers import Answer, one_line
 
-__all__ = ["aside_in", "is_aside", "means_error", "reason", "said_in", "says_no", "says_yes"]
+__all__ = [
+    "NO_REASON",
+    "aside_in",
+    "failed_in",
+    "find",
+    "is_aside",
+    "means_error",
+    "reason",
+    "said_in",
+    "says_no",
+    "says_yes",
+    "speaks",
+]
 
 TEXT_CHARACTERS: Final = 300
 """Of one text that it says."""
@@ -73,6 +85,12 @@ ASIDE: Final = frozenset(
 YES: Final = frozenset({"true", "1", "yes", "y"})
 NO: Final = frozenset({"false", "0", "no", "n"})
 
+FAILURES: Final = frozenset({"error", "fail", "failed", "failure"})
+"""What JSend, and those that resemble it, say at ``status``."""
+FIRST_ERROR: Final = 400
+NO_REASON: Final = "it gives no reason"
+INTERNAL_ERROR: Final = 500
+
 _DECODER: Final = msgspec.json.Decoder()
 _NO_ERRORS: Final = frozenset({"", "0", "false", "no", "none", "null", "ok", "success", "no error"})
 
@@ -81,11 +99,26 @@ def reason(answer: Answer) -> str:
     """What the API says in an answer that is no success; where it says nothing, so."""
     try:
         data = _DECODER.decode(answer.body)
-        return said_in(data) or _as_it_is(data) or "it gives no reason"
+        return said_in(data) or _as_it_is(data) or NO_REASON
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if answer.kind == "text":
             return one_line(answer.body[: 4 * TEXT_CHARACTERS].decode(errors="replace"), TEXT_CHARACTERS)
-    return "it gives no reason" if answer.kind == "nothing" else f"it answers with {answer.kind}"
+    return NO_REASON if answer.kind == "nothing" else f"it answers with {answer.kind}"
+
+
+def find(data: Any, path: str) -> Any:
+    """What decoded JSON has at ``path``: a key, or several joined by dots; None where there is nothing."""
+    if not path or not isinstance(data, Mapping):
+        return None
+    if path in data:
+        return data[path]
+    first, _, rest = path.partition(".")
+    return find(data.get(first), rest) if rest else None
+
+
+def speaks(answer: Answer) -> bool:
+    """Whether an answer with a 500 says something of what was asked: the host is there then, and understood it."""
+    return answer.status == INTERNAL_ERROR and answer.kind == "text" and reason(answer) != NO_REASON
 
 
 def said_in(data: Any) -> str:
@@ -112,6 +145,16 @@ def means_error(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(means_error, value.values()))
     return any(map(means_error, value)) if isinstance(value, list) else bool(value)
+
+
+def failed_in(data: Mapping[str, Any], errors: Sequence[str], success: Sequence[str]) -> bool:
+    """Whether an answer says of itself that it failed: at one of these keys, or, as some do, by its ``status``."""
+    status = data.get("status")
+    if isinstance(status, str) and status.strip().casefold() in FAILURES:
+        return True
+    if isinstance(status, int) and status >= FIRST_ERROR and any(map(is_aside, data)):
+        return True
+    return any(means_error(find(data, key)) for key in errors) or any(says_no(find(data, key)) for key in success)
 
 
 def says_yes(value: Any) -> bool:

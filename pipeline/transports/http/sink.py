@@ -2,38 +2,85 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.errors import Deferred, Fatal, Reason, Rejected
+from pipeline.errors import Deferred, Fatal, PipelineError, Rejected
+from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.translation.outgoing import Outgoing
-from pipeline.transports.http.api import Answer, Api, Away
-from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.reasons import reason
+from pipeline.translation.times import format_time
+from pipeline.transports.http.addresses import order_address
+from pipeline.transports.http.answers import Answer
+from pipeline.transports.http.api import Api, Away
+from pipeline.transports.http.listing import first_request
+from pipeline.transports.http.options import HttpOptions, Patience
+from pipeline.transports.http.pages import order_in, read_page
+from pipeline.transports.http.reasons import find, reason, speaks
 from pipeline.transports.http.state import State
+from pipeline.transports.http.verdicts import Changed, Doubt, verdict
 
 __all__ = ["HttpSink"]
 
-PRECONDITION_FAILED: Final = 412
+ANSWER_BYTES: Final = 8 * 1024 * 1024
+RUNS: Final = 5
+"""In so many runs an order may fail, while others are taken, before it becomes a letter."""
+DOUBTS: Final = 10
+"""Refusals in a row, after which it is asked whether we are meant, and not the orders."""
+TIRED: Final = 3
+"""Orders in a row that fail, after which each is tried only once, until one passes."""
 
 _DECODER: Final = msgspec.json.Decoder()
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+
+
+class Known(Struct, frozen=True):
+    """What is remembered of the orders of a batch, by id."""
+
+    etags: Mapping[str, str]
+    addresses: Mapping[str, str]
+    failures: Mapping[str, int]
+    twins: Mapping[str, str]
+    """By our id, the client's."""
+
+
+class Told(Struct, frozen=True):
+    """What became of one order, the API's answer, and when in the run that was."""
+
+    result: Outcome | Exception
+    answer: Answer | None = None
+    turn: int = 0
 
 
 class HttpSink(BatchSink[Outgoing]):
-    """Tells an API of each order, under an Idempotency-Key that is the same however often the same is told.
+    """Tells an API of each order, under an Idempotency-Key that is the same however often one edit is told.
 
-    An order that the API refuses (4xx) is Rejected with its reason; one that was changed there since it was read (412,
-    where ETags are known) is Deferred: the next run reads it again, merges and tells it again.
+    An order that the API refuses is Rejected with its reason, and so is one that could not be told in five runs in
+    which others could; one that was changed there since it was read is Deferred: the next run reads it again, merges
+    and tells it again. Where everything is refused it is not the orders, and the run stops.
     """
 
-    def __init__(self, api: Api, options: HttpOptions, state: State) -> None:
+    def __init__(
+        self, api: Api, options: HttpOptions, state: State, ids_in: Callable[[bytes], Sequence[ExternalId]]
+    ) -> None:
         self._api = api
         self._options = options
         self._state = state
+        self._ids_in = ids_in
+        self._turn = 0
+        self._passed = 0
+        """The turn of the last order that was taken."""
+        self._failing = 0
+        self._doubts = 0
+        self._counted: set[str] = set()
+        self._asking: asyncio.Lock
+        self._stop: Fatal | None
 
     @property
     def title(self) -> str:
@@ -42,6 +89,7 @@ class HttpSink(BatchSink[Outgoing]):
 
     async def open(self) -> None:
         """Open the connection and what is remembered."""
+        self._asking, self._stop = asyncio.Lock(), None
         await self._state.__aenter__()
         await self._api.__aenter__()
 
@@ -51,82 +99,196 @@ class HttpSink(BatchSink[Outgoing]):
         await self._state.__aexit__(None, None, None)
 
     async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
-        """Tell of a batch, ``parallel`` orders at once; once the API refuses us, or stays away, the rest is left."""
+        """Tell of a batch, ``parallel`` orders at once; once the API refuses us, or stays away, the rest is left.
+
+        Those that failed in an earlier run come last, so that they are in nobody's way.
+        """
+        known = await self._known([item.payload.id for item in items])
         places = asyncio.Semaphore(self._options.parallel)
-        etags = await self._state.etags([item.payload.id for item in items]) if self._options.etag else {}
+        told: list[Told] = [Told(Deferred("the run stops"))] * len(items)
 
-        stops: list[Fatal] = []
-
-        async def one(item: Envelope[Outgoing]) -> Answer | Exception:
+        async def one(position: int) -> None:
             async with places:
-                if stops:
-                    return Deferred("the run stops")
-                try:
-                    return await self._push(item, etags.get(item.payload.id))
-                except Fatal as error:
-                    stops.append(error)
-                    return Deferred("the run stops")
-                except Exception as error:  # told by position
-                    return error
+                if self._stop is None:
+                    told[position] = await self._tell(items[position], known)
 
-        answers = await asyncio.gather(*(one(item) for item in items))
-        if self._options.etag:
-            await self._note(items, answers)
-        return BatchResult([self._outcome(answer) for answer in answers], next(iter(stops), None))
+        first = sorted(range(len(items)), key=lambda position: known.failures.get(items[position].payload.id, 0))
+        await asyncio.gather(*map(one, first))
+        unclear = [one.result for one in told if isinstance(one.result, Doubt) and one.turn > self._passed]
+        ours = [one for one in unclear if not (self._passed or one.is_of_reading)]
+        if unclear and self._stop is None and (ours or not await self._list_answers()):
+            self._stop = self._api.stopped(str((ours or unclear)[0]))
+        told = [self._decided(one) for one in told]
+        results = await self._counted_failures(items, told, known)
+        await self._note(items, told)
+        return BatchResult(results, self._stop)
 
-    async def _push(self, item: Envelope[Outgoing], etag: str | None) -> Answer:
+    async def _known(self, ids: Sequence[str]) -> Known:
+        options, state = self._options, self._state
+        return Known(
+            await state.etags(ids) if options.etag else {},
+            await state.addresses(ids) if options.href else {},
+            await state.failures(ids),
+            {ours: theirs for theirs, ours in (await state.twins()).items()},
+        )
+
+    async def _tell(self, item: Envelope[Outgoing], known: Known) -> Told:
+        order = item.payload
+        if order.id in known.twins:
+            return Told(_twin(known.twins[order.id]))
+        try:
+            method, answer = await self._push(item, known)
+            if answer.is_redirect:
+                raise self._api.refusal(answer)
+        except Fatal as error:
+            self._stop = self._stop or error
+            return Told(Deferred("the run stops"))
+        except Away as error:
+            self._failing += 1
+            said = f": {reason(error.answer)}" if error.answer is not None and speaks(error.answer) else ""
+            return Told(Deferred(f"{error}{said}"))
+        except Exception as error:  # told by position
+            return Told(error)
+        self._turn += 1
+        turn = self._turn
+        result = verdict(answer, method, self._options, self._api.host)
+        if isinstance(result, Outcome):
+            self._passed, self._failing, self._doubts = turn, 0, 0
+            if order.is_new and (theirs := self._called_otherwise(order, answer)) is not None:
+                await self._state.set_twin(theirs, order.id)
+                result = _twin(theirs)
+        elif isinstance(result, Doubt):
+            await self._doubt(result)
+        return Told(result, answer, turn)
+
+    async def _push(self, item: Envelope[Outgoing], known: Known) -> tuple[str, Answer]:
         order, options = item.payload, self._options
-        method, url = options.creation(order.id) if order.is_new else options.update(order.id)
+        if order.is_new:
+            method, url = options.creation(order.id)
+        else:
+            method, url = options.push, order_address(options, order.id, known.addresses.get(order.id))
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": _key(method, url, item),
             **options.push_headers,
-            **({} if order.is_new else options.update_headers),
         }
-        if etag is not None:
+        headers |= {} if order.is_new else options.update_headers
+        etag = known.etags.get(order.id, "")
+        if _HEADER_VALUE.fullmatch(etag):
             headers["If-Match"] = etag
-        elif order.is_new and options.etag:
-            headers["If-None-Match"] = "*"
-        return await self._api.send(
+        elif order.is_new and (options.etag or method == "PUT"):
+            headers["If-None-Match"] = "*"  # over no order that it has already
+        patience = options.push_patience
+        answer = await self._api.send(
             method,
             url,
             params=options.order_params,
             headers=headers,
             content=order.body,
-            patience=options.push_patience,
+            patience=Patience(1, patience.seconds) if self._failing >= TIRED else patience,
+            most=ANSWER_BYTES,
         )
+        return method, answer
 
-    def _outcome(self, answer: Answer | Exception) -> Outcome | Exception:
-        if isinstance(answer, Away):
-            return Deferred(str(answer))
-        if isinstance(answer, Exception):
-            return answer
-        if answer.is_success:
-            return Outcome.SENT
-        if answer.status == PRECONDITION_FAILED:
-            return Deferred("somebody changed it at the client since it was read: it is read and merged again first")
-        if answer.is_redirect or answer.status in {401, 403}:
-            raise self._api.refusal(answer)
-        return Rejected(Reason(f"{self._api.host} refuses it ({answer.status})", quote=reason(answer)))
+    async def _doubt(self, doubt: Doubt) -> None:
+        """Count a refusal; stop where so many in a row can only mean us."""
+        self._doubts += 1
+        if self._doubts >= DOUBTS and self._stop is None:
+            async with self._asking:
+                if self._doubts >= DOUBTS and not (self._passed and await self._list_answers()):
+                    self._stop = self._stop or self._api.stopped(str(doubt))
+                self._doubts = 0
 
-    async def _note(self, items: Sequence[Envelope[Outgoing]], answers: Sequence[Answer | Exception]) -> None:
-        """Remember the ETags that orders have now, and which orders are to be read again."""
-        told = [(item.payload.id, one) for item, one in zip(items, answers, strict=True) if isinstance(one, Answer)]
-        await self._state.set_etags({order_id: self._etag(one) for order_id, one in told if one.is_success})
-        await self._state.set_stale([order_id for order_id, one in told if one.status == PRECONDITION_FAILED])
+    def _decided(self, told: Told) -> Told:
+        """Whose fault a refusal was: the order's, if another one passed after it, or the run does not stop."""
+        if not isinstance(told.result, Doubt):
+            return told
+        if self._stop is not None and told.turn > self._passed:
+            return Told(Deferred("the run stops"))
+        return Told(told.result.own, told.answer, told.turn)
+
+    async def _list_answers(self) -> bool:
+        """Whether we may read the list at this moment."""
+        try:
+            request = first_request(
+                self._options, format_time(datetime.now(UTC)) if self._options.since_param else None
+            )
+            answer = await self._api.send("GET", request.url, params=request.params)
+            read_page(answer, self._options)
+        except (PipelineError, ValueError):
+            return False
+        return True
+
+    async def _counted_failures(
+        self, items: Sequence[Envelope[Outgoing]], told: Sequence[Told], known: Known
+    ) -> list[Outcome | Exception]:
+        """The results; an order that has failed in too many runs, while others were taken, is Rejected now."""
+        results = [one.result for one in told]
+        counts: dict[str, int] = {}
+        for position, (item, result) in enumerate(zip(items, results, strict=True)):
+            order_id, before = item.payload.id, known.failures.get(item.payload.id, 0)
+            if not isinstance(result, Deferred) or (self._stop is not None and told[position].turn == 0):
+                counts |= {order_id: 0} if before and isinstance(result, Outcome) else {}
+            elif self._passed:
+                runs = before + (order_id not in self._counted)
+                self._counted.add(order_id)
+                counts[order_id] = runs
+                if runs >= RUNS:
+                    results[position] = Rejected(f"{result}; so it was in {runs} runs, while others were taken")
+        await self._state.set_failures(counts)
+        return results
+
+    def _called_otherwise(self, order: Outgoing, answer: Answer) -> str | None:
+        """The id that the client gave to an order of ours, where that is another one than ours."""
+        ids: Sequence[ExternalId] = self._ids_in(self._order_in(answer))
+        if not ids:
+            at = self._options.order_at(str(answer.headers.get("Location", "")))
+            ids = [at] if at else []
+        if answer.status not in {200, 201} or not ids or any(_is_same(one, order.id) for one in ids):
+            return None
+        return str(ids[0])
+
+    def _order_in(self, answer: Answer) -> bytes:
+        return order_in(answer.body, self._options.item, lambda raw: bool(self._ids_in(raw)))
+
+    async def _note(self, items: Sequence[Envelope[Outgoing]], told: Sequence[Told]) -> None:
+        """Remember the ETags and addresses that orders have now, and which orders are to be read again."""
+        pairs = [(item.payload.id, one) for item, one in zip(items, told, strict=True)]
+        taken = {order_id: one.answer for order_id, one in pairs if isinstance(one.result, Outcome) and one.answer}
+        if self._options.etag:
+            await self._state.set_etags({order_id: self._etag(answer) for order_id, answer in taken.items()})
+        if self._options.href:
+            created = {item.payload.id for item in items if item.payload.is_new}
+            shown = {
+                order_id: answer.headers.get("Location") for order_id, answer in taken.items() if order_id in created
+            }
+            await self._state.set_addresses(shown)
+        await self._state.set_stale([order_id for order_id, one in pairs if isinstance(one.result, Changed)])
 
     def _etag(self, answer: Answer) -> str | None:
         """None: not known until the order is read again; until then it is told without a condition."""
         etag = answer.headers.get("ETag")
         if etag is None:
             try:
-                etag = _DECODER.decode(answer.body)[self._options.etag]
-            except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, IndexError):
+                etag = find(_DECODER.decode(self._order_in(answer)), self._options.etag)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
         return etag if isinstance(etag, str) else None
 
 
+def _twin(theirs: str) -> Rejected:
+    return Rejected(
+        f"the client calls it {theirs}: it was created there under that number, and is not told again; remove one of "
+        "the two, then the client's file in DATA_STATE_DIR"
+    )
+
+
+def _is_same(one: ExternalId, other: str) -> bool:
+    return id_key(one) == id_key(other) or str(one).casefold() == other.casefold()
+
+
 def _key(method: str, url: str, item: Envelope[Outgoing]) -> str:
-    """One for each state of an order: TracOS's bytes tell two edits apart that say the same to the client."""
-    parts = (method.encode(), url.encode(), item.payload.body, item.raw)
+    """One for each edit of an order: two may say the same, to TracOS as to the client."""
+    order = item.payload
+    parts = (method.encode(), url.encode(), order.body, item.raw, str(order.edit).encode())
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()

@@ -10,19 +10,23 @@ from loguru import logger
 from msgspec import Struct
 
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import Envelope, Fate
+from pipeline.dataflow.messages import Envelope, Fate, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Progress, Source, Witness
-from pipeline.errors import Outage
+from pipeline.errors import Outage, Reason
 from pipeline.orders.workorder import ExternalId
-from pipeline.translation.times import format_time, parse_time
+from pipeline.translation.times import format_time
+from pipeline.transports.http.addresses import order_address
 from pipeline.transports.http.api import Answer, Api, Away
 from pipeline.transports.http.listing import Listing
 from pipeline.transports.http.options import HttpOptions
-from pipeline.transports.http.pages import Page
+from pipeline.transports.http.pages import Page, is_json, order_in
+from pipeline.transports.http.reasons import find, reason, speaks
 from pipeline.transports.http.state import State
 from pipeline.transports.http.watermark import Watermark
 
 __all__ = ["HttpSource"]
+
+GONE: Final = frozenset({404, 410})
 
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -33,14 +37,16 @@ class _Seen(Struct, frozen=True):
     id: str
     time: datetime | None = None
     etag: str | None = None
+    href: str | None = None
 
 
 class HttpSource(Source[bytes]):
-    """Yields the orders of a list, a page a group, each under its id; ``identify`` reads that.
+    """Yields the orders of a list, a page a group, each under its id; ``identify`` reads that, ``moment`` a time.
 
     With ``since_param`` only what changed since the last run is asked for, and a little before it, as long as
     ``witness`` vouches for all that was taken before. How far the list was read is the greatest time seen in the data,
-    not later than the server's own clock, and it is remembered once all that came before is settled.
+    not later than the server's own clock, or than ours where it does not tell its own, and it is remembered once all
+    that came before is settled.
     """
 
     def __init__(
@@ -49,15 +55,18 @@ class HttpSource(Source[bytes]):
         options: HttpOptions,
         state: State,
         identify: Callable[[bytes], ExternalId | None],
+        moment: Callable[[Any], datetime | None],
         witness: Witness = NOTHING_IS_SURE,
     ) -> None:
         self._api = api
         self._options = options
         self._state = state
         self._identify = identify
+        self._moment = moment
         self._witness = witness
         self._watermark = Watermark(in_order=options.in_order)
         self._seen: dict[Locator, _Seen] = {}
+        self._twins: Mapping[str, str] = {}
         self._read = 0
 
     @property
@@ -79,15 +88,17 @@ class HttpSource(Source[bytes]):
         await self._api.__aexit__(None, None, None)
         await self._state.__aexit__(None, None, None)
 
-    async def read(self) -> AsyncIterator[Sequence[Envelope[bytes]]]:
+    async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
         """Yield the pages, then the orders that a push found changed; raises Outage when the API stays away."""
+        self._twins = await self._state.twins()
         listing = Listing(self._options, await self._since())
         while listing.request is not None:
             answer, page = await self._page(listing)
-            self._watermark.limit(answer.date)
-            if page.items:
-                yield self._group(page.items)
-            listing.follow(page)
+            self._watermark.limit(answer.date or datetime.now(UTC))
+            group = self._group(page.items)
+            if group:
+                yield group
+            listing.follow(page, [item.locator.place for item in group])
         async for group in self._changed():
             yield group
         self._watermark.end()
@@ -104,6 +115,8 @@ class HttpSource(Source[bytes]):
         taken = [locator for locator, fate in fates.items() if fate is Fate.DELIVERED]
         if self._options.etag:
             await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
+        if self._options.href:
+            await self._state.set_addresses({seen[locator].id: seen[locator].href for locator in taken})
         if self._options.since_param:
             proofs = zip(taken, self._witness.take(taken), strict=True)
             await self._state.set_proofs({seen[locator].id: proof for locator, proof in proofs})
@@ -133,31 +146,43 @@ class HttpSource(Source[bytes]):
         return True
 
     async def _page(self, listing: Listing) -> tuple[Answer, Page]:
-        request = listing.request
+        request, pages = listing.request, []
         if request is None:
             raise RuntimeError("the list is at its end")
-        answer = await self._send(request.url, params=request.params, check=listing.read)
-        return answer, listing.read(answer)
 
-    async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes]]]:
-        """The orders whose push was refused because somebody had changed them."""
-        for order_id in await self._state.stale():
-            answer = await self._send(self._options.address(order_id, self._options.push_path))
-            if answer.is_success:
-                yield self._group([answer.body.strip()], answer.headers.get("ETag"))
-            else:
-                await self._state.set_etags({order_id: None})
+        def check(answer: Answer) -> None:
+            pages.append(listing.read(answer))
 
-    async def _send(self, url: str, **more: Any) -> Answer:
         try:
-            return await self._api.send("GET", url, **more)
+            answer = await self._api.send("GET", request.url, params=request.params, check=check)
         except Away as error:
+            said = f"; it says: {reason(error.answer)}" if error.answer is not None and speaks(error.answer) else ""
             raise Outage(
-                f"{error}: nothing is lost; see that it runs, and that url is right, then run again"
+                f"{error}: nothing is lost; see that it runs, and that url is right, then run again{said}"
             ) from error
+        return answer, pages[-1]
 
-    def _group(self, items: Sequence[bytes], etag: str | None = None) -> list[Envelope[bytes]]:
-        envelopes = []
+    async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
+        """The orders whose push was refused because somebody had changed them."""
+        stale = await self._state.stale()
+        addresses = await self._state.addresses(stale)
+        for order_id in stale:
+            url = order_address(self._options, order_id, addresses.get(order_id))
+            try:
+                answer = await self._api.send("GET", url, params=self._options.order_params)
+            except Away as error:  # the list was answered: it is this order
+                logger.warning("order {} cannot be read again: {}", order_id, error)
+                continue
+            if answer.is_success and is_json(answer):
+                raw = order_in(answer.body, self._options.item, lambda one: self._identify(one) is not None)
+                yield self._group([raw], answer.headers.get("ETag"))
+            elif answer.status in GONE:
+                await self._state.set_etags({order_id: None})
+            else:
+                logger.warning("order {} cannot be read again: {} answers {}", order_id, self._api.host, answer.status)
+
+    def _group(self, items: Sequence[bytes], etag: str | None = None) -> Sequence[Envelope[bytes] | Unreadable]:
+        group: list[Envelope[bytes] | Unreadable] = []
         for raw in items:
             seen = self._look(raw, etag)
             locator = Locator(seen.id)
@@ -166,20 +191,23 @@ class HttpSource(Source[bytes]):
                 times += 1
                 locator = Locator(seen.id, f"#{times}")
             self._seen[locator] = seen
-            envelopes.append(Envelope(raw, locator, raw))
-        self._read += len(envelopes)
-        self._watermark.begin({envelope.locator: self._seen[envelope.locator].time for envelope in envelopes})
-        return envelopes
+            ours = self._twins.get(seen.id)
+            if ours is None:
+                group.append(Envelope(raw, locator, raw))
+            else:
+                why = f"the client made this order of ours, {ours}, and calls it {seen.id}: it is no second one here"
+                group.append(Unreadable(locator, (Reason(why),), raw))
+        self._read += len(group)
+        self._watermark.begin({item.locator: self._seen[item.locator].time for item in group})
+        return group
 
     def _look(self, raw: bytes, etag: str | None) -> _Seen:
         order_id = self._identify(raw)
         if order_id is None:
             return _Seen(f"without-an-id-{_hash(raw)}")
-        data = _DECODER.decode(raw)
-        if self._options.etag:
-            said = data.get(self._options.etag)
-            etag = said if isinstance(said, str) else etag
-        return _Seen(str(order_id), _time(data.get(self._options.updated)), etag)
+        data, options = _DECODER.decode(raw), self._options
+        time, shown = self._moment(find(data, options.updated)), _text(find(data, options.etag))
+        return _Seen(str(order_id), time, shown or etag, _text(find(data, options.href)))
 
     async def _remember(self) -> None:
         sure = self._watermark.advance()
@@ -187,11 +215,8 @@ class HttpSource(Source[bytes]):
             await self._state.set_watermark(self._options.url, sure)
 
 
-def _time(said: Any) -> datetime | None:
-    try:
-        return parse_time(said, UTC) if isinstance(said, str) else None
-    except ValueError:
-        return None
+def _text(said: Any) -> str | None:
+    return said if isinstance(said, str) else None
 
 
 def _hash(raw: bytes) -> str:

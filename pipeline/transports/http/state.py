@@ -2,11 +2,14 @@
 
 import asyncio
 import sqlite3
+import time as clock
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from loguru import logger
 
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread
@@ -17,44 +20,78 @@ __all__ = ["State"]
 T = TypeVar("T")
 
 GROUP: Final = 1000
+AHEAD: Final = timedelta(days=1)
+"""How far ahead of our clock a server's may be; what was read up to a later time was not."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS read_to (url TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS proofs (id TEXT PRIMARY KEY, proof BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, etag TEXT, is_stale INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS addresses (id TEXT PRIMARY KEY, href TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS failures (id TEXT PRIMARY KEY, runs INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS twins (id TEXT PRIMARY KEY, ours TEXT NOT NULL) STRICT;
 """
+
+NO_DAMAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+"""What ails the place and not the file: putting the file aside would not help."""
 
 
 class State(Resource):
-    """Remembers in ``path``; what was remembered is durable.
+    """Remembers in ``path``; what was remembered is durable, and what is known already is not written again.
 
-    A file that is deleted is forgotten: the next run reads everything again, which changes nothing that is known.
+    A file that is deleted is forgotten: the next run reads everything again, which changes nothing that is known. One
+    that is damaged, or says what cannot be, is told, put aside and begun anew; it never stops a client.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._turn: asyncio.Lock
+        self._is_whole = True
 
     async def open(self) -> None:
-        """Open the file; raises Fatal when that cannot be done."""
+        """Open the file; raises Fatal where its place cannot be used."""
         self._turn = asyncio.Lock()
-        await in_thread(self._open)
+        await self._do(lambda database: None)
+        self._is_whole = True
 
     async def close(self) -> None:
         """Close the file."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._close()
 
     async def watermark(self, url: str) -> datetime | None:
         """The greatest time up to which everything of ``url`` is settled."""
         rows = await self._read("SELECT time FROM read_to WHERE url = ?", [url])
-        return datetime.fromisoformat(rows[0][0]) if rows else None
+        self._is_whole = True  # from here on: what was lost before is lost for all of this run
+        if not rows:
+            return None
+        try:
+            moment = datetime.fromisoformat(rows[0][0])
+            if EPOCH < moment < datetime.now(UTC) + AHEAD:
+                return moment
+        except (ValueError, TypeError):  # no time, or one without a zone
+            pass
+        logger.warning("{} holds a time that cannot be: it is forgotten, and everything is read again", self._path)
+        await self.begin_anew()
+        return None
 
     async def set_watermark(self, url: str, time: datetime) -> None:
-        """Everything up to ``time`` is settled."""
-        await self._write("INSERT OR REPLACE INTO read_to VALUES (?, ?)", [(url, time.isoformat())])
+        """Everything up to ``time`` is settled; not written where what was known before was lost in this run."""
+        if self._is_whole:
+            await self._write(_upsert("read_to", "url", "time"), [(url, time.isoformat())])
 
     async def proofs(self) -> AsyncIterator[Sequence[bytes]]:
         """Those of all orders that were taken, in groups; an empty one, which never holds, where there was none."""
@@ -71,17 +108,16 @@ class State(Resource):
 
     async def set_proofs(self, proofs: Mapping[str, bytes | None]) -> None:
         """These orders were taken; by what that can be seen later."""
-        await self._write("INSERT OR REPLACE INTO proofs VALUES (?, ?)", proofs.items())
+        await self._write(_upsert("proofs", "id", "proof"), proofs.items())
 
     async def etags(self, ids: Sequence[str]) -> Mapping[str, str]:
         """The ETags under which these orders were last taken, where they are known."""
-        places = ", ".join("?" * len(ids))
-        query = f"SELECT id, etag FROM orders WHERE etag IS NOT NULL AND id IN ({places})"  # noqa: S608 - ? alone
-        return dict(await self._read(query, ids))
+        return await self._known("orders", "etag", ids)
 
     async def set_etags(self, etags: Mapping[str, str | None]) -> None:
         """These orders were taken, or told, as they are under these ETags."""
-        await self._write("INSERT OR REPLACE INTO orders (id, etag) VALUES (?, ?)", etags.items())
+        rows = [(order_id, etag, 0) for order_id, etag in etags.items()]
+        await self._write(_upsert("orders", "id", "etag", "is_stale"), rows)
 
     async def stale(self) -> Sequence[str]:
         """The orders that somebody changed after they were last taken."""
@@ -89,43 +125,118 @@ class State(Resource):
 
     async def set_stale(self, ids: Sequence[str]) -> None:
         """These orders were changed after they were last taken: they are to be read again."""
-        upsert = "INSERT INTO orders (id, is_stale) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET is_stale = 1"
-        await self._write(upsert, [(order_id,) for order_id in ids])
+        rows = [(order_id, 1) for order_id in ids]
+        await self._write(_upsert("orders", "id", "is_stale"), rows)
+
+    async def addresses(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """The addresses that the list showed of these orders, where it did."""
+        return await self._known("addresses", "href", ids)
+
+    async def set_addresses(self, addresses: Mapping[str, str | None]) -> None:
+        """The list shows these orders at these addresses."""
+        rows = [(order_id, href) for order_id, href in addresses.items() if href]
+        await self._write(_upsert("addresses", "id", "href"), rows)
+
+    async def failures(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """In how many runs these orders could not be told while others could, where there were any."""
+        return await self._known("failures", "runs", ids)
+
+    async def set_failures(self, runs: Mapping[str, int]) -> None:
+        """In how many runs these orders could not be told."""
+        await self._write(_upsert("failures", "id", "runs"), [one for one in runs.items() if one[1]])
+        await self._write("DELETE FROM failures WHERE id = ?", [(one,) for one, count in runs.items() if not count])
+
+    async def twins(self) -> Mapping[str, str]:
+        """By the client's id, our ids of the orders that it made of ours under ids of its own."""
+        return dict(await self._read("SELECT id, ours FROM twins", []))
+
+    async def set_twin(self, order_id: str, ours: str) -> None:
+        """The client calls ``ours`` so."""
+        await self._write(_upsert("twins", "id", "ours"), [(order_id, ours)])
+
+    async def _known(self, table: str, column: str, ids: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for start in range(0, len(ids), GROUP):
+            group = ids[start : start + GROUP]
+            places = ", ".join("?" * len(group))
+            query = f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL AND id IN ({places})"  # noqa: S608 - names of ours
+            found |= dict(await self._read(query, group))
+        return found
 
     async def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
-        database = self._database
-        return [] if database is None else await self._try(lambda: database.execute(query, values).fetchall())
+        return await self._do(lambda database: database.execute(query, values).fetchall())
 
     async def _write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        database = self._database
         rows = list(rows)
-        if database is None or not rows:
-            return
 
-        def write() -> None:
+        def write(database: sqlite3.Connection) -> None:
             with database:
                 database.executemany(statement, rows)
 
-        await self._try(write)
+        if rows:
+            await self._do(write)
 
-    async def _try(self, function: Callable[[], T]) -> T:
-        try:
-            async with self._turn:
-                return await in_thread(function)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        async with self._turn:
+            return await in_thread(lambda: self._in_turn(work))
 
-    def _open(self) -> None:
+    def _in_turn(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self._path, check_same_thread=False)
-            with closing(self._database.cursor()) as cursor:
-                cursor.executescript(SCHEMA)
+            try:
+                return work(self._connected())
+            except sqlite3.Error as error:
+                if not self._is_damaged(error):
+                    raise
+                self._put_aside(error)
+                return work(self._connected())
         except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
+            raise Fatal(
+                f"{self._path} cannot be used ({error}): set its permissions, or DATA_STATE_DIR; it may be deleted, "
+                "and everything is then read again"
+            ) from error
 
-    def _unusable(self, error: Exception) -> Fatal:
-        return Fatal(
-            f"{self._path} cannot be used ({error}): set its permissions, or DATA_STATE_DIR; it may be deleted, and "
-            "everything is then read again"
-        )
+    def _connected(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(self._path, check_same_thread=False)
+            try:
+                with closing(database.cursor()) as cursor:
+                    (said,) = cursor.execute("PRAGMA quick_check(1)").fetchone()
+                    if said != "ok":
+                        raise sqlite3.DatabaseError(said)
+                    cursor.executescript(SCHEMA)
+            except sqlite3.Error:
+                database.close()
+                raise
+            self._database = database
+        return self._database
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _is_damaged(self, error: sqlite3.Error) -> bool:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        return self._path.is_dir() or code not in NO_DAMAGE
+
+    def _put_aside(self, error: sqlite3.Error) -> None:
+        """Rename the file, and what SQLite keeps beside it, which would be taken for the new one's."""
+        self._close()
+        aside = self._path.with_name(f"{self._path.name}.damaged-{clock.time_ns()}")
+        for ending in ("", "-journal", "-wal", "-shm"):
+            beside = self._path.with_name(self._path.name + ending)
+            if beside.exists():
+                beside.replace(aside.with_name(aside.name + ending))
+        self._is_whole = False
+        logger.warning("{} is damaged ({}): put aside as {}; everything is read again", self._path, error, aside.name)
+
+
+def _upsert(table: str, key: str, *columns: str) -> str:
+    """A statement that writes a row, unless it is there already: what is known is not written again."""
+    names = ", ".join((key, *columns))
+    sets = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    differs = " OR ".join(f"{table}.{column} IS NOT excluded.{column}" for column in columns)
+    places = ", ".join("?" * (1 + len(columns)))
+    insert = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - names of ours
+    return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {sets} WHERE {differs}"

@@ -261,6 +261,11 @@ class TestCsrf:
         fetches = [asked for asked in gateway.asked if asked.method == "GET"]
         assert [(asked.path, asked.query) for asked in fetches] == [("/orders", {"sap-language": "EN", "$top": "1"})]
 
+    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+    async def test_its_cookies_are_kept_for_any_host(self, gateway, tmp_path, host):
+        url = gateway.url.replace("localhost", host)
+        assert await push(client_of(gateway, tmp_path, csrf=True, url=url), outgoing(1)) == ["sent"]
+
     async def test_one_that_has_ended_is_fetched_anew(self, gateway, tmp_path):
         client = client_of(gateway, tmp_path, csrf=True)
         async with client.sink() as sink:

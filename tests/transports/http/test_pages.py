@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from pipeline.dataflow.locators import Locator
 from pipeline.errors import Fatal, Outage
 from pipeline.transports.http import HttpOptions, loose
 from pipeline.transports.http.addresses import followed
+from pipeline.transports.http.answers import Answer
 from pipeline.transports.http.headers import links
+from pipeline.transports.http.listing import Listing
 from tests.asking import client_of, ids, order, pull
 from tests.scripted import Reply
 
@@ -126,6 +129,12 @@ class TestTheEndOfAList:
         with pytest.raises(Fatal, match="says that it has 7 orders, and shows 1"):
             await pull(client_of(server, tmp_path, page="offset", total="total"))
 
+    @pytest.mark.parametrize("options", [{"page": "none"}, {"page": "cursor", "next": "next"}, {"page": "link"}])
+    async def test_nor_is_one_that_is_cut_short_by_other_ways_of_paging(self, serve, tmp_path, options):
+        server = serve(lambda asked: {"items": [order(1)], "total": 120, "next": None})
+        with pytest.raises(Fatal, match="says that it has 120 orders, and shows 1: see page and total"):
+            await pull(client_of(server, tmp_path, total="total", **options))
+
     @pytest.mark.parametrize("status", [404, 416])
     async def test_no_page_of_that_number_is_the_end_if_the_api_itself_says_so(self, serve, tmp_path, status):
         def answer(asked):
@@ -149,12 +158,31 @@ class TestTheEndOfAList:
         def answer(asked):
             return {"items": [order(min(int(asked.query["page"]), 3))]}
 
-        assert ids(await pull(client_of(serve(answer), tmp_path, page="page"))) == [1, 2, 3, 3]
+        assert ids(await pull(client_of(serve(answer), tmp_path, page="page"))) == [1, 2, 3, 3, 3]
 
     async def test_a_server_that_does_not_know_the_parameter(self, serve, tmp_path):
         server = serve(lambda asked: {"items": [order(1), order(2)]})
-        with pytest.raises(Fatal, match=r"second page is its first one again: see page_param \(offset\)"):
+        with pytest.raises(
+            Fatal, match=r"second page is its first one again, and so is the third: see page_param \(offset\)"
+        ):
             await pull(client_of(server, tmp_path, page="offset"))
+
+    async def test_a_server_that_does_not_know_the_parameter_and_never_says_the_same_twice(self, serve, tmp_path):
+        server = serve(lambda asked: {"items": [order(1, title=str(len(server.asked))), order(2)]})
+        with pytest.raises(Fatal, match="see page_param"):
+            await pull(client_of(server, tmp_path, page="page"))
+
+    async def test_a_page_that_comes_again_because_orders_were_added_before_it_is_no_end(self, serve, tmp_path):
+        numbers = [3, 2, 1]
+
+        def answer(asked):
+            if len(server.asked) == 2:
+                numbers.insert(0, 4)
+            start = int(asked.query["offset"])
+            return {"items": [order(number) for number in numbers[start : start + 1]]}
+
+        server = serve(answer)
+        assert ids(await pull(client_of(server, tmp_path, page="offset", page_size=1))) == [3, 3, 2, 1]
 
     @pytest.mark.parametrize("options", [{"page": "cursor", "next": "next"}, {"page": "link", "next": "next"}])
     async def test_empty_pages_with_a_next_one_are_followed(self, serve, tmp_path, options):
@@ -189,8 +217,9 @@ class TestTheEndOfAList:
     @pytest.mark.parametrize(
         ("page", "said", "why"),
         [
-            ("cursor", {"has_more": True}, "says that there are more, and not where: see next"),
-            ("none", {"has_more": True}, "says that there are more, and page is not set: see page and next"),
+            ("cursor", {"has_more": True}, "says at has_more that there are more: see page, next and more"),
+            ("link", {"has_more": True}, "says at has_more that there are more: see page, next and more"),
+            ("none", {"has_more": True}, "says at has_more that there are more, and page is not set: see page"),
             ("cursor", {"has_more": "maybe", "next": "2"}, "neither yes nor no at has_more: see more"),
         ],
     )
@@ -207,15 +236,38 @@ class TestTheEndOfAList:
 
         assert ids(await pull(client_of(serve(answer), tmp_path, page="page", more="more"))) == [1, 3]
 
-    @pytest.mark.parametrize("key", ["next", "nextLink", "@odata.nextLink"])
-    async def test_a_next_page_that_nobody_is_to_ask_for_is_told(self, serve, tmp_path, key):
-        server = serve(lambda asked: {"items": [order(1)], key: f"{server.url}?page=2"})
-        with pytest.raises(Fatal, match="says that there are more, and page is not set"):
-            await pull(client_of(server, tmp_path))
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"next": "?page=2"},
+            {"@odata.nextLink": "?page=2"},
+            {"links": {"next": {"href": "?page=2"}}},
+            {"d": {"__next": "?page=2"}},
+            {"nextPageToken": "abc"},
+            {"pagination": {"next": 2}},
+            {"hasNextPage": True},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("options", [{}, {"page": "cursor", "next": "cursor"}, {"page": "link"}], ids=str)
+    async def test_a_next_page_at_a_place_that_nobody_is_to_look_at_is_told(self, serve, tmp_path, said, options):
+        server = serve(lambda asked: {"items": [order(1)], **said})
+        (key,) = said
+        with pytest.raises(Fatal, match=f"its page says at {key}.* that there are more.*: see page, next and more"):
+            await pull(client_of(server, tmp_path, **options))
+
+    @pytest.mark.parametrize(
+        "said",
+        [{"next": None}, {"next": ""}, {"links": {"next": None}}, {"hasMore": False}, {"next_page": 0}, {"meta": []}],
+        ids=str,
+    )
+    async def test_one_that_is_not_there_is_none(self, serve, tmp_path, said):
+        server = serve(lambda asked: {"items": [order(1)], **said})
+        assert ids(await pull(client_of(server, tmp_path))) == [1]
 
     async def test_a_next_page_in_the_header_that_nobody_is_to_ask_for_is_told(self, serve, tmp_path):
         server = serve(lambda asked: Reply({"items": []}, headers={"Link": "<?page=2>; rel=next"}))
-        with pytest.raises(Fatal, match="says that there are more, and page is not set"):
+        with pytest.raises(Fatal, match="says at the header Link that there are more, and page is not set"):
             await pull(client_of(server, tmp_path))
 
 
@@ -282,6 +334,10 @@ class TestLinks:
         assert f": {told}; set url so, or next_from" in str(caught.value)
         path = urlsplit(link).path or "/"
         assert followed(link, url, HttpOptions(url=url, next_from="path"), "it") == f"{url[:-2]}{path}?page=2"
+
+    def test_a_name_of_other_letters_in_both_spellings(self):
+        options = HttpOptions(url="https://xn--mller-kva.example/o")
+        assert followed("https://MÜLLER.example/o?p", options.url, options, "it") == "https://xn--mller-kva.example/o?p"
 
     async def test_a_server_that_knows_itself_by_another_name(self, serve, tmp_path):
         def answer(asked):
@@ -416,6 +472,36 @@ class TestWhatIsNoList:
 
     async def test_a_list_that_lies_one_level_higher(self, serve, tmp_path):
         assert ids(await pull(client_of(serve(lambda asked: {"d": [order(1)]}), tmp_path, items="d.results"))) == [1]
+
+
+PAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "items": JSON | st.lists(st.just({"id": 1})),
+        "next": JSON,
+        "more": JSON,
+        "total": JSON,
+        "error": JSON,
+        "success": JSON,
+        "data": JSON,
+    },
+)
+
+
+@given(
+    page=PAGES | JSON,
+    kind=st.sampled_from(["none", "link", "cursor", "page", "offset"]),
+    items=st.sampled_from(["", "items", "data.items", "items.x"]),
+    cut=st.none() | st.integers(0, 40),
+)
+def test_any_page_is_one_or_says_why_not(page, kind, items, cut):
+    options = HttpOptions(url="http://erp.example/o", page=kind, next="next", items=items, more="more", total="total")
+    body = json.dumps(page).encode(errors="replace")[:cut]
+    listing = Listing(options)
+    with suppress(Fatal, ValueError):
+        found = listing.read(Answer(200, httpx.Headers(), body))
+        assert all(isinstance(item, bytes) for item in found.items)
+        listing.follow(found, [str(hash(item)) for item in found.items])
 
 
 class TestOddPages:

@@ -77,6 +77,13 @@ class TestHowItIsTold:
         await push(client_of(erp, tmp_path), outgoing(1))
         assert (erp.orders["1"]["title"], erp.orders["1"]["asset"]) == ("new", "4711")
 
+    async def test_a_new_order_never_goes_over_one_that_is_there(self, erp, tmp_path):
+        erp.put(order(1, title="theirs", asset="4711"))
+        client = client_of(erp, tmp_path)
+        (result,) = await push(client, outgoing(1, is_new=True))
+        assert isinstance(result, Deferred)
+        assert (erp.orders["1"]["title"], erp.orders["1"]["asset"]) == ("theirs", "4711")
+
     async def test_headers_and_parameters_of_its_own(self, serve, tmp_path):
         server = serve(lambda asked: {"id": 7})
         options = {"push_headers": {"X-A": "a"}, "update_headers": {"X-B": "b"}, "order_params": {"lean": "1"}}

@@ -37,7 +37,7 @@ async def everything(source):
             "sync": {"client": "erp", "id": 5, "layout": "plain", "base": {"deletedAt": "2026-10-01T08:00:00"}},
         },
     ],
-    ids=lambda document: " ".join(f"{field} {type(value).__name__}" for field, value in document.items()),
+    ids=lambda document: type(document).__name__,
 )
 async def test_one_foreign_document_costs_one_record_and_the_next_run_writes_nothing(sink, tracos, orders, document):
     await orders.insert_one(document)

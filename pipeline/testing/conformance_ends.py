@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pipeline.clients.connector import ClientSettings, Connector
+from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Fate, Outcome, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Witness
-from pipeline.orders.workorder import ExternalId, Record, id_key
+from pipeline.orders.workorder import Record, id_key
 from pipeline.testing.hostile import without_meaning
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.model import Model
@@ -95,9 +95,10 @@ def test_what_is_not_done_with_is_given_again(
 def test_the_source_keeps_the_order_of_its_records(under_test: ClientUnderTest, tmp_path: Path) -> None:
     """Of several versions of an order without a time of change, the one that was shown last counts."""
     with under_test.made(tmp_path / "order") as (client, stand):
-        stand.show(under_test.samples)
+        many = [whole(client, told.body, record) for record, told in _many(client, under_test)]
+        stand.show(many)
         given = [item.raw for item in asyncio.run(_everything(client, (Fate.DELIVERED,)))]
-        assert [client.identify(raw) for raw in given] == [client.identify(raw) for raw in under_test.raw]
+        assert [client.identify(raw) for raw in given] == [client.identify(raw) for raw in many]
     with under_test.made(tmp_path / "versions") as (client, stand):
         record = next(record for record in records_of(client, under_test) if told_of(client, record))
         versions = []
@@ -171,11 +172,14 @@ def test_a_dry_run_changes_nothing(
         state, files = seen
         assert files_in(tmp_path, state) == files, "making the client changes something"
         stand.show(under_test.samples)
-        before = files_in(tmp_path, state), stand.told(), stand.asked()
+        files, before = files_in(tmp_path, state), (stand.told(), stand.asked())
         asyncio.run(Model().pull(client))
         out = [told for record in records_of(client, under_test) if (told := told_of(client, record)) is not None]
         asyncio.run(Model.push(client, out))
-        assert (files_in(tmp_path, state), stand.told(), stand.asked()) == before
+        assert (stand.told(), stand.asked()) == before
+        now = files_in(tmp_path, state)
+        changed = sorted(path for path in files.keys() | now.keys() if files.get(path) != now.get(path))
+        assert not changed, f"a dry run changes {', '.join(changed)}"
 
 
 def test_the_sink_is_idempotent(under_test: ClientUnderTest, tmp_path: Path) -> None:
@@ -192,17 +196,9 @@ def test_the_sink_is_idempotent(under_test: ClientUnderTest, tmp_path: Path) -> 
 def test_what_is_told_is_there(under_test: ClientUnderTest, tmp_path: Path) -> None:
     """Every single order that the sink says is SENT, with what was told of it."""
     with under_test.made(tmp_path / "there") as (client, stand):
-        able = [record for record in records_of(client, under_test) if told_of(client, record) is not None]
-        assert able, "none of the samples can be told as a new order"
-        records: dict[ExternalId, Record] = {}
-        out = []
-        for number, record in zip(range(1000, 1000 + MANY), itertools.cycle(able), strict=False):
-            order_id = numbered(record.external_id, number)
-            order = replace(record.order, number=order_id, title=f"order {number}")
-            one = replace(record, external_id=order_id, order=order)
-            if (told := told_of(client, one)) is not None:
-                records[id_key(order_id)] = one
-                out.append(told)
+        many = _many(client, under_test)
+        out = [told for _, told in many]
+        records = {id_key(record.external_id): record for record, _ in many}
         for start in range(0, len(out), BATCH):
             assert set(asyncio.run(Model.push(client, out[start : start + BATCH]))) == {Outcome.SENT}
         shown = shown_by(client, stand, records)
@@ -237,6 +233,20 @@ def test_what_it_does_not_know_is_not_erased(under_test: ClientUnderTest, tmp_pa
             for key in (held.keys() | now.keys()) - known:
                 assert key not in held or now.get(key) == held[key], f"{key} is erased or changed"
                 assert key in held or now[key] is not None, f"{key}, which it does not know, is told as nothing"
+
+
+def _many(client: Connector, under_test: ClientUnderTest) -> list[tuple[Record, Outgoing]]:
+    """New orders like the samples, hundreds of them, and what is told of each."""
+    able = [record for record in records_of(client, under_test) if told_of(client, record) is not None]
+    assert able, "none of the samples can be told as a new order"
+    many = []
+    for number, record in zip(range(1000, 1000 + MANY), itertools.cycle(able), strict=False):
+        order_id = numbered(record.external_id, number)
+        order = replace(record.order, number=order_id, title=f"order {number}")
+        one = replace(record, external_id=order_id, order=order)
+        if (told := told_of(client, one)) is not None:
+            many.append((one, told))
+    return many
 
 
 def _assert_said(client: Connector, meant: Record, shown: Record) -> None:

@@ -80,6 +80,7 @@ def test_the_page_works_as_it_stands(tmp_path):
         ('"opened": format_time(order.created_at)', '"opened": f"{order.created_at:%c}"', "samples_come_back"),
         ("and format_time(order.updated_at)", "and format_time(order.created_at)", "dates_keep_their_instants"),
         ("checks.done()", "pass", "hostile"),
+        ("checks = Checks(data, zone)", "checks = Checks(data, __import__('datetime').UTC)", "times_are_read_and_told"),
         ("super().__init__(settings, (LAYOUT,))", 'super().__init__(settings, (LAYOUT,)); self.name = "x"', "its_name"),
         (
             "return self._folders.source(self.settings, witness)",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -36,6 +36,10 @@ class Order(msgspec.Struct, omit_defaults=True):
     description: str | None = None
 
 
+Came: TypeAlias = tuple[int, str, int]
+Read: TypeAlias = tuple[str, bytes, Came]
+"""A record's place, its bytes, and when it came."""
+
 decode: Final = msgspec.json.Decoder(Order).decode
 encode: Final = msgspec.json.Encoder().encode
 
@@ -54,16 +58,16 @@ def merge_files(place: Place, task: Task) -> int:
     """Update known orders with what differs: find, and a guarded update each, by raw commands; how many matched."""
     orders, matched = place.orders, 0
     for batch in groups(_files(Path(task.source)), BATCH):
-        shown = {order.id: (name, body, order) for name, body in batch for order in (decode(body),)}
+        shown = {order.id: (name, body, came, order) for name, body, came in batch for order in (decode(body),)}
         found = orders.find({"number": {"$in": list(shown)}}, batch_size=BATCH)
         statements = []
         for document in found:
-            name, body, order = shown[document["number"]]
+            name, body, came, order = shown[document["number"]]
             base = document["sync"]["base"]
             after = {"title": order.title, "description": order.description, "status": WORDS[order.status]}
             sets = {key: value for key, value in after.items() if value != base[key]}
             sets |= {"updatedAt": _text(order.updatedAt or order.createdAt), "isSynced": False}
-            sets["sync"] = _sync(order, name, body)
+            sets["sync"] = _sync(order, name, body, came)
             guard = {key: document[key] for key in ("_id", "title", "description", "status", "updatedAt")}
             statements.append({"q": guard | {"sync.rev": document["sync"]["rev"]}, "u": {"$set": sets}})
         reply = orders.database.command(
@@ -107,39 +111,40 @@ def outbound_lines(place: Place, task: Task) -> int:
     return sent
 
 
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _files(folder: Path) -> Iterator[Read]:
     with os.scandir(folder) as entries:
-        names = [name for _, name in sorted((entry.stat().st_mtime_ns, entry.name) for entry in entries)]
+        names = sorted((entry.stat().st_mtime_ns, entry.name) for entry in entries)
     directory = os.open(folder, os.O_RDONLY)
-    for name in names:
+    for came, name in names:
         file = os.open(name, os.O_RDONLY, dir_fd=directory)
-        yield name, os.read(file, 1 << 16)
+        yield name, os.read(file, 1 << 16), (came, name, 1)
         os.close(file)
     os.close(directory)
 
 
-def _lines(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _lines(folder: Path) -> Iterator[Read]:
     rest, number = b"", 0
     with (folder / "orders.ndjson").open("rb", buffering=0) as file:
+        came = os.fstat(file.fileno()).st_mtime_ns
         while block := file.read(1 << 18):
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 number += 1
-                yield f"orders.ndjson:{number}", line
+                yield f"orders.ndjson:{number}", line, (came, "orders.ndjson", number)
 
 
-def _insert(batch: list[tuple[str, bytes]], orders: Documents) -> int:
-    read = [(name, body, decode(body)) for name, body in batch]
-    numbers = [order.id for _, _, order in read]
+def _insert(batch: list[Read], orders: Documents) -> int:
+    read = [(name, body, came, decode(body)) for name, body, came in batch]
+    numbers = [order.id for *_, order in read]
     found = orders.find({"number": {"$in": numbers}}, {"_id": 0, "number": 1}, batch_size=BATCH)
     known = {document["number"] for document in found}
-    fresh = [_document(order, name, body) for name, body, order in read if order.id not in known]
+    fresh = [_document(order, name, body, came) for name, body, came, order in read if order.id not in known]
     if fresh:
         orders.insert_many(fresh, ordered=False)
     return len(fresh)
 
 
-def _document(order: Order, name: str, body: bytes) -> dict[str, Any]:
+def _document(order: Order, name: str, body: bytes, came: Came) -> dict[str, Any]:
     return {
         "number": order.id,
         "title": order.title,
@@ -150,11 +155,11 @@ def _document(order: Order, name: str, body: bytes) -> dict[str, Any]:
         "deleted": False,
         "isSynced": True,
         "syncedAt": NOW,
-        "sync": _sync(order, name, body),
+        "sync": _sync(order, name, body, came),
     }
 
 
-def _sync(order: Order, name: str, body: bytes) -> dict[str, Any]:
+def _sync(order: Order, name: str, body: bytes, came: Came) -> dict[str, Any]:
     digest = hashlib.blake2b(body, digest_size=12).hexdigest()
     base = {"title": order.title, "description": order.description, "status": WORDS[order.status], "deleted": False}
     return {
@@ -167,6 +172,8 @@ def _sync(order: Order, name: str, body: bytes) -> dict[str, Any]:
             "version": order.updatedAt,
             "hash": digest,
             "taken": [{"locator": name, "hash": digest}],
+            "arrival": came,
+            "latest": came,
         },
         "rev": 1,
     }

@@ -36,16 +36,23 @@ __all__ = [
 
 
 class Reason(Struct, frozen=True, omit_defaults=True):
-    """One thing that is wrong with an item: where in it, and what; never the offending value itself."""
+    """One thing that is wrong with an item: where in it, and what; ``message`` never holds the offending value."""
 
     message: str
     path: str = "$"
     """JSON path inside the record, such as ``$.createdAt``."""
     offset: int | None = None
     """Byte offset into the original bytes, where one is known."""
+    quote: str = ""
+    """What another system says of the item, in its own words: they may hold anything, and are kept out of the log."""
+
+    @property
+    def loggable(self) -> str:
+        """All of it that may be logged."""
+        return self.message if self.path == "$" else f"{self.path}: {self.message}"
 
     def __str__(self) -> str:
-        return self.message if self.path == "$" else f"{self.path}: {self.message}"
+        return f"{self.loggable}: {self.quote}" if self.quote else self.loggable
 
 
 class PipelineError(Exception):
@@ -101,4 +108,11 @@ class Rejected(PipelineError):
 
 
 class Deferred(PipelineError):
-    """This item is neither delivered nor dead: the next run looks at it again."""
+    """This item is neither delivered nor dead: the next run looks at it again.
+
+    ``quote`` is what another system says of it, in its own words; like a reason's it is no part of the message.
+    """
+
+    def __init__(self, message: str = "", *, quote: str = "") -> None:
+        super().__init__(message)
+        self.quote = quote

@@ -1,5 +1,6 @@
 """What all tests share: a real MongoDB, and a database of its own for each test that wants one."""
 
+import signal
 import tempfile
 import uuid
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.mongo import Mongod, ReplicaSet
 from tests.plant import Plant
 
 logger.remove()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# A script that starts the tests with & has them, and the programs that they start and interrupt, ignore Ctrl-C.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("house", settings.get_profile("search"), derandomize=True)
 settings.load_profile("house")

@@ -76,6 +76,23 @@ class Mongod:
                 client.admin.command("replSetInitiate", {"_id": "rs", "members": members})
         return self
 
+    def with_logins(self, **roles) -> "Mongod":
+        """Start it anew with logins: users of these names, each with its name as the password, and its roles."""
+        with MongoClient(self.uri) as client:
+            for name, granted in roles.items():
+                own = [role for role in granted if isinstance(role, dict)]
+                if own:
+                    client.admin.command({"createRole": f"{name}-role", "privileges": own, "roles": []})
+                roles_of = [role for role in granted if not isinstance(role, dict)] + [f"{name}-role"] * bool(own)
+                client.admin.command({"createUser": name, "pwd": name, "roles": roles_of})
+        self.stop()
+        self._extra = (*self._extra, "--auth")
+        return self.start()
+
+    def uri_of(self, name: str, password: str | None = None) -> str:
+        """The URI with a login."""
+        return self.uri.replace("//", f"//{name}:{password or name}@") + "&authSource=admin"
+
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 

@@ -1,5 +1,6 @@
 """A whole plant in a temporary folder: both folders, a database, and the program that runs on them."""
 
+import gc
 import io
 import os
 import subprocess
@@ -55,7 +56,7 @@ class Plant:
     def command(self, *arguments, exits=0, **environ):
         """What ``python -m pipeline`` prints, without its log; in this process, which is quicker."""
         environ = self.environ | {name: str(value) for name, value in environ.items()}
-        before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
+        before, thresholds, out, err = Path.cwd(), gc.get_threshold(), io.StringIO(), io.StringIO()
         os.chdir(self.home)
         try:
             with mock.patch.dict(os.environ, environ, clear=True), redirect_stdout(out), redirect_stderr(err):
@@ -63,6 +64,8 @@ class Plant:
         finally:
             os.chdir(before)
             logger.remove()
+            gc.unfreeze()  # what the program does for its own lifetime would hide garbage from the tests after this one
+            gc.set_threshold(*thresholds)
         assert code == exits, out.getvalue() + err.getvalue()
         return out.getvalue()
 

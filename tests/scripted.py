@@ -71,7 +71,7 @@ class Scripted:
                 self.wfile.write(body)
                 self.wfile.flush()
 
-            do_GET = do_PUT = do_POST = do_PATCH = _serve  # noqa: N815
+            do_GET = do_PUT = do_POST = do_PATCH = _serve  # noqa: N815 - the standard library looks for these names
 
             def log_message(self, *args: Any) -> None:
                 pass

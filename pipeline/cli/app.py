@@ -1,5 +1,6 @@
 """The commands by name, and what an error comes to: one line, and an exit code."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from pipeline.cli.streams import unbroken
-from pipeline.errors import WrongSettings
+from pipeline.errors import WrongUsage
 from pipeline.version import VERSION
 
 __all__ = ["app", "main", "program"]
@@ -50,9 +51,9 @@ LETTERS: Final = {
     "list": ("letters:list_", "List the open dead letters."),
     "show": ("letters:show", "Show one letter, with the offending places marked."),
     "stats": ("letters:stats", "Count letters by flow, client, stage and reason."),
-    "edit": ("letters:edit", "Mend a letter's payload in $EDITOR."),
-    "retry": ("letters:retry", "Run letters through the chain again."),
-    "discard": ("letters:discard", "Give a letter up; it is kept in an archive."),
+    "edit": ("mending:edit", "Mend a letter's payload in $EDITOR."),
+    "retry": ("mending:retry", "Run letters through the chain again."),
+    "discard": ("mending:discard", "Give a letter up; it is kept in an archive."),
 }
 """By name, and with their help here: a command's own modules are imported when it runs."""
 
@@ -69,6 +70,7 @@ app.command(clients)
 
 def program() -> int:
     """``main`` as a process of its own: one that was interrupted ends, whatever its threads still wait for."""
+    logging.captureWarnings(capture=True)  # told like all else, in the log
     code = main()
     if code == INTERRUPTED:
         os._exit(code)  # a thread that waits for a server's answer would keep it for half a minute
@@ -89,16 +91,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _code_of(given: list[str]) -> int:
     try:
-        code = app(given, exit_on_error=False)
+        code = app(given, exit_on_error=False, print_error=False)
         return code if isinstance(code, int) else 0
-    except CycloptsError:
-        return WrongSettings.exit_code  # told already
     except (Exception, KeyboardInterrupt) as error:
-        from loguru import logger  # noqa: PLC0415 - help and version are quicker without
+        return _told(error)
+    finally:
+        if logs := sys.modules.get("pipeline.cli.logs"):  # help and version are quicker without
+            logs.tell_the_rest()
 
-        from pipeline.service.telling import tell  # noqa: PLC0415
 
-        if isinstance(error, KeyboardInterrupt):
-            logger.warning("interrupted")
-            return INTERRUPTED
-        return tell(error).exit_code
+def _told(error: BaseException) -> int:
+    """The exit code of what ended a command, which is told in the log, in the form that is asked for."""
+    from loguru import logger  # noqa: PLC0415 - help and version are quicker without
+
+    from pipeline.cli.start import prepare  # noqa: PLC0415 - the same
+    from pipeline.service.telling import tell  # noqa: PLC0415 - the same
+
+    prepare()
+    if isinstance(error, KeyboardInterrupt):
+        logger.warning("interrupted")
+        return INTERRUPTED
+    if isinstance(error, CycloptsError):
+        error = WrongUsage(f"{' '.join(str(error).split())} `--help` tells what there is")
+    return tell(error).exit_code

@@ -7,6 +7,7 @@ from typing import Final
 
 from loguru import logger
 
+from pipeline.cli.logs import tell_the_rest
 from pipeline.history.journal import Journal, Run
 from pipeline.service.run import Ended, Runner, Work
 from pipeline.service.session import Sessions
@@ -21,7 +22,9 @@ def conduct(sessions: Sessions, work: Work, record: Run, journal: Journal | None
     runner = Runner(sessions, work, record, journal)
     before = {number: signal.signal(number, lambda *_: runner.interrupt()) for number in SIGNALS}
     try:
-        return runner.to_the_end()
+        ended = runner.to_the_end()
+        tell_the_rest()
+        return ended
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

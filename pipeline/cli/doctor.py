@@ -43,10 +43,15 @@ def doctor(*, client: str | None = None, json: Json = False) -> int:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
+    for note in settings.secrets.notes:
+        yield Finding("settings", "warning", note, "unset it, or say it once")
     yield Finding("settings", "ok", "all of them can be understood")
     yield check_folder("dead letters", settings.data_dead_letter_dir, "DATA_DEAD_LETTER_DIR", writes=True)
+    yield check_folder("state", settings.data_state_dir, "DATA_STATE_DIR", writes=True)
     yield check_file("decision log", settings.data_decision_log, "DATA_DECISION_LOG")
     yield check_file("journal", settings.data_journal, "DATA_JOURNAL")
+    if not settings.mongo_uri:
+        yield check_folder("embedded MongoDB", settings.data_mongo_dir, "DATA_MONGO_DIR", writes=True)
 
 
 def _clients(sessions: Sessions) -> Iterator[Finding]:
@@ -66,12 +71,23 @@ def _mongo(sessions: Sessions) -> list[Finding]:
     try:
         with sessions.mongo() as uri:
             for session in sessions:
-                for finding in asyncio.run(session.tracos(uri).examine()):
-                    findings.setdefault(finding)
+                findings[Finding(_named(session, "orders", sessions), "ok", session.place)] = None
+                findings |= dict.fromkeys(_examined(session, uri))
     except Fatal as error:
-        what, _, do = str(error).partition(": ")
-        return [Finding("MongoDB", "problem", what, do)]
+        return [_problem(error)]
     return list(findings)
+
+
+def _examined(session: Session, uri: str) -> list[Finding]:
+    try:
+        return asyncio.run(session.tracos(uri).examine())
+    except Fatal as error:
+        return [_problem(error)]
+
+
+def _problem(error: Fatal) -> Finding:
+    what, _, do = str(error).partition(": ")
+    return Finding("MongoDB", "problem", what, do)
 
 
 def _named(session: Session, name: str, sessions: Sessions) -> str:

@@ -41,7 +41,10 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
 def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str, Any]:
     return {
         "writes": [
-            {"side": side(entry), **{key: value for key, value in msgspec.to_builtins(entry).items() if key != "at"}}
+            {
+                "side": side(entry),
+                **{key: value for key, value in msgspec.to_builtins(entry).items() if key not in {"at", "record"}},
+            }
             for entry in writes
         ],
         "dead_letters": [

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,9 +15,14 @@ from pipeline.dataflow.ports import Source
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.stage import Chain
 
-__all__ = ["Display"]
+__all__ = ["Display", "watched"]
 
 EVERY_SECONDS: Final = 0.2
+
+
+def watched(style: str) -> Callable[[Chain[Any], Report], AbstractContextManager[object]]:
+    """What looks on while chains run: a display; nothing where the log is for machines, who read the same stream."""
+    return Display if style == "text" else lambda chain, report: nullcontext()
 
 
 class Display:

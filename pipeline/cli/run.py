@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
-from pipeline.cli.progress import Display
+from pipeline.cli.progress import watched
 from pipeline.cli.start import begin
 from pipeline.cli.summary import summary
 from pipeline.flows import FLOWS
@@ -37,7 +37,7 @@ def run(
     record = new_run("run")
     sessions = Sessions(settings, run=record.run, only=client)
     flows = [only] if only else list(FLOWS)
-    work = Sync(settings, {name: FLOWS[name] for name in flows}, is_strict=strict, watch=Display)
+    work = Sync(settings, {name: FLOWS[name] for name in flows}, is_strict=strict, watch=watched(settings.log_format))
     ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
         if json:
@@ -50,6 +50,7 @@ def run(
                     dead_letters=settings.data_dead_letter_dir,
                     seconds=ended.seconds,
                     ending=ended.record.ending,
+                    gave_way=ended.record.gave_way,
                 )
             )
     return ended.exit

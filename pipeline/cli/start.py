@@ -6,17 +6,19 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import stamina.instrumentation
 from loguru import logger
 
-from pipeline.cli import logs
+from pipeline.cli.logs import configure
+from pipeline.service.environment import peek
 from pipeline.service.session import Sessions
-from pipeline.service.settings import Settings, load
+from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["begin", "child", "collect_rarely", "editor", "tell_problems"]
+__all__ = ["begin", "child", "collect_rarely", "editor", "prepare", "tell_problems"]
 
+DOTENV: Final = Path(".env")
 
 COLLECT_AFTER: Final = 20_000
 """How many new objects until Python looks for garbage. Its own 700 are reached many times a batch, and find nothing."""
@@ -28,15 +30,24 @@ def begin(*, quiet: bool = False) -> Settings:
     ``quiet``: errors alone are logged, unless the settings want details.
     """
     collect_rarely()
-    logs.configure("INFO", "text")
+    prepare()
     stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words
-    settings = load(os.environ, Path(".env"))
-    logs.configure(settings.log_level, settings.log_format)
+    settings = load(os.environ, DOTENV)
     for note in settings.secrets.notes:
         logger.warning("{}", note)
     if quiet and settings.log_level in {"INFO", "WARNING"}:
-        logs.configure("ERROR", settings.log_format)
+        _configure("ERROR", settings.log_format)
     return settings
+
+
+def prepare() -> None:
+    """Set up the log as it is asked for, as far as that can be understood: wrong settings are told in it too."""
+    level, style = (peek(os.environ, DOTENV, name).strip() for name in ("LOG_LEVEL", "LOG_FORMAT"))
+    _configure(level.upper() if level.upper() in get_args(LogLevel) else "INFO", style.lower())
+
+
+def _configure(level: str, style: str) -> None:
+    configure(level, style, colored=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
 
 
 def collect_rarely() -> None:

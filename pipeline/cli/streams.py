@@ -25,7 +25,7 @@ class Unbroken(io.TextIOBase):
         """Nothing that is written is taken any more."""
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # read alone, as the base means it
         """The other stream's; of one in memory: UTF-8."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 

@@ -1,6 +1,7 @@
 """What a run did, in a few aligned lines for a person."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ from pipeline.dataflow.run import Report
 __all__ = ["summary"]
 
 ARROWS: Final = {"inbound": "client → TracOS", "outbound": "TracOS → client"}
+
+SIDES: Final = {"client": "the client", "tracos": "TracOS"}
 
 WORDS: Final = {"repeat": "unchanged"}
 """Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
@@ -21,10 +24,12 @@ def summary(
     seconds: float,
     ending: str,
     failed: Mapping[str, str] | None = None,
+    gave_way: Mapping[str, int] | None = None,
 ) -> str:
     """The text of the summary of ``reports``, those of each client.
 
-    ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients.
+    ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients,
+    ``gave_way`` how many values of each side gave way to the other's.
     """
     failed = failed or {}
     names = list(dict.fromkeys([*reports, *failed]))
@@ -32,13 +37,14 @@ def summary(
     every = [report for of_one in reports.values() for report in of_one]
     width = max((len(f"{report.received:,}") for report in every), default=1)
     lines = [f"work orders, {f'{len(names)} clients' if several else names[0]} ⇄ TracOS: {ending} in {seconds:.1f} s"]
+    lines += [line for line in [_places(every)] if line and not several]
     for name in names:
         told = [_flow(report, width) for report in reports.get(name, ())]
         told += [f"  {failed[name]}; the log says why"] if name in failed else []
         if told:
-            lines += ["", f"  {name}"] if several else [""]
+            lines += ["", f"  {name}{_places(reports.get(name, ()))}"] if several else [""]
         lines += [f"  {line}" if several else line for line in told]
-    return "\n".join(lines + _dead(every, dead_letters)) + "\n"
+    return "\n".join(lines + _lost(gave_way or {}) + _dead(every, dead_letters)) + "\n"
 
 
 def _flow(report: Report, width: int) -> str:
@@ -60,6 +66,19 @@ def _flow(report: Report, width: int) -> str:
     ]
     what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
     return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
+
+
+def _places(reports: Sequence[Report]) -> str:
+    """From where over TracOS to where the orders of one client go."""
+    places = [place for report in reports for place in (report.source, report.sink) if place]
+    return f"  {' → '.join(place for place, _ in groupby(places))}" if places else ""
+
+
+def _lost(gave_way: Mapping[str, int]) -> list[str]:
+    counts = [f"{count:,} of {SIDES.get(side, side)}" for side, count in sorted(gave_way.items())]
+    if not counts:
+        return []
+    return ["", f"  values that gave way: {', '.join(counts)}; python -m pipeline explain NUMBER says why"]
 
 
 def _dead(reports: Sequence[Report], folder: Path) -> list[str]:

@@ -98,7 +98,7 @@ class _Untold(Source[bytes]):
         await self._source.close()
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable | Empty | Spared]]:
-        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]
+        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]  # it is a generator, whatever its type says
             async for group in groups:
                 yield group
 

@@ -115,6 +115,12 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     raw: bytes = b""
     stamp: str = ""
 
+    @property
+    def loggable(self) -> str:
+        """The reasons, as far as they may be logged."""
+        more = ["its letter has the rest"] if any(reason.quote for reason in self.reasons) else []
+        return "; ".join([*(reason.loggable for reason in self.reasons), *more])
+
 
 class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     """Items that move together, with everything that became of the others.

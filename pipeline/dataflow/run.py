@@ -17,6 +17,10 @@ class Report(Struct, kw_only=True):
     """What became of every item that a chain read; received = the sum of all the others."""
 
     flow: str = ""
+    source: str = ""
+    """Where it reads, as a person calls it."""
+    sink: str = ""
+    """Where it writes."""
     received: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     """Delivered items by Outcome; payloads of another kind count under their type's name."""

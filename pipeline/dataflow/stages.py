@@ -121,6 +121,8 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
             elif isinstance(outcome, Deferred):
                 if result.stop is None:
                     logger.warning("left for the next run: {}: {}", item.locator, outcome)
+                    if outcome.quote:
+                        logger.debug("{}: {}", item.locator, outcome.quote)
                 deferred.append(item.locator)
             elif isinstance(outcome, Fatal):
                 raise outcome
@@ -164,8 +166,7 @@ def dead_letters(dead: DeadLetters) -> Passage:
             return batch
         await dead.write(batch.failed)
         for letter in batch.failed:
-            reasons = "; ".join(map(str, letter.reasons))
-            logger.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, reasons)
+            logger.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, letter.loggable)
         return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
 
     return Passage(_per_batch(put_aside, dead), Step("dead_letters", "dead_letters", dead))
@@ -205,7 +206,7 @@ def unhandled(batch: Batch[Any]) -> Unhandled:
     first = batch.failed[0]
     return Unhandled(
         f"{len(batch.failed)} item(s) of {batch.flow} failed and the chain has no dead_letters stage; the first: "
-        f"{first.locator} at {first.stage}: {'; '.join(map(str, first.reasons))}"
+        f"{first.locator} at {first.stage}: {first.loggable}"
     )
 
 

@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -21,6 +21,7 @@ from pipeline.orders.workorder import ExternalId
 from pipeline.translation.json import encode
 
 __all__ = [
+    "Check",
     "Closed",
     "Letter",
     "again",
@@ -29,6 +30,7 @@ __all__ = [
     "id_of_name",
     "key_of",
     "key_of_name",
+    "mend",
     "name_of",
     "read_letter",
     "read_letters",
@@ -37,6 +39,9 @@ __all__ = [
 READABLE: Final = 80
 _PART: Final = re.compile(r"\[([0-9]+)\]|:([0-9]+)")
 _NAME: Final = re.compile(r".+~([0-9a-f]{12})~[0-9a-f]{12}\.json")
+
+Check: TypeAlias = Callable[[bytes], tuple[str, tuple[Reason, ...]]]
+"""At which stage a payload fails, and for which reasons; an empty text and none where nothing is known against it."""
 
 Closed = Literal["resolved", "overtaken", "retried", "discarded"]
 """How a letter was closed: something better came from its place; a newer record of its order came from another place;
@@ -66,7 +71,11 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     text: str | None = None
     base64: str | None = None
     mended: str | None = None
-    """The payload as a person has mended it: what a retry runs instead of the original bytes."""
+    """The payload as a person has mended it: what a retry runs instead of the original bytes; stage and reasons are of
+    it: no reason where nothing is known against it."""
+    raw_stage: str = ""
+    """Where the original bytes fail, while there are mended ones."""
+    raw_reasons: tuple[Reason, ...] = ()
     closed: Closed | None = None
     resolved_at: datetime | None = None
     """When it was closed, in whichever way."""
@@ -120,8 +129,39 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
 
 
 def again(before: Letter, now: Letter) -> Letter:
-    """The letter of a failure met again."""
-    return replace(now, first_seen=before.first_seen, attempts=before.attempts + 1, mended=before.mended)
+    """The letter of a failure met again; what a person has mended, and what is known against that, stays."""
+    now = replace(now, first_seen=before.first_seen, attempts=before.attempts + 1)
+    if before.mended is None:
+        return now
+    return replace(
+        now,
+        mended=before.mended,
+        stage=before.stage,
+        reasons=before.reasons,
+        raw_stage=now.stage,
+        raw_reasons=now.reasons,
+    )
+
+
+def mend(letter: Letter, text: str, check: Check | None) -> Letter:
+    """The letter with ``text`` as what a retry runs, and with what ``check`` finds against it (None: as it was).
+
+    With the text of the original bytes it is what it was before anybody mended it.
+    """
+    if letter.raw_stage:
+        letter = replace(letter, stage=letter.raw_stage, reasons=letter.raw_reasons)
+    letter = replace(letter, mended=None, raw_stage="", raw_reasons=())  # of the original bytes
+    if text.encode() == letter.raw:
+        return letter
+    stage, reasons = check(text.encode()) if check else (letter.stage, letter.reasons)
+    return replace(
+        letter,
+        mended=text,
+        stage=stage or letter.stage,
+        reasons=reasons,
+        raw_stage=letter.stage,
+        raw_reasons=letter.reasons,
+    )
 
 
 def as_json(letter: Letter, *, indent: int = 2) -> bytes:

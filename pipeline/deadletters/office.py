@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.deadletters.drawer import Drawer
-from pipeline.deadletters.letter import Letter, id_of_name, key_of_name, read_letter
+from pipeline.deadletters.letter import Check, Letter, id_of_name, key_of_name, mend, read_letter
 from pipeline.errors import WrongUsage
 
-__all__ = ["DeadLetterOffice", "Filed", "Filters", "Stats"]
+__all__ = ["DeadLetterOffice", "Filed", "Filters", "Stats", "see_mendable"]
 
 SHOWN: Final = 5
 
@@ -81,9 +81,9 @@ class DeadLetterOffice:
         filters, now = filters or Filters(), datetime.now(UTC)
         for directory in self._flows():
             for name in sorted(path.name for path in directory.iterdir() if key_of_name(path.name)):
-                letter = read_letter(directory / name)
-                if letter is not None and filters.hold(letter, now):
-                    yield Filed(id_of_name(directory.name, name), directory / name, letter)
+                filed = _filed(directory / name)
+                if filed is not None and filters.hold(filed.letter, now):
+                    yield filed
 
     def get(self, letter_id: str) -> Filed:
         """The open letter whose id begins with ``letter_id``; raises WrongUsage where there is none, or several."""
@@ -96,29 +96,40 @@ class DeadLetterOffice:
         if len(found) > 1:
             several = ", ".join(full for full, _ in found[:SHOWN])
             raise WrongUsage(f"several dead letters have an id that begins with {letter_id}: {several}")
-        letter = read_letter(found[0][1]) if found else None
-        if letter is None:
+        filed = _filed(found[0][1]) if found else None
+        if filed is None:
             raise WrongUsage(f"there is no open dead letter {letter_id}; `dead-letters list` lists them")
-        return Filed(*found[0], letter)
+        return filed
 
-    def mend(self, filed: Filed, text: str) -> Filed:
-        """Keep ``text`` as what a retry runs; the original bytes stay. Equal to them: nothing is mended."""
-        letter = replace(filed.letter, mended=None if text.encode() == filed.letter.raw else text)
-        with self.drawer(filed.letter.flow) as drawer:
-            drawer.write({filed.path.name: letter})
-        return filed._replace(letter=letter)
+    def mend(self, filed: Filed, text: str, check: Check | None = None) -> Filed:
+        """Keep ``text`` as what a retry runs, with what ``check`` finds against it; the original bytes stay.
 
-    def release(self, letters: Sequence[Filed]) -> None:
-        """Have the next run try these again, wherever they come from."""
-        with self.drawer(letters[0].letter.flow) as drawer:
-            drawer.write({filed.path.name: replace(filed.letter, stamp="released") for filed in letters})
+        Equal to them: nothing is mended. Raises WrongUsage where there is nothing to mend, and where the letter was
+        closed or mended since ``filed`` was read: nothing is changed then.
+        """
+        see_mendable(filed)
+        with self._taken(filed) as (drawer, letter):
+            mended = mend(letter, text, check)
+            drawer.write({filed.path.name: mended})
+        return filed._replace(letter=mended)
+
+    def release(self, letters: Sequence[Filed]) -> int:
+        """Have the next run try these again, all of one folder, wherever they come from; how many are open still."""
+        with self.drawer(letters[0].path.parent) as drawer:
+            found = {filed.path.name: drawer.read(filed.path.name) for filed in letters}
+            open_ = {name: replace(letter, stamp="released") for name, letter in found.items() if letter is not None}
+            drawer.write(open_)
+        return len(open_)
 
     def discard(self, filed: Filed, because: str) -> None:
-        """Give the letter up: it moves, with the reason, into ``discarded.jsonl`` beside it."""
+        """Give the letter up: it moves, with the reason, into ``discarded.jsonl`` beside it.
+
+        Raises WrongUsage without a reason, and where the letter was closed or mended since ``filed`` was read.
+        """
         if not because.strip():
             raise WrongUsage("a dead letter is discarded for a reason: say why")
-        with self.drawer(filed.letter.flow) as drawer:
-            drawer.archive({filed.path.name: replace(filed.letter, because=because.strip())}, "discarded")
+        with self._taken(filed) as (drawer, letter):
+            drawer.archive({filed.path.name: replace(letter, because=because.strip())}, "discarded")
 
     def stats(self, filters: Filters | None = None) -> Stats:
         """Count the open letters."""
@@ -143,14 +154,45 @@ class DeadLetterOffice:
         )
 
     @contextmanager
-    def drawer(self, flow: str) -> Iterator[Drawer]:
-        """The letters of one flow, for this process alone; raises Fatal while a run has them."""
-        drawer = Drawer(self.root / flow)
+    def drawer(self, directory: Path) -> Iterator[Drawer]:
+        """The letters of one folder, for this process alone; raises Fatal while a run has them."""
+        drawer = Drawer(directory)
         drawer.open()
         try:
             yield drawer
         finally:
             drawer.close()
 
+    @contextmanager
+    def _taken(self, filed: Filed) -> Iterator[tuple[Drawer, Letter]]:
+        """The letter's folder, for this process alone, and the letter as it is now."""
+        with self.drawer(filed.path.parent) as drawer:
+            now = _filed(filed.path)
+            if now is None:
+                raise WrongUsage(f"the dead letter {filed.id} was closed meanwhile: nothing was changed")
+            if now.letter.mended != filed.letter.mended:
+                raise WrongUsage(
+                    f"the dead letter {filed.id} was mended meanwhile: look at it again; nothing was changed"
+                )
+            yield drawer, now.letter
+
     def _flows(self) -> list[Path]:
         return sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+
+
+def see_mendable(filed: Filed) -> None:
+    """Raise WrongUsage for a letter that is to be mended elsewhere."""
+    if not filed.letter.flow.endswith(".inbound"):
+        raise WrongUsage(f"{filed.id} is about an order in TracOS: mend the order there, then retry the letter")
+    if not filed.letter.raw:
+        raise WrongUsage(f"{filed.id} holds no bytes: mend {filed.letter.locator} where it came from")
+
+
+def _filed(path: Path) -> Filed | None:
+    """The letter in the file; its flow and its client are those of the folder that it lies in, whatever it says."""
+    letter, flow = read_letter(path), path.parent.name
+    if letter is None:
+        return None
+    if letter.flow != flow:
+        letter = replace(letter, flow=flow, client=flow.rpartition(".")[0] or flow)
+    return Filed(id_of_name(flow, path.name), path, letter)

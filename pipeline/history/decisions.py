@@ -16,13 +16,16 @@ from pipeline.errors import Fatal
 from pipeline.orders.merge import Lost, Rule
 from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
 
-__all__ = ["SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
+__all__ = ["MISSED", "SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
 REMEMBERED: Final = 200_000
 """How many of the last entries are looked through for a record that is told of already."""
 
 SENT: Final = "sent"
 """In place of a rule: the order was handed to the client."""
+
+MISSED: Final = "missed"
+"""In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
 
 
 class Change(Struct, frozen=True, gc=False):
@@ -42,7 +45,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     number: ExternalId
     locator: str
     rule: str
-    """The rule of the merge that decided, or ``sent``."""
+    """The rule of the merge that decided, ``sent``, or ``missed``."""
     record: str = ""
     """A hash of the record."""
     version: datetime | None = None
@@ -90,8 +93,28 @@ class DecisionLog(Decisions):
         super().__init__(run)
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
+        self.gave_way: Counter[str] = Counter()
+        """How many values gave way, by the side that they were of."""
         self._path = path
         self._told: set[int] | None = None
+
+    async def open(self) -> None:
+        """See that the file can be written, before anything is done that it is to tell of; it is not made."""
+        await in_thread(self._check)
+
+    def _check(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.exists():
+                self._path.open("ab").close()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> Fatal:
+        return Fatal(
+            f"the decision log {self._path} cannot be written ({error.strerror}): no edit was overwritten; free "
+            "the disk or set DATA_DECISION_LOG to a place that can be written, then run again"
+        )
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Append ``entries``; those that kept a value out are durable when this returns. Raises Fatal if it fails."""
@@ -105,11 +128,9 @@ class DecisionLog(Decisions):
             kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh)
             append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
             self.rules.update(entry.rule for entry in fresh)
+            self.gave_way.update(lost.side for entry in fresh for lost in entry.lost)
         except OSError as error:
-            raise Fatal(
-                f"the decision log {self._path} cannot be written ({error.strerror}): nothing was overwritten; free "
-                "the disk or set DATA_DECISION_LOG to a place that can be written, then run again"
-            ) from error
+            raise self._unwritable(error) from error
 
     def _fresh(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """All but the stale records that the log tells of already."""
@@ -123,10 +144,27 @@ class DecisionLog(Decisions):
 
 
 def read_decisions(path: Path) -> Iterator[Entry]:
-    """All entries, oldest first; a line torn by a crash is passed over, a missing file has none."""
-    if path.exists():
-        with path.open("rb") as lines:
-            yield from _decoded(lines)
+    """All entries, oldest first; a line torn by a crash is passed over, a missing file has none.
+
+    What was told ahead of a write that was not made is left out, and with it what takes it back.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        missed = Counter(map(_attempt, _decoded(line for line in lines if b'"rule":"missed"' in line)))
+    with path.open("rb") as lines:
+        for entry in _decoded(lines):
+            if entry.rule == MISSED:
+                continue
+            if missed and missed[_attempt(entry)]:
+                missed[_attempt(entry)] -= 1
+                continue
+            yield entry
+
+
+def _attempt(entry: Entry) -> tuple[Any, ...]:
+    """Which attempt at which record an entry is of."""
+    return entry.run, entry.client, entry.locator, entry.number, entry.record, entry.at
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:

@@ -22,6 +22,10 @@ class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     flow: str
     client: str
     read: int
+    source: str = ""
+    """Where it read: a folder, an address, a collection and its server."""
+    sink: str = ""
+    """Where it wrote."""
     outcomes: Mapping[str, int] = {}
     skipped: int = 0
     still_dead: int = 0
@@ -50,6 +54,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     flows: tuple[FlowCounts, ...] = ()
     rules: Mapping[str, int] = {}
     """Decisions by the rule of the merge that made them, and ``sent``."""
+    gave_way: Mapping[str, int] = {}
+    """How many values gave way to the other side's, by the side that they were of (client, tracos)."""
 
 
 _RUNS: Final = msgspec.json.Decoder(Run)
@@ -86,6 +92,8 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
             flow=report.flow,
             client=report.flow.rpartition(".")[0],
             read=report.received,
+            source=report.source,
+            sink=report.sink,
             outcomes=dict(report.outcomes),
             skipped=report.skipped,
             still_dead=report.held,

@@ -12,6 +12,7 @@ from msgspec import Struct
 from pipeline.errors import WrongSettings
 from pipeline.service.places import Claim, claimed_collection, claimed_path, crossings
 from pipeline.service.settings import Settings
+from pipeline.tracos.address import wrong_names
 
 __all__ = ["Customer", "Customers", "customers"]
 
@@ -106,6 +107,7 @@ def _of_environment(settings: Settings) -> Customer:
         "inbound_dir": "DATA_INBOUND_DIR",
         "outbound_dir": "DATA_OUTBOUND_DIR",
         "inbound_after": "INBOUND_AFTER",
+        "quiet_seconds": "INBOUND_QUIET_SECONDS",
         "durability": "DURABILITY",
     }
     return Customer(
@@ -143,7 +145,8 @@ def _of_file(path: Path, settings: Settings) -> Customers:
         keys = {key for key, _ in wrong[name]}
         if isinstance(entry, dict) and "kind" not in keys:
             fit = {key: value for key, value in entry.items() if key not in keys}
-            named[name] = _customer(name, fit, settings, str(path))
+            one = named[name] = _customer(name, fit, settings, str(path))
+            wrong[name] += [(what.split()[1], what) for what in wrong_names(one.database, one.collection)]
     claims = [claim for one in named.values() if not wrong[one.name] for claim in _claims(one)]
     for claim, what in crossings([*settings.claims(), *claims]):
         if claim.owner:

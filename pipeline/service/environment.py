@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.errors import WrongSettings
 
-__all__ = ["Said", "meant", "read_environment"]
+__all__ = ["Said", "meant", "peek", "read_environment"]
 
 SAME: Final[Mapping[str, str]] = {
     "MONGODB": "MONGO",
@@ -45,6 +45,16 @@ def read_environment(environ: Mapping[str, str], dotenv: Path, known: Collection
     hidden = [name for name in sorted(known) if environ.get(name) == "" and file.get(name)]
     notes = [f"{name} is empty in the environment, which hides the one in {dotenv}: it is not set" for name in hidden]
     return Said({**file, **environ}, problems, notes)
+
+
+def peek(environ: Mapping[str, str], dotenv: Path, name: str) -> str:
+    """What is said of one setting, before it is known whether all of them can be understood; never raises."""
+    if name in environ:
+        return environ[name]
+    try:
+        return _read_file(dotenv, []).get(name) or ""
+    except WrongSettings:
+        return ""
 
 
 def meant(name: str, known: Collection[str]) -> str | None:

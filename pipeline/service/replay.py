@@ -9,14 +9,16 @@ from typing import Final
 
 from msgspec import Struct
 
+from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report, run
+from pipeline.dataflow.stage import Chain
 from pipeline.deadletters import DeadLetterOffice, Filed
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.replay import AgainFolder, LetterSource, RetriedLetters
 from pipeline.disk import in_thread
 from pipeline.flows import FLOWS, inbound, outbound
 from pipeline.orders.workorder import ExternalId
-from pipeline.service.run import Work
+from pipeline.service.run import Work, new_report
 from pipeline.service.session import Session
 from pipeline.tracos.store import Tracos
 
@@ -35,6 +37,8 @@ class Retried(Struct, kw_only=True):
     """Letters without bytes, or about orders without a number: the next run tries them where they came from."""
     gone: int = 0
     """Orders that are not waiting to be sent any more."""
+    closed: int = 0
+    """Letters that were closed by somebody else meanwhile."""
 
 
 class _Slip(Struct, frozen=True):
@@ -56,12 +60,13 @@ class Retry(Work):
         self._office = DeadLetterOffice(root)
         self._slips: dict[str, list[_Slip]] = defaultdict(list)
         self._without: dict[str, list[Filed]] = defaultdict(list)
-        self._released = self._gone = 0
+        self._released = self._gone = self._closed = 0
         clients = set()
         for filed in letters:
             letter = filed.letter
-            clients.add(letter.client)
-            if letter.raw if letter.flow.endswith(".inbound") else letter.id is not None:
+            client, _, name = letter.flow.rpartition(".")
+            clients.add(client if name in FLOWS else letter.flow)
+            if letter.raw if name == "inbound" else letter.id is not None:
                 self._slips[letter.flow].append(_Slip(letter.last_seen, filed.path.name, letter.id))
             else:
                 self._without[letter.flow].append(filed)
@@ -72,13 +77,20 @@ class Retry(Work):
         for name in FLOWS:
             flow = f"{session.client.name}.{name}"
             if without := self._without.get(flow):
-                await in_thread(self._office.release, without)
-                self._released += len(without)
+                released = await in_thread(self._office.release, without)
+                self._released += released
+                self._closed += len(without) - released
             if (slips := self._slips.get(flow)) and not stop.is_set():
                 slips.sort(key=lambda slip: slip.last_seen)
-                reports.append(Report(flow=flow))
-                async with session.tracos(uri) as tracos:
-                    await self._retry(session, tracos, slips, reports[-1], stop)
+                tracos = session.tracos(uri)
+                chain = self._chain(session, tracos, name, slips, stop)
+                reports.append(new_report(session, name, chain))
+                async with tracos:
+                    await run(chain, report=reports[-1])
+                if name == "inbound" and not stop.is_set():
+                    self._closed += len(slips) - reports[-1].received
+                elif not stop.is_set():
+                    self._gone += len({slip.order for slip in slips}) - reports[-1].received
 
     def exit_code(self, reports: Sequence[Report]) -> int:
         """3 where some failed again."""
@@ -93,20 +105,18 @@ class Retry(Work):
             failed=sum(report.dead.total() for report in reports),
             released=self._released,
             gone=self._gone,
+            closed=self._closed,
         )
 
-    async def _retry(
-        self, session: Session, tracos: Tracos, slips: list[_Slip], report: Report, stop: asyncio.Event
-    ) -> None:
-        if report.flow.endswith(".inbound"):
-            drawer = Drawer(self._office.root / report.flow)
+    def _chain(
+        self, session: Session, tracos: Tracos, name: str, slips: list[_Slip], stop: asyncio.Event
+    ) -> Chain[Outcome]:
+        """The very chain that they failed in, over the letters themselves or over the orders that they are about."""
+        if name == "inbound":
+            drawer = Drawer(self._office.root / f"{session.client.name}.{name}")
             letters = LetterSource(drawer, [slip.filed_name for slip in slips])
-            dead = RetriedLetters(drawer, session.identify("inbound"))
-            await run(inbound(session.client, tracos, dead, source=letters, stop=stop), report=report)
-            return
+            dead = RetriedLetters(drawer, session.identify(name))
+            return inbound(session.client, tracos, dead, source=letters, stop=stop)
         numbers = list({slip.order for slip in slips if slip.order is not None})
         orders = tracos.source(session.client.name, session.client.default_layout, numbers)
-        again = AgainFolder(session.dead("outbound"))
-        await run(outbound(session.client, tracos, again, source=orders, stop=stop), report=report)
-        if not stop.is_set():
-            self._gone += len(numbers) - report.received
+        return outbound(session.client, tracos, AgainFolder(session.dead(name)), source=orders, stop=stop)

@@ -7,7 +7,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -26,7 +26,7 @@ from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
 
-__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work"]
+__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work", "new_report"]
 
 INTERRUPTED: Final = 130
 DEAD_LETTERS: Final = 3
@@ -179,6 +179,7 @@ class Runner:
             error="; ".join(self._errors(stopped)) or None,
             flows=counts(reports),
             rules=dict(self._sessions.decisions.rules),
+            gave_way=dict(self._sessions.decisions.gave_way),
         )
         try:
             if self._journal is not None:
@@ -219,6 +220,13 @@ class Runner:
             yield f"an unexpected {type(stopped).__name__}"
 
 
+def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
+    """The report of a chain that has not begun, with the places that it reads and writes."""
+    source, sink = (step.end.title for step in chain.steps if step.kind in {"source", "sink"} and step.end is not None)
+    source, sink = (source, session.place) if flow == "inbound" else (session.place, sink)
+    return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
+
+
 Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
 """What looks on while a chain runs: entered in the event loop, with the report that is being filled."""
 
@@ -242,10 +250,13 @@ class Sync(Work):
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
         """Run its flows."""
         budget = Budget(self._settings.max_dead_letters)
-        async with session.tracos(uri) as tracos:
+        tracos = session.tracos(uri)
+        async with AsyncExitStack() as opened:
             for name, flow in self._flows.items():
                 chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop)
-                reports.append(Report(flow=f"{session.client.name}.{name}"))
+                reports.append(new_report(session, name, chain))
+                if not reports[1:]:
+                    await opened.enter_async_context(tracos)
                 with self._watch(chain, reports[-1]):
                     await run_chain(chain, report=reports[-1])
                 if stop.is_set():

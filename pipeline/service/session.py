@@ -12,6 +12,7 @@ from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.service.customers import Customer, customers, located
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
+from pipeline.tracos.address import read_address
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.store import Tracos
 
@@ -29,6 +30,14 @@ class Session:
         self.decisions = decisions
         self.customer = customer
         self._effects = effects
+
+    @property
+    def place(self) -> str:
+        """Where this customer's orders are, for a person: collection and server, without credentials."""
+        settings, one = self.settings, self.customer
+        uri = settings.mongo_uri
+        server = f"at {read_address(uri).shown}" if uri else f"embedded in {settings.data_mongo_dir}"
+        return f"{one.database}.{one.collection} {server}"
 
     def tracos(self, uri: str) -> Tracos:
         """Our system, at ``uri``: the collection that holds this customer's orders."""

@@ -12,13 +12,14 @@ from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
-from pipeline.tracos.address import read_address
+from pipeline.tracos.address import read_address, wrong_names
 
-__all__ = ["Secrets", "Settings", "load"]
+__all__ = ["LogLevel", "Secrets", "Settings", "load"]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Words = tuple[str, ...]
+LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Secrets:
@@ -69,13 +70,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of orders born in TracOS. None: the client's first."""
     inbound_after: Literal["keep", "archive", "delete"] = "keep"
     """What becomes of an inbound file whose records are all settled."""
+    inbound_quiet_seconds: Seconds = 1
+    """How long an inbound file must have been left alone before it is read."""
     durability: Literal["file", "batch", "none"] = "batch"
     """How outbound files are made to survive a loss of power."""
     sync_max_deletes: Count = 1000
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
-    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     log_format: Literal["text", "json"] = "text"
     secrets: Secrets = Secrets()
     """Where clients find the secrets that they know by name; no setting of its own."""
@@ -109,6 +112,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "mongo_retry_seconds": "a number of seconds, from 0 to 86400",
     "client_timezone": "the name of a time zone, such as UTC or America/Sao_Paulo",
     "inbound_after": "keep, archive or delete",
+    "inbound_quiet_seconds": "a number of seconds, from 0 to 86400",
     "durability": "file, batch or none",
     "sync_max_deletes": "a whole number, 0 or more",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
@@ -116,7 +120,13 @@ EXPECTED: Final[Mapping[str, str]] = {
 }
 """What to tell where a value does not fit; the other settings take any text."""
 
-_OF_FOLDERS: Final = ("data_inbound_dir", "data_outbound_dir", "inbound_after", "client_layout")
+_OF_FOLDERS: Final = (
+    "data_inbound_dir",
+    "data_outbound_dir",
+    "inbound_after",
+    "inbound_quiet_seconds",
+    "client_layout",
+)
 """Settings of the one client; those of a file are told in their own tables."""
 
 _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
@@ -163,11 +173,12 @@ def _contradictions(settings: Settings) -> list[str]:
         Budget(settings.max_dead_letters)
     except ValueError as error:
         problems.append(f"MAX_DEAD_LETTERS: {error}")
-    if settings.mongo_uri:
-        try:
-            read_address(settings.mongo_uri)
-        except WrongSettings as error:
-            problems += error.problems
+    try:
+        names = wrong_names(settings.database, settings.mongo_collection)
+    except WrongSettings as error:
+        problems += error.problems
+    else:  # of a file's clients each says its own, or has these
+        problems += [f"{_called(name, settings)}: {name}" for name in names if settings.clients_file is None]
     if len(settings.clients) > 1 and settings.clients_file is None:
         problems.append("CLIENTS: expected one client; several are described in a file that CLIENTS_FILE names")
     if settings.clients_file is not None:
@@ -178,6 +189,13 @@ def _contradictions(settings: Settings) -> list[str]:
         ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
+
+
+def _called(name: str, settings: Settings) -> str:
+    """The setting that says what ``wrong_names`` complains of."""
+    if name.startswith("the collection"):
+        return "MONGO_COLLECTION"
+    return "MONGO_DATABASE" if settings.mongo_database or not settings.mongo_uri else "MONGO_URI"
 
 
 def _decode(kind: type, value: Any) -> Any:

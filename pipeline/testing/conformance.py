@@ -4,23 +4,34 @@ In a suite of your own: ``from pipeline.testing.conformance import *``, and a fi
 ClientUnderTest.
 """
 
-import asyncio
-import itertools
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Connector
-from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import Envelope, Fate, Outcome, Unreadable
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import MERGED_FIELDS, Record, Status, WorkOrder, id_key
+from pipeline.testing.conformance_ends import (
+    test_a_dry_run_changes_nothing,
+    test_a_page_that_fails_loses_and_doubles_nothing,
+    test_a_push_that_fails_is_told_once,
+    test_a_repeat_changes_nothing,
+    test_dead_ones_stay_with_the_others_and_are_held_the_next_time,
+    test_the_order_in_which_records_come_does_not_matter,
+    test_the_sink_is_idempotent,
+    test_the_source_gives_each_place_once_and_forgets_what_is_settled,
+    test_the_source_keeps_the_order_of_its_records,
+    test_what_is_not_done_with_is_given_again,
+    test_what_is_told_is_there,
+    test_what_it_does_not_know_is_not_erased,
+)
 from pipeline.testing.hostile import (
     HOSTILE,
     IDS,
@@ -28,10 +39,10 @@ from pipeline.testing.hostile import (
     TEXTS,
     ZONES,
     with_other_values,
-    without_meaning,
 )
 from pipeline.testing.kit import ClientUnderTest
-from pipeline.testing.model import Model
+from pipeline.testing.local_times import FAR, LOCAL, TURNS, Said, has_local_times, meant_by, said_otherwise
+from pipeline.testing.translated import is_near, read_one, records_of, told_of, whole
 
 __all__ = [
     "client",
@@ -51,6 +62,11 @@ __all__ = [
     "test_the_order_in_which_records_come_does_not_matter",
     "test_the_sink_is_idempotent",
     "test_the_source_gives_each_place_once_and_forgets_what_is_settled",
+    "test_the_source_keeps_the_order_of_its_records",
+    "test_times_are_read_and_told_in_the_clients_zone",
+    "test_what_is_not_done_with_is_given_again",
+    "test_what_is_told_is_there",
+    "test_what_it_does_not_know_is_not_erased",
 ]
 
 
@@ -64,7 +80,7 @@ def client(under_test: ClientUnderTest, tmp_path: Path) -> Iterator[Connector]:
 @pytest.fixture
 def records(under_test: ClientUnderTest, client: Connector) -> list[Record]:
     """The samples in canonical words."""
-    return [_read(client, raw) for raw in under_test.raw]
+    return [read_one(client, raw) for raw in under_test.raw]
 
 
 def test_its_name_is_the_one_that_the_settings_gave(client: Connector) -> None:
@@ -89,7 +105,7 @@ def test_samples_come_back_as_they_went(client: Connector, records: list[Record]
             out = client.from_record(record)
         except Rejected:
             continue  # an order may be past what a new one may begin as
-        again = _read(client, _whole(client, out.body, record))
+        again = read_one(client, whole(client, out.body, record))
         project = client.layouts[record.layout].project
         before, after = project(record.order.values), project(again.order.values)
         for field in MERGED_FIELDS:
@@ -114,7 +130,7 @@ def test_statuses_are_total_and_exclusive(client: Connector, records: list[Recor
                 assert str(error)
                 continue
             assert told.setdefault(body, meant) == meant, f"{status} and another are told alike, and mean different"
-            shown = _read(client, _whole(client, body, record)).order.status
+            shown = read_one(client, whole(client, body, record)).order.status
             assert shown in (meant, None), f"{status} is told as what means {shown}"
 
 
@@ -122,15 +138,29 @@ def test_dates_keep_their_instants(client: Connector, records: list[Record]) -> 
     for record in records:
         for moment in MOMENTS:
             for zone in ZONES:
-                later = moment + timedelta(hours=1)
-                order = replace(record.order, created_at=moment.astimezone(zone), updated_at=later.astimezone(zone))
-                try:
-                    out = client.from_record(replace(record, order=order))
-                except Rejected:
-                    continue
-                again = _read(client, _whole(client, out.body, record)).order
-                for time, meant in ((again.created_at, moment), (again.updated_at, later)):
-                    assert time is None or _near(time, meant, record), f"{meant} comes back as {time}"
+                _tell_and_read(client, record, moment.astimezone(zone))
+
+
+@pytest.mark.parametrize("zone", FAR)
+def test_times_are_read_and_told_in_the_clients_zone(under_test: ClientUnderTest, tmp_path: Path, zone: str) -> None:
+    """A time without a zone is one of the client's; what cannot be told exactly is rejected, and nothing told wrong."""
+    place = ZoneInfo(zone)
+    with (
+        under_test.made(tmp_path / "zone", timezone=place) as (client, _),
+        under_test.made(tmp_path / "utc") as (elsewhere, _),
+    ):
+        assert client.timezone == place
+        for raw in under_test.raw:
+            for local in LOCAL:
+                for said in said_otherwise(raw, local):
+                    _assert_read_in(client, said, place)
+            if has_local_times(raw):
+                for moved, unmoved in zip(_times(client, raw), _times(elsewhere, raw), strict=True):
+                    assert moved is None or (unmoved and moved in meant_by(unmoved, place)), f"{raw!r} is read in UTC"
+        told = sum(
+            _tell_and_read(client, record, moment) for record in records_of(client, under_test) for moment in TURNS
+        )
+        assert told, "no time at all can be told"
 
 
 def test_hostile_payloads_become_dead_letters_and_never_exceptions(
@@ -148,7 +178,7 @@ def test_hostile_payloads_become_dead_letters_and_never_exceptions(
     for payload in payloads:
         client.identify(payload)
         try:
-            record = _read(client, payload)
+            record = read_one(client, payload)
         except Rejected as error:
             assert error.reasons
         else:
@@ -160,137 +190,13 @@ def test_hostile_values_are_told_or_rejected_and_never_exceptions(client: Connec
     for text in TEXTS:
         for known in (None, record.order.values):
             order = replace(record.order, title=text, description=text)
-            _told(client, replace(record, order=order, known=known))
+            told_of(client, replace(record, order=order, known=known))
     names: dict[str, Any] = {}
     for order_id in IDS:
-        out = _told(client, replace(record, external_id=order_id, order=replace(record.order, number=order_id)))
+        out = told_of(client, replace(record, external_id=order_id, order=replace(record.order, number=order_id)))
         if out is not None:
             assert names.setdefault(out.id, order_id) == order_id, "two orders under one id"
-    _told(client, replace(record, layout="no such layout"))
-
-
-def test_the_source_gives_each_place_once_and_forgets_what_is_settled(
-    under_test: ClientUnderTest, tmp_path: Path
-) -> None:
-    """Whatever becomes of its items, each fate in turn."""
-
-    async def everything(client: Connector) -> list[Locator]:
-        given: list[Locator] = []
-        async with client.source() as source:
-            async for group in source.read():
-                assert group, "an empty group: yield none"
-                items = [item for item in group if isinstance(item, Envelope | Unreadable)]
-                assert len(items) == len(group), "only Envelope and Unreadable: nothing vouches for what is spared"
-                assert all(item.locator.place for item in items)
-                fates = itertools.islice(itertools.cycle(Fate), len(given), None)
-                await source.settle({item.locator: fate for item, fate in zip(items, fates, strict=False)})
-                given += [item.locator for item in items]
-            assert source.pending == 0, "it keeps what is settled"
-        return given
-
-    with under_test.made(tmp_path / "source") as (client, stand):
-        stand.show(under_test.samples)
-        given = asyncio.run(everything(client))
-        assert len(set(given)) == len(given) == len(under_test.samples)
-
-
-def test_a_repeat_changes_nothing(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    with under_test.made(tmp_path / "repeat") as (client, stand):
-        stand.show(under_test.samples)
-        model = Model()
-        first = asyncio.run(model.pull(client))
-        assert first.outcomes == {Outcome.CREATED: len(under_test.samples)}, model.dead.letters
-        orders = model.orders
-        again = asyncio.run(model.pull(client))
-        assert set(again.outcomes) <= {Outcome.REPEAT}
-        assert (model.orders, model.dead.letters) == (orders, [])
-
-
-def test_the_order_in_which_records_come_does_not_matter(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    seen = []
-    for name, samples in (("there", under_test.samples), ("back", list(reversed(under_test.samples)))):
-        with under_test.made(tmp_path / name) as (client, stand):
-            stand.show(samples)
-            model = Model()
-            asyncio.run(model.pull(client))
-            seen.append(model.orders)
-    assert seen[0] == seen[1]
-
-
-def test_dead_ones_stay_with_the_others_and_are_held_the_next_time(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    bad = without_meaning(under_test.raw[0])
-    with under_test.made(tmp_path / "dead") as (client, stand):
-        stand.show([*under_test.samples[1:], bad])
-        model = Model()
-        report = asyncio.run(model.pull(client))
-        assert report.dead.total() == 1, "the broken record is dead"
-        assert report.outcomes.total() == len(under_test.samples) - 1, "and no other"
-        again = asyncio.run(model.pull(client))
-        assert (again.dead.total(), len(model.dead.letters)) == (0, 1)
-
-
-def test_a_dry_run_changes_nothing(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    """Neither in the client's system nor in what is remembered, whatever its ends do where they are told something."""
-    with under_test.made(tmp_path / "plan", dry=True) as (client, stand):
-        stand.show(under_test.samples)
-        before = _files(tmp_path), stand.told()
-        asyncio.run(Model().pull(client))
-        out = [told for record in _records(client, under_test) if (told := _told(client, record)) is not None]
-        asyncio.run(Model.push(client, out))
-        assert (_files(tmp_path), stand.told()) == before
-
-
-def test_the_sink_is_idempotent(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    with under_test.made(tmp_path / "sink") as (client, stand):
-        out = [told for record in _records(client, under_test) if (told := _told(client, record)) is not None]
-        assert out, "none of the samples can be told as a new order"
-        assert set(asyncio.run(Model.push(client, out))) == {Outcome.SENT}
-        told = stand.told()
-        assert set(asyncio.run(Model.push(client, out))) == {Outcome.SENT}
-        assert stand.told() == told
-
-
-@pytest.mark.parametrize(
-    "fault", ["429", "500", "503", "drop", "torn", "garbled", "duplicate", "reorder", "early", "late"]
-)
-def test_a_page_that_fails_loses_and_doubles_nothing(under_test: ClientUnderTest, tmp_path: Path, fault: str) -> None:
-    with under_test.made(tmp_path / "calm") as (client, stand):
-        stand.show(under_test.samples)
-        calm = Model()
-        asyncio.run(calm.pull(client))
-    with under_test.made(tmp_path / "fault") as (client, stand):
-        if not stand.can_fail:
-            pytest.skip("its stand has no faults")
-        stand.show(under_test.samples)
-        stand.fail("none", fault)
-        model = Model()
-        asyncio.run(model.pull(client))
-        assert (model.orders, model.dead.letters) == (calm.orders, [])
-        again = asyncio.run(model.pull(client))
-        assert set(again.outcomes) <= {Outcome.REPEAT}, "what came once is new again"
-
-
-@pytest.mark.parametrize("fault", ["429", "500", "503", "drop", "torn"])
-def test_a_push_that_fails_is_told_once(under_test: ClientUnderTest, tmp_path: Path, fault: str) -> None:
-    seen = []
-    for faults in ((), (fault,)):
-        with under_test.made(tmp_path / f"push{len(faults)}") as (client, stand):
-            out = [told for record in _records(client, under_test) if (told := _told(client, record)) is not None]
-            if faults and not stand.can_fail:
-                pytest.skip("its stand has no faults")
-            if faults:
-                stand.fail(*faults)
-            assert set(asyncio.run(Model.push(client, out))) == {Outcome.SENT}
-            seen.append(stand.told())
-    assert seen[0] == seen[1]
-
-
-def _records(client: Connector, under_test: ClientUnderTest) -> list[Record]:
-    return [_read(client, raw) for raw in under_test.raw]
-
-
-def _read(client: Connector, raw: bytes) -> Record:
-    return client.to_record(client.validate(client.parse(raw)))
+    told_of(client, replace(record, layout="no such layout"))
 
 
 def _assert_sane(record: Record, payload: bytes) -> None:
@@ -305,38 +211,29 @@ def _assert_sane(record: Record, payload: bytes) -> None:
         raise AssertionError(f"{payload[:100]!r} passes, and says what cannot be: {error}") from error
 
 
-def _told(client: Connector, record: Record) -> Any:
-    """What is told of a record, None where that is rejected; anything else that is raised fails the test."""
+def _assert_read_in(client: Connector, said: Said, zone: tzinfo) -> None:
     try:
-        out = client.from_record(record)
-    except Rejected as error:
-        assert error.reasons
-        return None
-    assert isinstance(out.id, str)
-    assert out.body
-    return out
-
-
-def _whole(client: Connector, body: bytes, record: Record) -> bytes:
-    """``body`` as the client's system would show it: with the keys that only itself sets."""
-    try:
-        client.validate(client.parse(body))
+        in_utc, in_another, here = (_times(client, raw) for raw in (said.utc, said.other, said.local))
     except Rejected:
-        layout = client.layouts[record.layout]
-        data = msgspec.json.decode(body)
-        data.setdefault(layout.id_key, record.external_id)
-        moment = record.order.created_at.isoformat() if record.order.created_at else None
-        for key in layout.keys - data.keys():
-            if key.lower().startswith("creat"):
-                data[key] = moment
-        return msgspec.json.encode(data)
-    return body
+        return
+    for plain, other, local in zip(in_utc, in_another, here, strict=True):
+        if plain is not None and plain != other:
+            assert local in meant_by(plain, zone), f"{said.local!r} is read as {local}"
 
 
-def _near(time: datetime, moment: datetime, record: Record) -> bool:
-    """The same instant, to the second at least; or a sample's own, where the client's system alone sets it."""
-    return time in (moment, moment.replace(microsecond=0)) or time in (record.order.created_at, record.order.updated_at)
+def _times(client: Connector, raw: bytes) -> tuple[datetime | None, ...]:
+    order = read_one(client, raw).order
+    return order.created_at, order.updated_at, order.deleted_at
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def _tell_and_read(client: Connector, record: Record, moment: datetime) -> bool:
+    """Whether the times can be told; asserts that they are read back as they were."""
+    later = moment + timedelta(hours=1)
+    order = replace(record.order, created_at=moment, updated_at=later)
+    told = told_of(client, replace(record, order=order))
+    if told is None:
+        return False
+    again = read_one(client, whole(client, told.body, record)).order
+    for time, meant in ((again.created_at, moment), (again.updated_at, later)):
+        assert time is None or is_near(time, meant, record), f"{meant} comes back as {time}"
+    return True

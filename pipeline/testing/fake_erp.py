@@ -66,9 +66,9 @@ class FakeErp:
 
     Lists by pages of ``limit``: by page, offset, cursor, or the header Link; ``updated_since`` leaves out what did not
     change. Each order has an ETag in the key ``_etag`` and in the header; If-Match is honoured. The same
-    Idempotency-Key is applied once. ``merges``: a write replaces only what it names, and PATCH creates too. ``token``:
-    what the header Authorization must hold; ``/token`` gives it to client credentials ``id`` and ``secret``. ``skew``:
-    how far its clock is off. ``refuse``: a reason by id, told with 422.
+    Idempotency-Key is applied once. PUT replaces all of an order, PATCH only what it names; ``merges``: so does
+    POST, and PATCH creates too. ``token``: what the header Authorization must hold; ``/token`` gives it to client
+    credentials ``id`` and ``secret``. ``skew``: how far its clock is off. ``refuse``: a reason by id, told with 422.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class FakeErp:
                 return 412, b'{"detail": "changed since"}'
             if method == "PATCH" and known is None and not self.merges:
                 return 404, b'{"detail": "no such order"}'
-            keeps = known is not None and (self.merges or method == "PATCH")
+            keeps = method == "PATCH" or (self.merges and method == "POST")
             self._put(order_id, {**(known or {}), **order} if keeps else order)
             self.applied += 1
             done = (200 if known else 201), json.dumps(self.shown(order_id)).encode()

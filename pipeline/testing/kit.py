@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +14,8 @@ from pipeline.clients.dry import DryClient, DryState
 from pipeline.testing.stands import FolderStand, Sample, Stand
 
 __all__ = ["ClientUnderTest"]
+
+UTC: Final = ZoneInfo("UTC")
 
 
 class ClientUnderTest(Struct, frozen=True, kw_only=True):
@@ -34,13 +37,14 @@ class ClientUnderTest(Struct, frozen=True, kw_only=True):
         return [one if isinstance(one, bytes) else msgspec.json.encode(one) for one in self.samples]
 
     @contextmanager
-    def made(self, folder: Path, *, dry: bool = False) -> Iterator[tuple[Connector, Stand]]:
+    def made(self, folder: Path, *, dry: bool = False, timezone: ZoneInfo = UTC) -> Iterator[tuple[Connector, Stand]]:
         """The client with a system of its own, fresh in ``folder``; ``dry``: as `plan` has it."""
         folder.mkdir(parents=True, exist_ok=True)
         stand = self.stand()
         with stand.stand(folder) as options, DryState(folder / "state") as copy:
             settings = ClientSettings(
                 name="under-test",
+                timezone=timezone,
                 options={**options, **self.options},
                 state_dir=copy.path if dry else folder / "state",
                 secret=self.secrets.get,

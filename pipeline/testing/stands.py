@@ -16,6 +16,7 @@ __all__ = ["FolderStand", "HttpStand", "Stand"]
 
 Sample: TypeAlias = Mapping[str, Any] | bytes
 
+READING = ("GET", "HEAD", "OPTIONS")
 LONG_AGO = 1_760_000_000
 
 
@@ -35,8 +36,16 @@ class Stand(ABC):
         """Show these records, newer than what was shown before."""
 
     @abstractmethod
-    def told(self) -> Mapping[str, Any]:
-        """What it was told, by order: equal if and only if the same was told."""
+    def told(self) -> Mapping[str, Sample]:
+        """What it was told, by order, as it would show it: equal if and only if the same was told."""
+
+    def applied(self) -> int:
+        """How many changes were applied; 0 where it does not count."""
+        return 0
+
+    def asked(self) -> int:
+        """How often it was asked for a change, whatever came of it; 0 where it does not count."""
+        return 0
 
     def fail(self, *faults: str) -> None:
         """The next answers go wrong, each in one way (see Faults); only where ``can_fail``."""
@@ -66,7 +75,7 @@ class FolderStand(Stand):
             path.write_bytes(sample if isinstance(sample, bytes) else msgspec.json.encode(sample))
             os.utime(path, (LONG_AGO + self._shown,) * 2)
 
-    def told(self) -> Mapping[str, Any]:
+    def told(self) -> Mapping[str, Sample]:
         """The outbound files."""
         return {path.name: path.read_bytes() for path in (self._folder / "out").glob("*")}
 
@@ -97,9 +106,17 @@ class HttpStand(Stand):
             data = msgspec.json.decode(sample) if isinstance(sample, bytes) else dict(sample)
             self._erp.put(data)
 
-    def told(self) -> Mapping[str, Any]:
-        """The orders, and how many writes were applied."""
-        return {"applied": self._erp.applied, **self._erp.orders}
+    def told(self) -> Mapping[str, Sample]:
+        """The orders, those that were shown too."""
+        return {number: {self._keys[0]: number, **order} for number, order in self._erp.orders.items()}
+
+    def applied(self) -> int:
+        """How many writes were applied."""
+        return self._erp.applied
+
+    def asked(self) -> int:
+        """All requests but those that only read."""
+        return sum(one.method not in READING and one.path != "/token" for one in self._erp.requests)
 
     def fail(self, *faults: str) -> None:
         """Have the next answers go wrong; ``early`` and ``late``: its clock is an hour off, for good."""

@@ -49,6 +49,9 @@ WTIMEOUT_MS: Final = 25_000
 OF_PATIENCE: Final = 5 / 6
 """The part of the driver's patience after which an unconfirmed write is given up, so that the driver hears of it."""
 
+SERVERS_OWN: Final = frozenset({"admin", "local", "config"})
+"""Databases for no orders: who writes one of them behind the hosts of a URI means where users are looked up."""
+
 DATABASE_BYTES: Final = 63
 NAMESPACE_BYTES: Final = 250
 """Of database and collection: the server's 255, and room for the name of a collection of ours beside it."""
@@ -110,6 +113,8 @@ def wrong_names(database: str, collection: str) -> list[str]:
     wrong = []
     if _DATABASE.search(database) or not 0 < len(database.encode()) <= DATABASE_BYTES:
         wrong.append(f'the database {database!r}: expected 1 to 63 bytes without any of / \\ . " $ and blanks')
+    if database in SERVERS_OWN:
+        wrong.append(f"the database {database!r}: MongoDB's own; name one for the orders, and authSource={database}")
     if _COLLECTION.search(collection) or len(f"{database}.{collection}".encode()) > NAMESPACE_BYTES:
         wrong.append(f"the collection {collection!r}: expected a short name without $ that is not of `system.`")
     return wrong

@@ -1,4 +1,4 @@
-"""What ``doctor`` tells of MongoDB: reachable, recent, writable, indexed, without twins, its clock right."""
+"""What ``doctor`` tells of MongoDB: reachable, recent, writes allowed and confirmed, indexes, twins, its clock."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -8,7 +8,9 @@ from pymongo.errors import OperationFailure
 from pipeline.errors import Fatal
 from pipeline.finding import Finding
 from pipeline.tracos.connection import Connection
-from pipeline.tracos.indexes import find_twins, missing
+from pipeline.tracos.indexes import find_twins, missing, refuse_unfit
+from pipeline.tracos.rights import look_at_majority, look_at_rights
+from pipeline.tracos.verdicts import LABELS, Verdict, judge, missing_right
 
 __all__ = ["examine"]
 
@@ -30,30 +32,40 @@ async def examine(connection: Connection) -> list[Finding]:
 
 async def _look(connection: Connection) -> list[Finding]:
     collection = connection.collection
+    admin = collection.database.client.admin
     asked = datetime.now(UTC)
-    hello = await collection.database.client.admin.command("hello")
+    hello = await admin.command("hello")
     answered = datetime.now(UTC)
-    build = await collection.database.client.admin.command("buildInfo")
+    build = await admin.command("buildInfo")
     findings = [_version(build["version"]), _writable(hello), _clock(hello, asked, answered)]
+    if (majority := await look_at_majority(collection, hello)) is not None:
+        findings.append(majority)
     try:
+        await refuse_unfit(collection)
         lacking = await missing(collection)
+        rights = await look_at_rights(collection, lacking)
         twins = await find_twins(collection)
     except OperationFailure as error:
-        findings.append(Finding("access", "problem", f"not allowed to read (code {error.code})", "grant readWrite"))
-        return findings
+        if judge(error.code, labels=filter(error.has_error_label, LABELS)) is not Verdict.RIGHTS:
+            raise
+        right = missing_right(str(error)) or "read"
+        return [
+            *findings,
+            Finding("rights", "problem", f"lacks the right to {right}", "grant readWrite on the database"),
+        ]
+    except Fatal as error:
+        what, _, do = str(error).partition(": ")
+        return [*findings, Finding("collection", "problem", what, do)]
     name = f"{collection.database.name}.{collection.name}"
-    findings.append(
-        Finding("indexes", "warning", f"{name} lacks an index on {' and on '.join(lacking)}", "the next run makes it")
-        if lacking
-        else Finding("indexes", "ok", f"{name} has both")
-    )
-    several = ", ".join(map(repr, twins))
-    findings.append(
-        Finding("twins", "problem", f"several documents have one number: {several}", "merge or remove them")
-        if twins
-        else Finding("twins", "ok", "every number is there once")
-    )
-    return findings
+    indexes = Finding("indexes", "ok", f"{name} has both")
+    if lacking:
+        says = f"{name} lacks an index on {' and on '.join(lacking)}"
+        indexes = Finding("indexes", "warning", says, "the next run makes it")
+    unique = Finding("twins", "ok", "every number is there once")
+    if twins:
+        several = ", ".join(map(repr, twins))
+        unique = Finding("twins", "problem", f"several documents have one number: {several}", "merge or remove them")
+    return [*findings, rights, indexes, unique]
 
 
 def _version(version: str) -> Finding:

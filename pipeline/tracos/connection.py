@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import bson
 from bson.errors import InvalidDocument
@@ -19,12 +19,12 @@ from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
-from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, read_batch, split
-from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, prepare
+from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, key_of, read_batch, split
+from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, Validator, prepare
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
-__all__ = ["ATTEMPTS", "Connection", "Cursor", "Operation", "Written"]
+__all__ = ["ATTEMPTS", "TOO_LARGE", "UNFIT", "Connection", "Operation", "Written"]
 
 T = TypeVar("T")
 
@@ -49,16 +49,6 @@ COMMAND_BYTES: Final = 16 * 1024 * 1024
 
 
 UNSYNCED: Final = {"isSynced": {"$ne": True}}
-
-
-class Cursor(Protocol):
-    """What is left of a query, in groups."""
-
-    def to_list(self, length: int, /) -> Awaitable[list[dict[str, Any]]]:
-        """At most ``length`` documents more; none at the end."""
-
-    def close(self) -> Awaitable[None]:
-        """Give back what the server holds."""
 
 
 class Operation(Struct, frozen=True, gc=False):
@@ -88,11 +78,6 @@ class Written(Struct, frozen=True):
     inserted: Mapping[int, bytes] = {}
     """The documents that were inserted, as they are stored; also those that were refused."""
 
-    @property
-    def codes(self) -> dict[int, int]:
-        """MongoDB's error codes, by the operation's position."""
-        return {position: refusal.code for position, refusal in self.refusals.items()}
-
 
 class Connection(Resource):
     """A connection to one collection, whose outages are ridden out for ``retry_seconds``."""
@@ -104,6 +89,7 @@ class Connection(Resource):
         self._retry_seconds = retry_seconds
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
         self._collection: Collection | None = None
+        self._validator: Validator | None = None
 
     @property
     def collection(self) -> Collection:
@@ -119,21 +105,26 @@ class Connection(Resource):
     def _topology(self) -> Any:
         return None if self._client is None else self._client.topology_description
 
-    async def find_numbers(self, numbers: Sequence[ExternalId]) -> list[Found]:
-        """The documents with these numbers, each exactly as given; also those that cannot be decoded."""
-        batches: Any = self.collection.find_raw_batches(
-            {"number": {"$in": numbers, **IS_ID}}, READ, batch_size=len(numbers), collation=SIMPLE
-        )
-        return [found async for batch in batches for found in read_batch(batch)]
+    async def find_numbers(self, numbers: Sequence[ExternalId], *, confirmed: bool = True) -> list[Found]:
+        """The documents with these numbers, each exactly as given; also those that cannot be decoded.
+
+        Where they are not ``confirmed``, as the primary has them, and may yet lose them.
+        """
+        query = {"number": {"$in": numbers, **IS_ID}}
+        return await self._find(query, confirmed=confirmed, batch_size=len(numbers))
+
+    async def find_ids(self, ids: Sequence[Any], *, confirmed: bool = True) -> list[Found]:
+        """The same of the documents with these ``_id`` s."""
+        return await self._find({"_id": {"$in": ids}}, confirmed=confirmed)
 
     async def raw(self, ids: Sequence[Any]) -> list[bytes]:
         """What we read of the documents with these ``_id`` s, not decoded."""
         found: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ, collation=SIMPLE)
         return [document async for batch in found for document in split(batch)]
 
-    async def find_ids(self, ids: Sequence[Any]) -> list[Found]:
-        """The documents with these ``_id`` s; also those that cannot be decoded."""
-        batches: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ, collation=SIMPLE)
+    async def _find(self, query: Mapping[str, Any], *, confirmed: bool, **options: Any) -> list[Found]:
+        collection = self.collection if confirmed else self.collection.with_options(read_concern=ReadConcern("local"))
+        batches: Any = collection.find_raw_batches(query, READ, collation=SIMPLE, **options)
         return [found async for batch in batches for found in read_batch(batch)]
 
     def find_unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Groups:
@@ -147,25 +138,25 @@ class Connection(Resource):
     async def prepare(self) -> None:
         """See that writes can be relied on, refuse twins, and make the indexes where they are missing."""
         await self.see_concern()
-        await prepare(self.collection)
+        self._validator = await prepare(self.collection)
 
-    async def with_numbers(self, numbers: Sequence[ExternalId]) -> list[dict[str, Any]]:
-        """The documents with these numbers, each exactly as given."""
-        query = {"number": {"$in": numbers, **IS_ID}}
-        documents: list[dict[str, Any]]
-        documents = await self.collection.find(query, READ, batch_size=len(numbers), collation=SIMPLE).to_list(None)
-        return documents
+    @property
+    def has_validator(self) -> bool:
+        """Whether the collection refuses some documents; known once this is prepared."""
+        return self._validator is not None
 
-    async def with_ids(self, ids: Sequence[Any]) -> list[dict[str, Any]]:
-        """The documents with these ``_id`` s."""
-        found = self.collection.find({"_id": {"$in": ids}}, READ, collation=SIMPLE)
-        documents: list[dict[str, Any]] = await found.to_list(None)
-        return documents
-
-    def unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> "Cursor":
-        """A cursor over what the client has not been told of; with ``numbers``, over those documents of it alone."""
-        query = UNSYNCED if numbers is None else {"number": {"$in": numbers, **IS_ID}, **UNSYNCED}
-        return self.collection.find(query, READ, batch_size=group, collation=SIMPLE)
+    async def refused(self, ids: Sequence[Any], sets: Mapping[str, Any]) -> set[bytes]:
+        """The keys of those of these documents that the collection's validator would refuse with these fields set."""
+        if self._validator is None:
+            return set()
+        stages: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$in": ids}}},
+            *([{"$match": self._validator.rules}] if self._validator.spares_misfits else []),
+            {"$set": {field: {"$literal": value} for field, value in sets.items()}},
+            {"$match": {"$nor": [self._validator.rules]}},
+            {"$project": {"_id": 1}},
+        ]
+        return {key_of(one["_id"]) async for one in self.collection.aggregate(stages, collation=SIMPLE)}
 
     async def count_unsynced(self) -> int:
         """How many documents the client has not been told of."""

@@ -24,7 +24,6 @@ __all__ = [
     "guard_rev",
     "identify",
     "new_document",
-    "number_key",
     "original",
     "read_document",
     "stored",
@@ -168,22 +167,27 @@ def guard_rev(document: Document) -> dict[str, Any]:
     return {"_id": document["_id"], "sync.rev": rev}
 
 
-def number_key(document: Document) -> ExternalId:
-    """The number in the form in which ids are compared."""
-    number = document["number"]
-    return id_key(int(number) if isinstance(number, float) else number)
-
-
 def original(document: Document) -> bytes:
     """The mapped fields as JSON bytes, for a dead letter; the same bytes as long as the document says the same."""
     said = {field: document[field] for field in ("_id", *FIELDS) if field in document}
+    if "number" in said:
+        said["number"] = _in_its_kind(said["number"])
     return msgspec.json.encode(said, enc_hook=str)
 
 
 def identify(raw: bytes) -> ExternalId | None:
     """The number in the bytes that ``original`` made."""
     number = msgspec.json.decode(raw).get("number")
+    if isinstance(number, float) and number.is_integer() and abs(number) < 2**53:
+        return int(number)
     return number if isinstance(number, int | str) and not isinstance(number, bool) else None
+
+
+def _in_its_kind(number: Any) -> Any:
+    """A number for JSON: an integer stays one, a text stays one, and nothing else looks like either."""
+    if isinstance(number, bool | str | float) or number is None:
+        return number
+    return int(number) if isinstance(number, int) else {type(number).__name__: str(number)}
 
 
 def _same(document: Document, field: str) -> Any:
@@ -244,10 +248,16 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     if value is None:
         return None
     try:
-        return msgspec.convert(value, SyncState)
+        sync = msgspec.convert(value, SyncState)
     except msgspec.ValidationError as error:
         reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
         return None
+    known = (sync.base, *(sent.values for sent in sync.sent))
+    times = [values.deleted_at for values in known if values] + [sent.version for sent in sync.sent]
+    times += [sent.at for sent in sync.sent] + ([sync.received.version] if sync.received else [])
+    if any(time is not None and time.tzinfo is None for time in times):
+        reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))
+    return sync
 
 
 def _date(document: Document, field: str, moment: datetime | None) -> datetime | str | None:

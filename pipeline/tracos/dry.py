@@ -1,27 +1,24 @@
 """A connection for dry runs: every write is kept in memory, where it is read back from; MongoDB is only read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bson import ObjectId
-
-from pipeline.orders.workorder import ExternalId
-from pipeline.tracos.connection import Connection, Cursor, Operation, Written
+from pipeline.orders.workorder import ExternalId, id_key
+from pipeline.tracos.connection import TOO_LARGE, UNFIT, Connection, Operation, Written
+from pipeline.tracos.found import Found, Groups, key_of
 from pipeline.tracos.indexes import refuse_twins
+from pipeline.tracos.verdicts import Refusal
 
 __all__ = ["DryConnection"]
-
-Documents = list[dict[str, Any]]
 
 
 class DryConnection(Connection):
     """Reads as if its writes had been made. Guards are taken as met: nobody edits in between."""
 
-    _written: dict[Any, dict[str, Any]]
-    """By ``_id``, the documents as they would be."""
-    _numbers: dict[ExternalId, Any]
-    """Their ``_id`` s, by number."""
+    _written: dict[bytes, Found]
+    """By their keys, the documents as they would be."""
+    _numbers: dict[ExternalId, dict[bytes, None]]
+    """Their keys, by the orders that they are found for."""
 
     async def open(self) -> None:
         """Begin with nothing written."""
@@ -30,60 +27,66 @@ class DryConnection(Connection):
 
     async def prepare(self) -> None:
         """Refuse twins; nothing is made."""
-        await refuse_twins(self.collection)
+        self._validator = await refuse_twins(self.collection)
 
-    async def with_numbers(self, numbers: Sequence[ExternalId]) -> Documents:
+    async def find_numbers(self, numbers: Sequence[ExternalId], *, confirmed: bool = True) -> list[Found]:
         """The documents with these numbers, as they would be."""
-        written = [self._written[self._numbers[number]] for number in numbers if number in self._numbers]
-        return written + self._untouched(await super().with_numbers(numbers))
+        keys = dict.fromkeys(key for number in numbers for key in self._numbers.get(id_key(number), ()))
+        written = [self._written[key] for key in keys]
+        return written + self._untouched(await super().find_numbers(numbers, confirmed=confirmed))
 
-    async def with_ids(self, ids: Sequence[Any]) -> Documents:
+    async def find_ids(self, ids: Sequence[Any], *, confirmed: bool = True) -> list[Found]:
         """The documents with these ids, as they would be."""
-        written = [self._written[one] for one in ids if one in self._written]
-        return written + self._untouched(await super().with_ids(ids))
+        written = [self._written[key] for key in map(key_of, ids) if key in self._written]
+        return written + self._untouched(await super().find_ids(ids, confirmed=confirmed))
 
-    def unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Cursor:
+    def find_unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Groups:
         """Those that would be unsynced."""
-        return _Both(super().unsynced(group, numbers), self._written)
+        return _Both(super().find_unsynced(group, numbers), self._written)
 
     async def write(self, operations: Sequence[Operation]) -> Written:
         """Keep the writes."""
-        updates = [operation.statement for operation in operations if operation.verb == "update"]
-        before = {document["_id"]: document for document in await self.with_ids([one["q"]["_id"] for one in updates])}
-        for operation in operations:
-            if operation.verb == "insert":
-                self._keep({"_id": ObjectId(), **operation.statement})
-        for statement in updates:
-            self._keep({**before[statement["q"]["_id"]], **statement["u"]["$set"]})
-        return Written(len(updates), {})
+        ids = [operation.statement["q"]["_id"] for operation in operations if operation.verb == "update"]
+        before = {found.key: found.readable for found in await self.find_ids(ids)}
+        refusals: dict[int, Refusal] = {}
+        for position, operation in enumerate(operations):
+            statement = operation.statement
+            if operation.verb == "update":
+                statement = {**before[key_of(statement["q"]["_id"])], **statement["u"]["$set"]}
+            try:
+                self._keep(Found.of(statement))
+            except UNFIT:
+                refusals[position] = Refusal(TOO_LARGE)
+        return Written(len(ids) - len(refusals), refusals)
 
-    def _keep(self, document: dict[str, Any]) -> None:
-        self._written[document["_id"]] = document
-        if "number" in document:
-            self._numbers[document["number"]] = document["_id"]
+    def _keep(self, found: Found) -> None:
+        self._written[found.key] = found
+        for number in found.numbers:
+            self._numbers.setdefault(number, {})[found.key] = None
 
-    def _untouched(self, documents: Documents) -> Documents:
-        return [document for document in documents if document["_id"] not in self._written]
+    def _untouched(self, found: Iterable[Found]) -> list[Found]:
+        return [one for one in found if one.key not in self._written]
 
 
 class _Both:
     """What MongoDB holds and nothing was written of, then what was written."""
 
-    def __init__(self, stored: Cursor, written: Mapping[Any, dict[str, Any]]) -> None:
+    def __init__(self, stored: Groups, written: Mapping[bytes, Found]) -> None:
         self._stored = stored
         self._written = written
-        self._rest: Iterator[dict[str, Any]] | None = None
+        self._is_at_end = False
 
-    async def to_list(self, length: int, /) -> Documents:
-        """At most ``length`` documents more; none at the end."""
-        while self._rest is None:
-            documents = await self._stored.to_list(length)
-            untouched = [document for document in documents if document["_id"] not in self._written]
+    async def following(self) -> list[Found]:
+        """The next group; empty at the end."""
+        while not self._is_at_end:
+            group = await self._stored.following()
+            untouched = [found for found in group if found.key not in self._written]
             if untouched:
                 return untouched
-            if not documents:
-                self._rest = iter([one for one in self._written.values() if one.get("isSynced") is not True])
-        return list(islice(self._rest, length))
+            if not group:
+                self._is_at_end = True
+                return [found for found in self._written.values() if found.readable.get("isSynced") is not True]
+        return []
 
     async def close(self) -> None:
         """Give back what the server holds."""

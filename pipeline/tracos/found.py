@@ -1,7 +1,7 @@
 """What look-ups give: documents decoded one by one, so that one that cannot be decoded concerns its own order alone."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, Protocol
 
@@ -10,11 +10,12 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.decimal128 import Decimal128
 from bson.errors import InvalidBSON
 from msgspec import Struct
+from pymongo.errors import WTimeoutError
 
 from pipeline.errors import Reason
 from pipeline.orders.workorder import INT64, ExternalId, id_key
 
-__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "read_batch", "split"]
+__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
 
 CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -53,6 +54,9 @@ MEASURED: Final[Mapping[int, int]] = {
 
 DOCUMENT, ARRAY, REGEX = 0x03, 0x04, 0x0B
 
+UNCONFIRMED: Final = 64
+"""WriteConcernTimeout."""
+
 GROUP_BYTES: Final = 8 * 1024 * 1024
 """A group of documents ends when it has as much; a larger document makes a group by itself."""
 
@@ -69,7 +73,7 @@ class Found(Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Found":
-        """One that was not looked up, but could have been."""
+        """One that was not looked up, but could have been; its first field is its ``_id``."""
         return cls(bson.encode(document), document)
 
     @property
@@ -124,6 +128,21 @@ class StoredGroups:
     async def close(self) -> None:
         """Give back what the server holds."""
         await self._cursor.close()
+
+
+def see_confirmed(found: Sequence[Found], latest: Sequence[Found]) -> None:
+    """See that the ``latest`` of these documents is what was ``found``, which a majority has.
+
+    Where writes wait in vain to be confirmed, a look-up does not show them, and doing them again misses: that is waited
+    for, as in an outage. Raises WTimeoutError, which is one.
+    """
+    if {one.key: one.raw for one in found} != {one.key: one.raw for one in latest}:
+        raise WTimeoutError("a majority is behind the primary", UNCONFIRMED)
+
+
+def key_of(document_id: Any) -> bytes:
+    """The key of the document with this ``_id``."""
+    return bson.encode({"_id": document_id})[4:-1]
 
 
 def read_batch(batch: bytes) -> list[Found]:

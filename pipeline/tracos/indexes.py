@@ -13,7 +13,17 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import ExternalId, id_key
 
-__all__ = ["IS_ID", "SIMPLE", "Collection", "find_twins", "missing", "prepare", "refuse_twins", "refuse_unfit"]
+__all__ = [
+    "IS_ID",
+    "SIMPLE",
+    "Collection",
+    "Validator",
+    "find_twins",
+    "missing",
+    "prepare",
+    "refuse_twins",
+    "refuse_unfit",
+]
 
 Collection: TypeAlias = AsyncIOMotorCollection[dict[str, Any]]
 
@@ -69,12 +79,21 @@ class Index(Struct, frozen=True):
         return self.is_usable and list(self.key.items()) == list(key.items())
 
 
-async def prepare(collection: Collection) -> None:
+class Validator(Struct, frozen=True):
+    """What a collection demands of its documents."""
+
+    rules: Mapping[str, Any]
+    spares_misfits: bool
+    """Documents that break them already may do so for ever."""
+
+
+async def prepare(collection: Collection) -> Validator | None:
     """Make the two indexes; raises Fatal where several documents have one number, or the collection is of another kind.
 
-    An index counts once it is built. One that version 1 made is replaced once the new one is built.
+    An index counts once it is built. One that version 1 made is replaced once the new one is built. Returns the
+    collection's validator.
     """
-    await refuse_unfit(collection)
+    validator = await refuse_unfit(collection)
     before = await _indexes(collection)
     good = [index for index in before if index.keeps_ids_unique]
     old = [index for index in good if index.filter == OLD and index.name == "number_1"]
@@ -90,17 +109,19 @@ async def prepare(collection: Collection) -> None:
             raise _in_the_way("isSynced, _id", "hidden")
     if len(good) == len(old) and "number" in await missing(collection):
         raise _in_the_way("number", "hidden")
+    return validator
 
 
-async def refuse_unfit(collection: Collection) -> None:
-    """Raise Fatal for what is no plain collection: a view, time series, or one that drops its oldest documents."""
+async def refuse_unfit(collection: Collection) -> Validator | None:
+    """The collection's validator; raises Fatal for what is no plain collection: a view, time series, a capped one."""
     try:
         kinds = await collection.database.list_collections(filter={"name": collection.name})
         found: list[Mapping[str, Any]] = await kinds.to_list(1)
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
-        return
+        return None
+    validator = None
     for kind in found:
         what = {"view": "a view", "timeseries": "a time series"}.get(kind.get("type", ""))
         if kind.get("options", {}).get("capped"):
@@ -108,14 +129,19 @@ async def refuse_unfit(collection: Collection) -> None:
         if what:
             name = f"{collection.database.name}.{collection.name}"
             raise Fatal(f"the collection {name} is {what}: work orders need a plain one; name it in MONGO_COLLECTION")
+        options = kind.get("options", {})
+        if options.get("validator") and options.get("validationAction", "error") != "warn":
+            validator = Validator(options["validator"], options.get("validationLevel") == "moderate")
+    return validator
 
 
-async def refuse_twins(collection: Collection) -> None:
-    """What ``prepare`` refuses, without making anything."""
-    await refuse_unfit(collection)
+async def refuse_twins(collection: Collection) -> Validator | None:
+    """What ``prepare`` refuses and returns, without making anything."""
+    validator = await refuse_unfit(collection)
     twins = await find_twins(collection)
     if twins:
         raise _twins(twins)
+    return validator
 
 
 async def find_twins(collection: Collection) -> list[ExternalId]:

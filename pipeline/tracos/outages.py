@@ -82,7 +82,7 @@ def _refused(error: OperationFailure, reason: str) -> str:
     if verdict is Verdict.RIGHTS:
         right = missing_right(str(error))
         what = f"lacks the right to {right}" if right else "lacks a right"
-        return f"MongoDB: the user of MONGO_URI {what} ({reason}): grant it readWrite on the database"
+        return f"the user of MONGO_URI {what} in MongoDB ({reason}): grant it readWrite on the database"
     if isinstance(error, WriteConcernError):
         return f"MongoDB cannot confirm writes as MONGO_URI asks ({reason}): see its option w"
     return f"MongoDB refuses the command ({reason}); set LOG_LEVEL=TRACE for the details"

@@ -235,7 +235,7 @@ TOO_LARGE: Final = frozenset({10334, 17419, 17420})
 _ATLAS_LOGIN: Final = re.compile(r"bad auth|authentication failed|not authenticated", re.IGNORECASE)
 _ATLAS_RIGHT: Final = re.compile(r"not allowed to do action \[(\w+)\] on \[([^\]]*)\]")
 _RIGHT: Final = re.compile(r'not authorized on (\S+) to execute command \{ (\w+): (?:"([^"]*)")?')
-_INDEX: Final = re.compile(r" index: (.+?) dup key")
+_INDEX: Final = re.compile(r" index: (.+?)(?: collation: \{.*?\})? dup key")
 
 _RIGHTS_OF: Final[Mapping[str, str]] = {
     "aggregate": "find",
@@ -270,6 +270,11 @@ class Refusal(Struct, frozen=True):
         elif code == VALIDATOR:
             fields = sorted(_named(error.get("errInfo", {}).get("details", {})))
         return cls(code, tuple(fields), index)
+
+    @property
+    def is_number_taken(self) -> bool:
+        """Whether there is a document of this number already."""
+        return self.code in DUPLICATES and self.fields == ("number",)
 
     @property
     def reason(self) -> Reason:

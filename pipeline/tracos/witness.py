@@ -138,6 +138,8 @@ def _print(raw: bytes) -> bytes:
 
 def _key_of(document_id: Any) -> bytes:
     """The ``_id`` with its type."""
+    if type(document_id) is ObjectId:
+        return OBJECT_ID + document_id.binary
     return bson.encode({"": document_id})[4:-1]
 
 

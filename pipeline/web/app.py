@@ -1,9 +1,10 @@
 """The page's addresses: the list of letters, one letter, the runs, and the forms that mend, retry and discard."""
 
 import asyncio
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -17,11 +18,12 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from pipeline.deadletters import DeadLetterOffice, Filed, Filters
+from pipeline.deadletters import DeadLetterOffice, Filed, Filters, Letter
 from pipeline.deadletters.pointer import lines_around, locate, readable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.journal import Run, read_runs
+from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried
 from pipeline.service.settings import Settings
 from pipeline.web.guard import Guard, Secrets
@@ -86,7 +88,10 @@ class _Page:
         )
 
     async def letter(self, request: Request) -> Response:
-        filed = await in_thread(self._get, request)
+        return self._shown(await in_thread(self._get, request), told=_told(request))
+
+    def _shown(self, filed: Filed, *, told: str, text: str | None = None, status: int = 200) -> Response:
+        """The page of a letter; with ``text`` in its form, where that was not kept."""
         letter = filed.letter
         marks = [locate(letter.payload, reason) for reason in letter.reasons]
         return self._html(
@@ -96,30 +101,60 @@ class _Page:
             reasons=list(zip(letter.reasons, marks, strict=True)),
             lines=[_pieces(line) for line in lines_around(letter.payload, [mark for mark in marks if mark], context=4)],
             payload=readable(letter.payload),
+            text=readable(letter.payload) if text is None else text,
+            seen=_seen(letter),
             may_mend=letter.flow.endswith(".inbound") and bool(letter.raw),
-            told=_told(request),
+            told=told,
+            status=status,
         )
 
     async def act(self, request: Request) -> Response:
-        """Mend, retry or discard one letter."""
+        """Mend, retry or discard one letter; what the form holds is never lost, whatever is in the way."""
         form = await self._form(request)
-        filed = await in_thread(self._get, request)
-        match request.path_params["action"]:
-            case "mend":
-                text = form.get("payload", "").replace("\r\n", "\n")  # what browsers make of every line's end
-                if b"\r\n" in filed.letter.raw:
-                    text = text.replace("\n", "\r\n")
-                await in_thread(self._office.mend, filed, text)
-                return self._to(f"letters/{filed.id}", "mended")
-            case "retry":
-                told = await self._retry(filed.id)
-                if told.failed:
-                    return self._to(f"letters/{filed.id}", "failed")
-                return self._to("", "passed" if told.passed else "released" if told.released else "gone")
-            case "discard":
-                await in_thread(self._office.discard, filed, form.get("because", ""))
-                return self._to("", "discarded")
-        raise HTTPException(404, "there is no such action")
+        action = request.path_params["action"]
+        if action not in ACTIONS:
+            raise HTTPException(404, "there is no such action")
+        try:
+            filed = await in_thread(self._get, request)
+            if form.get("seen", _seen(filed.letter)) != _seen(filed.letter):
+                raise WrongUsage(f"the dead letter {filed.id} was mended meanwhile: look at it again")
+            return await self._done(action, filed, form)
+        except Fatal as error:
+            text = form.get("payload")
+            if text is None or text == form.get("shown"):
+                raise
+            return await self._not_done(request, error, text)
+
+    async def _not_done(self, request: Request, error: Fatal, text: str) -> Response:
+        """What was in the way, and the text that a person wrote, where it was not kept."""
+        status = 400 if isinstance(error, WrongUsage) else 503
+        try:
+            now = await in_thread(self._get, request)
+        except WrongUsage:
+            return self._html("refused.html", status=status, says=str(error), text=text, told="")
+        is_kept = readable(now.letter.payload).split() == text.split()
+        told = str(error) if is_kept else f"what you wrote is not kept yet: {error}"
+        return self._shown(now, told=told, text=text, status=status)
+
+    async def _done(self, action: str, filed: Filed, form: Mapping[str, str]) -> Response:
+        if action == "discard":
+            await in_thread(self._office.discard, filed, form.get("because", ""))
+            return self._to("", "discarded")
+        if action == "mend" or ("payload" in form and form["payload"] != form.get("shown")):
+            text = form.get("payload", "").replace("\r\n", "\n")  # what browsers make of every line's end
+            if b"\r\n" in filed.letter.raw:
+                text = text.replace("\n", "\r\n")
+            await in_thread(self._mend, filed, text)
+        if action == "mend":
+            return self._to(f"letters/{filed.id}", "mended")
+        told = await self._retry(filed.id)
+        if told.failed:
+            return self._to(f"letters/{filed.id}", "failed")
+        how = ("passed", "released", "closed")
+        return self._to("", next((one for one in how if getattr(told, one)), "gone"))
+
+    def _mend(self, filed: Filed, text: str) -> None:
+        self._office.mend(filed, text, check_of(self._settings, filed))
 
     async def retry_all(self, request: Request) -> Response:
         form = await self._form(request)
@@ -136,7 +171,7 @@ class _Page:
     async def refused(self, _: Request, error: Exception) -> Response:
         code = error.status_code if isinstance(error, HTTPException) else 400 if isinstance(error, WrongUsage) else 503
         says = error.detail if isinstance(error, HTTPException) else str(error)
-        return self._html("refused.html", status=code, says=says, told="")
+        return self._html("refused.html", status=code, says=says, text=None, told="")
 
     async def _retry(self, which: str | Filters) -> Retried:
         async with self._retrying:
@@ -164,15 +199,22 @@ class _Page:
         return RedirectResponse(f"/{self._secret.token}/{where}?{urlencode({'told': told})}", 303)
 
 
+ACTIONS: Final = ("mend", "retry", "discard")
 TOLD: Final = {
     "mended": "mended: retry it to see whether it passes",
     "failed": "it failed again: see why below",
     "passed": "it passed, and its letter is closed",
     "released": "it holds no bytes: the next run tries it where it came from",
+    "closed": "it was closed by somebody else meanwhile",
     "gone": "the order is not waiting in TracOS any more: discard the letter if that is right",
     "discarded": "discarded; it is kept in the archive",
 }
 _RETRIED: Final = re.compile(r"[0-9]+ retried: [0-9]+ passed, [0-9]+ failed again")
+
+
+def _seen(letter: Letter) -> str:
+    """What a form says that it was shown: a letter that somebody mends meanwhile says something else."""
+    return hashlib.blake2b(letter.payload, digest_size=8).hexdigest()
 
 
 def _told(request: Request) -> str:

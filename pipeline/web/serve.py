@@ -33,7 +33,9 @@ def serve(
             raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with --port") from error
         secret, port = Secrets(), listener.getsockname()[1]
         app = make_app(settings, again, secret, port)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False, ws="none")
+        config = uvicorn.Config(
+            app, log_config=None, log_level="warning", lifespan="off", server_header=False, ws="none"
+        )
         address = f"http://127.0.0.1:{port}/{secret.token}/"
         _Server(config, lambda: announce(address), is_unwanted).run(sockets=[listener])
 

@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 import signal
+import sys
 import time
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from bson import Decimal128, Int64
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
@@ -93,6 +95,16 @@ class TestRun:
         assert told["rules"] == {"insert": 9, "no_base": 2, "sent": 5}
         assert json.loads(sample.command("history", "--json")) == [told]
 
+    def test_it_says_where_it_works_without_credentials_even_where_it_could_not(self, plant):
+        uri = "mongodb://user:hunter2@127.0.0.1:1/plant?serverSelectionTimeoutMS=100"
+        said = {"MONGO_URI": uri, "MONGO_DATABASE": "", "MONGO_RETRY_SECONDS": "0"}
+        out, err = plant.run(exits=1, **said)
+        assert "\n  data/inbound → plant.workorders at mongodb://127.0.0.1:1\n" in out
+        (flow,) = json.loads(plant.command("history", "--json"))[0]["flows"]
+        assert (flow["source"], flow["sink"]) == ("data/inbound", "plant.workorders at mongodb://127.0.0.1:1")
+        assert "ok\torders\tplant.workorders at mongodb://127.0.0.1:1\t" in plant.command("doctor", exits=1, **said)
+        assert "hunter2" not in out + err
+
     def test_too_many_dead_letters_stop_it_with_five_and_nothing_is_put_aside(self, sample):
         _, err = sample.run("src/main.py", exits=5, MAX_DEAD_LETTERS="10%")
         assert "3 of 14 items read failed" in err.splitlines()[-1]
@@ -136,7 +148,8 @@ class TestPlan:
         sample.run()
         log = [entry for entry in read_decisions(sample.home / "data/decisions.jsonl") if entry.rule != "stale"]
         assert {(one["number"], one["rule"]) for one in plan["writes"]} == {(one.number, one.rule) for one in log}
-        assert set(plan["writes"][0]) == {"side", "client", "number", "locator", "rule", "changes"}
+        new = next(one for one in plan["writes"] if one["rule"] == "insert")  # conflicts come first, and have more
+        assert set(new) == {"side", "client", "number", "locator", "rule", "changes"}
         assert {one["locator"] for one in plan["dead_letters"]} == set(sample.letters())
         assert sample.command("plan") == "nothing to do\n"
         assert json.loads(sample.command("plan", "--json")) == {"writes": [], "dead_letters": []}
@@ -305,6 +318,65 @@ class TestDeadLetters:
         assert [where.partition("@")[0] for where in letter_ids(plant)] == ["2"]
         plant.orders.update_one({"number": 2}, {"$set": {"isSynced": True}})
         assert "not waiting in TracOS any more" in plant.command("dead-letters", "retry", "--all")
+
+    def test_an_order_is_found_again_by_its_number_in_its_own_kind(self, plant):
+        numbers = {"long": Int64(2**40), "double": 8.0, "text": "9", "decimal": Decimal128("10")}
+        orders = [{"number": number, "title": name, "status": "odd"} for name, number in numbers.items()]
+        plant.orders.insert_many(orders)
+        plant.command("run")
+        listed = {row["order"] for row in json.loads(plant.command("dead-letters", "list", "--json"))}
+        assert listed == {2**40, 8, "9", None}
+        plant.orders.update_many({}, {"$set": {"status": "created", "createdAt": "2026-10-01"}})
+        told = json.loads(plant.command("dead-letters", "retry", "--all", "--json"))
+        assert told == {"tried": 3, "passed": 3, "failed": 0, "released": 1, "gone": 0}
+        assert {order["title"] for order in plant.sent().values()} == {"long", "double", "text"}
+
+    def test_what_is_shown_of_a_mended_letter_is_about_the_mended_text(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        letter = letter_ids(plant)["7.json"]
+        plant.command("dead-letters", "edit", letter, exits=3, **editor(plant, '{\n"id": 7,\n"status": 5}'))
+        told = json.loads(plant.command("dead-letters", "show", letter, "--json"))
+        paths = [reason["path"] for reason in told["reasons"]]
+        assert (told["stage"], paths, told["places"]) == (
+            "validate",
+            ["$.status", "$.createdAt"],
+            [{"line": 3, "column": 11}, {"line": 1, "column": 1}],
+        )
+        plant.command("dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD)))
+        assert json.loads(plant.command("dead-letters", "show", letter, "--json"))["reasons"] == []
+        for command in ("show", letter), ("list",):
+            assert "nothing is known against it" in plant.command("dead-letters", *command)
+
+    def test_a_letter_that_is_closed_while_the_editor_is_open_stays_closed(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        letter = letter_ids(plant)["7.json"]
+        path = plant.home / "editor"
+        path.write_text(
+            f"#!/bin/sh\n{sys.executable} -m pipeline dead-letters discard {letter} --because old\necho '{{}}' > $1\n"
+        )
+        path.chmod(0o700)
+        _, err = plant.run("src/main.py", "dead-letters", "edit", letter, exits=2, EDITOR=path, VISUAL="")
+        assert "was closed meanwhile: nothing was changed" in err
+        assert letter_ids(plant) == {}
+
+    def test_an_editor_that_only_ends_the_last_line_changes_nothing(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        letter = letter_ids(plant)["7.json"]
+        assert plant.command("dead-letters", "edit", letter, **editor(plant, BAD.decode())) == "nothing was changed\n"
+        assert plant.letters()["7.json"].mended is None
+
+    def test_an_editor_that_writes_no_utf_8_changes_nothing(self, plant):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        path = plant.home / "editor"
+        path.write_text("#!/bin/sh\nprintf '\\351' > $1\n")
+        path.chmod(0o700)
+        letter = letter_ids(plant)["7.json"]
+        _, err = plant.run("src/main.py", "dead-letters", "edit", letter, exits=2, EDITOR=path, VISUAL="")
+        assert "is no UTF-8: nothing was changed" in err
 
     def test_discarded_it_is_kept_with_the_reason_and_not_tried_again(self, sample):
         sample.run()

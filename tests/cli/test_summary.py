@@ -51,6 +51,27 @@ def test_a_run_that_was_stopped_before_anything_was_read():
     assert text(ending="stopped") == "work orders, erp_json ⇄ TracOS: stopped in 1.2 s\n"
 
 
+def test_it_says_where_the_orders_are_and_what_gave_way():
+    place = "plant.workorders at mongodb://h:27017"
+    reports = [
+        Report(flow="erp.inbound", source="data/in", sink=place, received=1, outcomes=Counter(updated=1)),
+        Report(flow="erp.outbound", source=place, sink="https://erp.example/orders"),
+    ]
+    options = {"dead_letters": Path("d"), "seconds": 1.25, "ending": "finished"}
+    assert summary({"erp": reports}, gave_way={"tracos": 1200, "client": 1}, **options) == (
+        "work orders, erp ⇄ TracOS: finished in 1.2 s\n"
+        "  data/in → plant.workorders at mongodb://h:27017 → https://erp.example/orders\n"
+        "\n"
+        "  inbound   client → TracOS  1 read   1 updated\n"
+        "  outbound  TracOS → client  0 read   nothing to do\n"
+        "\n"
+        "  values that gave way: 1 of the client, 1,200 of TracOS; python -m pipeline explain NUMBER says why\n"
+    )
+    several = summary({"erp": reports[:1], "other": reports[1:]}, **options)
+    assert "\n  erp  data/in → plant.workorders at mongodb://h:27017\n" in several
+    assert "\n  other  plant.workorders at mongodb://h:27017 → https://erp.example/orders\n" in several
+
+
 def test_several_clients_have_a_block_each_and_what_befell_them_is_told():
     told = summary(
         {

@@ -345,9 +345,18 @@ class Stopping(ListSink):
         return BatchResult([*result.outcomes, *rest], Fatal("the rest must wait"))
 
 
+class Slow(ListSource):
+    """Takes its time to settle, in which another batch could be delivered."""
+
+    async def settle(self, fates):
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await super().settle(fates)
+
+
 @given(st.lists(fates, min_size=1, max_size=12), st.integers(0, 12), st.integers(1, 5))
 def test_what_was_delivered_before_a_stop_is_settled_and_nothing_else(kinds, before, group):
-    source = ListSource([item(number, fate) for number, fate in enumerate(kinds)], group=group)
+    source = Slow([item(number, fate) for number, fate in enumerate(kinds)], group=group)
     sink, dead, report = Stopping(before), MemoryDeadLetters(), Report()
     chain = read(source, flow="f") | map_items(fail_when("map")) | deliver(sink) | dead_letters(dead) | settle(source)
     reached = len([kind for kind in kinds if kind not in ("unread", "map")])

@@ -255,3 +255,104 @@ class TestReplay:
         async with target:
             await target.resolve([item(stamp=names[0])])
         assert closed(tmp_path) == []
+
+
+class TestMeanwhile:
+    """A person looks at a letter for minutes; a run, or somebody else, does not wait."""
+
+    @pytest.mark.parametrize("act", ["mend", "discard"])
+    async def test_a_letter_that_was_closed_is_told_and_stays_closed(self, tmp_path, office, act):
+        await put(tmp_path, dead())
+        (seen,) = office.find()
+        async with folder(tmp_path) as run:
+            await run.resolve([item(raw=b"good #7", stamp="good")])
+        with pytest.raises(WrongUsage, match="was closed meanwhile: nothing was changed"):
+            getattr(office, act)(seen, "better")
+        assert list(office.find()) == []
+        assert len(closed(tmp_path)) == 1
+        assert not (tmp_path / "erp.inbound/discarded.jsonl").exists()
+
+    @pytest.mark.parametrize("act", ["mend", "discard"])
+    async def test_a_letter_that_somebody_else_mended_is_told(self, tmp_path, office, act):
+        await put(tmp_path, dead())
+        (seen,) = office.find()
+        office.mend(seen, "theirs")
+        with pytest.raises(WrongUsage, match="was mended meanwhile: look at it again"):
+            getattr(office, act)(seen, "mine")
+        assert [filed.letter.mended for filed in office.find()] == ["theirs"]
+
+    async def test_what_a_run_noted_meanwhile_is_kept(self, tmp_path, office):
+        await put(tmp_path, dead())
+        (seen,) = office.find()
+        await put(tmp_path, dead(at=NOW + timedelta(hours=1)))
+        assert office.mend(seen, "better").letter.attempts == 2
+        (now,) = office.find()
+        assert now.letter.attempts == 2
+        assert now.letter.last_seen > NOW
+
+    async def test_what_is_to_be_tried_again_and_was_closed_stays_closed(self, tmp_path, office):
+        await put(tmp_path, dead("a.json", b""), dead("b.json", b""))
+        found = list(office.find())
+        office.discard(found[0], "why")
+        assert office.release(found) == 1
+        assert [filed.letter.stamp for filed in office.find()] == ["released"]
+
+
+class TestWhereItLies:
+    async def test_a_letter_belongs_to_the_folder_that_it_lies_in(self, tmp_path, office):
+        await put(tmp_path, dead())
+        path = next((tmp_path / "erp.inbound").glob("*~*.json"))
+        (tmp_path / "north.inbound").mkdir()
+        path.rename(tmp_path / "north.inbound" / path.name)
+        (filed,) = office.find(Filters(client="north"))
+        assert (filed.letter.flow, filed.letter.client) == ("north.inbound", "north")
+        office.mend(filed, "better")
+        assert [name.name for name in tmp_path.iterdir() if any(name.glob("*~*.json"))] == ["north.inbound"]
+        office.discard(next(office.find()), "why")
+        assert (tmp_path / "north.inbound/discarded.jsonl").exists()
+        assert not (tmp_path / "erp.inbound/discarded.jsonl").exists()
+
+    @pytest.mark.parametrize("flow", ["../../elsewhere", "/tmp/elsewhere", "", "erp.outbound"])
+    async def test_what_a_letter_says_of_its_folder_leads_nowhere(self, tmp_path, office, flow):
+        await put(tmp_path, dead())
+        path = next((tmp_path / "erp.inbound").glob("*~*.json"))
+        path.write_bytes(path.read_bytes().replace(b'"erp.inbound"', msgspec.json.encode(flow)))
+        office.mend(next(office.find()), "better")
+        office.discard(next(office.find()), "why")
+        assert [name.name for name in tmp_path.iterdir()] == ["erp.inbound"]
+
+
+class TestReasonsOfWhatIsMended:
+    def fails(self, payload):
+        return ("validate", (Reason(f"{payload.decode()} is wrong"),)) if payload != b"good" else ("", ())
+
+    def known(self, office):
+        (filed,) = office.find()
+        return filed.letter.stage, [reason.message for reason in filed.letter.reasons]
+
+    async def test_they_are_those_of_the_text_and_the_original_ones_come_back_with_it(self, tmp_path, office):
+        await put(tmp_path, dead(reason="raw is wrong"))
+        for text, stage, reasons in (
+            ("bad", "validate", ["bad is wrong"]),
+            ("worse", "validate", ["worse is wrong"]),
+            ("good", "parse", []),
+            ("raw", "parse", ["raw is wrong"]),
+            ("good", "parse", []),
+        ):
+            office.mend(next(office.find()), text, self.fails)
+            assert (text, self.known(office)) == (text, (stage, reasons))
+
+    async def test_a_run_that_meets_the_original_again_changes_only_what_is_known_of_that(self, tmp_path, office):
+        await put(tmp_path, dead(reason="raw is wrong"))
+        office.mend(next(office.find()), "bad", self.fails)
+        await put(tmp_path, dead(reason="raw is wrong for another reason", at=NOW + timedelta(hours=1)))
+        assert self.known(office) == ("validate", ["bad is wrong"])
+        office.mend(next(office.find()), "raw", self.fails)
+        assert self.known(office) == ("parse", ["raw is wrong for another reason"])
+
+    async def test_what_is_to_be_mended_elsewhere_is_not_mended_here(self, tmp_path, office):
+        await put(tmp_path, dead("a.json", b""))
+        await put(tmp_path, dead("7", flow="erp.outbound"), flow="erp.outbound")
+        for filed in office.find():
+            with pytest.raises(WrongUsage, match="mend"):
+                office.mend(filed, "x")

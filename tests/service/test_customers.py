@@ -92,6 +92,8 @@ def test_all_mistakes_are_told_with_line_and_key_and_the_others_are_served(tmp_p
         ('"data/north/in"', '"data/north"', ["11: north: outbound_dir: lies in inbound_dir of north"]),
         ('"data/north/in"', '"data/dead-letter/north"', ["10: north: inbound_dir: lies in DATA_DEAD_LETTER_DIR"]),
         ('"data/north/in"', '"data"', ["north: inbound_dir: DATA_JOURNAL lies in it", "acme: outbound_dir: lies in"]),
+        ('"north"', '"north"\ndatabase = "a b"', ["10: north: database: the database 'a b': expected"]),
+        ('"north"', '"$north"', ["9: north: collection: the collection '$north': expected"]),
         ('"north"', '"acme.sync"', ["9: north: collection: the same as collection of acme", "3: acme: collection:"]),
         ('"erp_json"\ncollection = "north"', '"sap"\ncollection = "north"', ["no client is of the kind 'sap'"]),
         ('"erp_json"\ncollection = "north"', '"no:x"\ncollection = "north"', ["cannot be loaded: ModuleNotFoundError"]),

@@ -21,6 +21,7 @@ from pipeline.service.effects import Dry
 from pipeline.service.plan import make_plan
 from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings
+from pipeline.testing import FakeErp
 from tests.plant import Plant
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -173,3 +174,22 @@ def test_the_database_is_not_even_made(mongo_uri, plant):
     plan_of(settings_of(plant))
     with MongoClient(mongo_uri) as client:
         assert plant.environ["MONGO_DATABASE"] not in client.list_database_names()
+
+
+def test_a_plan_of_an_api_remembers_nothing_and_tells_nobody(plant):
+    order = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
+    with FakeErp() as erp:
+        erp.put(order)
+        (plant.home / "clients.toml").write_text(
+            f'[clients.north]\nkind = "rest_json"\nurl = "{erp.url}"\nitems = "items"\nsince_param = "updated_since"\n'
+        )
+        plant.orders.insert_one({"number": 2, "status": "created", "createdAt": "2026-10-01", "isSynced": False})
+        config = settings_of(plant, clients_file=plant.home / "clients.toml")
+        before = state(plant)
+        sessions = Sessions(config, effects=Dry())
+        with sessions.mongo() as uri:
+            plan = asyncio.run(make_plan(sessions.get("north"), uri))
+        assert {(entry.number, entry.rule) for entry in plan.writes} == {(1, "insert"), (2, SENT)}
+        assert state(plant) == before
+        assert set(erp.orders) == {"1"}
+        assert {request.method for request in erp.requests} == {"GET"}

@@ -26,12 +26,12 @@ def test_without_any_there_are_defaults(tmp_path):
 
 
 def test_the_environment_wins_over_the_file_and_empty_is_not_set(tmp_path):
-    (tmp_path / ".env").write_text("MONGO_COLLECTION=file\nCLIENT_LAYOUT=flag_order\nMONGO_DATABASE='a $HOME b'\n")
+    (tmp_path / ".env").write_text("MONGO_COLLECTION=file\nCLIENT_LAYOUT=flag_order\nDATA_STATE_DIR='a $HOME b'\n")
     settings = load({"MONGO_COLLECTION": "environment", "CLIENT_LAYOUT": ""}, tmp_path / ".env")
-    assert (settings.mongo_collection, settings.client_layout, settings.database) == (
+    assert (settings.mongo_collection, settings.client_layout, settings.data_state_dir) == (
         "environment",
         None,
-        "a $HOME b",
+        Path("a $HOME b"),
     )
 
 
@@ -131,3 +131,23 @@ def test_no_place_is_another_or_lies_in_another(tmp_path, monkeypatch, said, inn
 
 def test_the_embedded_servers_folder_is_nobodys_where_there_is_none(tmp_path):
     load({"MONGO_URI": "mongodb://h", "DATA_INBOUND_DIR": "data/mongo"}, tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("said", "setting"),
+    [
+        ({"MONGO_DATABASE": "a b"}, "MONGO_DATABASE"),
+        ({"MONGO_DATABASE": "a.b"}, "MONGO_DATABASE"),
+        ({"MONGO_DATABASE": "x" * 64}, "MONGO_DATABASE"),
+        ({"MONGO_DATABASE": "admin"}, "MONGO_DATABASE"),
+        ({"MONGO_URI": "mongodb://u:p@h/admin"}, "MONGO_URI"),
+        ({"MONGO_URI": "mongodb://u:p@h/local", "MONGO_DATABASE": "config"}, "MONGO_DATABASE"),
+        ({"MONGO_COLLECTION": "system.orders"}, "MONGO_COLLECTION"),
+        ({"MONGO_COLLECTION": "a$b"}, "MONGO_COLLECTION"),
+        ({"MONGO_COLLECTION": ".a"}, "MONGO_COLLECTION"),
+    ],
+)
+def test_a_name_that_mongodb_refuses_or_has_for_itself_is_told(tmp_path, said, setting):
+    (told,) = problems(tmp_path, **said)
+    assert told.startswith(f"{setting}: the {'collection' if 'COLL' in setting else 'database'} ")
+    load({"MONGO_URI": "mongodb://u:p@h/admin", "MONGO_DATABASE": "plant"}, tmp_path / ".env")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from pymongo import MongoClient
 
+from pipeline.tracos.embedded import embedded_mongod
 from tests.mongo import mongods, until
 from tests.plant import Plant
 
@@ -26,7 +27,10 @@ def fill(plant, orders=ORDERS):
     for path in plant.inbound.iterdir():
         os.utime(path, (1_760_000_000, 1_760_000_000))
     plant.orders.insert_many(
-        [{"number": -1 - number, "status": "created", "createdAt": "2026-10-01T08:00:00Z"} for number in range(orders)]
+        [
+            {"number": number, "title": f"Order {number}", "status": "created", "createdAt": "2026-10-01T08:00:00Z"}
+            for number in range(-1, -1 - orders, -1)
+        ]
     )
 
 
@@ -39,17 +43,35 @@ def check_whole(plant, orders=ORDERS):
     assert plant.orders.count_documents({}) == 2 * orders
     assert set(documents) == set(range(-orders, orders))
     assert plant.orders.count_documents({"isSynced": True}) == 2 * orders
-    sent = plant.sent()
-    assert {order["id"] for order in sent.values()} == set(range(-orders, 0))
+    assert all(documents[number]["title"] == f"Order {number}" for number in range(orders))
+    assert plant.sent() == {f"{number}.json": _told(number) for number in range(-orders, 0)}
     assert len(list(plant.outbound.iterdir())) == orders
     assert plant.letters() == {}
 
 
+def _told(number):
+    return _order(number) | {"createdAt": "2026-10-01T08:00:00.000Z"}
+
+
 def check_marked_have_files(plant):
     """Nothing is marked as synced without its whole file."""
+    marked = [one["number"] for one in plant.orders.find({"number": {"$lt": 0}, "isSynced": True}, {"number": 1})]
     sent = plant.sent()
-    for document in plant.orders.find({"number": {"$lt": 0}, "isSynced": True}, {"number": 1}):
-        assert sent[f"{document['number']}.json"]["id"] == document["number"]
+    assert [number for number in marked if sent.get(f"{number}.json") != _told(number)] == []
+
+
+def check_sample_is_told(plant, orders):
+    """The same of the embedded MongoDB's sample: every order that is remembered as handed over is there, as it is."""
+    with embedded_mongod(plant.home / "data/mongo") as uri, MongoClient(uri) as client:
+        documents = list(client["tractian"]["workorders"].find())
+    assert [one["number"] for one in documents if not one["isSynced"]] == []
+    handed_over = {one["number"]: one["title"] for one in documents if one["sync"].get("sent")}
+    born_here = {one["number"] for one in documents if not one["sync"].get("received")}
+    assert len(born_here) > orders / 2 - 10
+    assert born_here <= handed_over.keys()
+    sent = list(plant.sent().values())
+    told = {one.get("id", one.get("orderNo")): one.get("title", one.get("summary")) for one in sent}
+    assert (len(sent), told) == (len(handed_over), handed_over)
 
 
 @pytest.fixture
@@ -133,6 +155,7 @@ def test_the_program_and_its_embedded_mongodb_killed_together_lose_nothing(tmp_p
     out, err = plant.run()
     assert "nothing to do" in out
     assert (err, "still dead" in out) == ("", True)
+    check_sample_is_told(plant, 1500)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -148,6 +171,51 @@ def test_an_interrupted_run_finishes_its_batch_says_what_was_done_and_leaves_no_
     assert "Traceback" not in err
     until(lambda: not any(home == str(tmp_path) for _, _, home in mongods()))
     plant.run()
+    check_sample_is_told(plant, 6000)
+
+
+DROPS = """\
+from pipeline.cli import program
+from pipeline.transports.folder import sink
+
+write = sink.write_files
+
+
+def all_but_some(directory, files, **how):
+    return write(directory, {name: files[name] for number, name in enumerate(files) if number % 100 != 50}, **how)
+
+
+sink.write_files = all_but_some
+raise SystemExit(program())
+"""
+
+
+@pytest.fixture
+def drops(tmp_path):
+    """The program with a sink that drops one file in a hundred, and says that it is there."""
+    path = tmp_path / "drops.py"
+    path.write_text(DROPS)
+    return str(path)
+
+
+@pytest.mark.parametrize("check", [lambda plant: check_whole(plant, 500), check_marked_have_files])
+def test_these_checks_see_when_one_file_in_a_hundred_is_not_there(plant, drops, check):
+    fill(plant, 500)
+    plant.run(drops)
+    assert len(plant.sent()) == 495
+    with pytest.raises(AssertionError):
+        check(plant)
+    plant.orders.update_many({"number": {"$lt": 0}}, {"$set": {"isSynced": False}})
+    plant.run()
+    check(plant)
+
+
+def test_the_check_of_the_sample_sees_it_too(tmp_path, drops):
+    plant = Plant(tmp_path)
+    plant.run("setup.py", "--orders", "300")
+    plant.run(drops)
+    with pytest.raises(AssertionError):
+        check_sample_is_told(plant, 300)
 
 
 def test_an_edit_in_tracos_while_the_program_runs_is_kept(own):

@@ -107,8 +107,12 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_told_twice(plant, erp)
     plant.orders.update_many({"number": {"$lt": 900}}, {"$set": {"title": "edited", "isSynced": False}})
     for _ in range(3):
         killed_after(200)
+        marked = [str(one["number"]) for one in plant.orders.find({"title": "edited", "isSynced": True})]
+        assert [number for number in marked if erp.orders[number]["title"] != "edited"] == []
     for _ in range(3):
         sync(plant, erp)
-    assert sum(one["title"] == "edited" for one in erp.orders.values()) == 900
+    assert {int(key): one["title"] for key, one in erp.orders.items()} == {
+        number: "edited" if number < 900 else f"t{number}" for number in range(ORDERS)
+    }
     assert not plant.orders.count_documents({"isSynced": {"$ne": True}})
     assert erp.applied == 900

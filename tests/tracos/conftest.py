@@ -27,8 +27,8 @@ def decision_file(tmp_path):
 
 @pytest.fixture
 def make_tracos(mongo_uri, database_name, decision_file):
-    def make(uri=mongo_uri, kind=Connection, retry_seconds=60, **settings):
-        connection = kind(uri, database_name, "workorders", retry_seconds)
+    def make(uri=mongo_uri, kind=Connection, retry_seconds=60, database=database_name, **settings):
+        connection = kind(uri, database, "workorders", retry_seconds)
         return Tracos(connection, DecisionLog(decision_file), **settings)
 
     return make

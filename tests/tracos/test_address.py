@@ -157,7 +157,7 @@ async def test_a_secondary_that_lags_is_not_asked(make_tracos, replica_set, data
             await tracos._connection.collection.insert_one({"number": 2})
             assert await taken(sink, [envelope(order(1, updated=at(9), title="new"))]) == [Outcome.UPDATED]
             assert await taken(sink, [envelope(order(1, updated=at(9), title="new"))]) == [Outcome.REPEAT]
-            assert [item.payload["number"] async for group in source.read() for item in group] == [2]
+            assert [item.payload.readable["number"] async for group in source.read() for item in group] == [2]
         await tracos._connection.collection.database.client.drop_database(database_name)
 
 

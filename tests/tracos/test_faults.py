@@ -22,6 +22,10 @@ def at_once():
     stamina.set_testing(False)
 
 
+def codes(written):
+    return {position: refusal.code for position, refusal in written.refusals.items()}
+
+
 def batch(day, **values):
     return [envelope(order(number, updated=at(day), **values), f"{number}.{day}") for number in range(3)]
 
@@ -110,7 +114,7 @@ async def test_another_unique_index_is_named_and_costs_only_the_orders_that_brea
             Operation.insert({"number": 1}),
         ]
     )
-    assert written.codes == {0: 11000, 2: 11000}
+    assert codes(written) == {0: 11000, 2: 11000}
     assert (written.refusals[0].fields, written.refusals[0].index) == (("asset.tag",), "one tag")
     assert written.refusals[2].fields == ("number",)
     assert "hunter2" not in str(written.refusals[0].reason)
@@ -159,15 +163,15 @@ async def test_a_command_refused_as_a_whole_for_one_statement_costs_that_one_alo
     operations = [Operation.insert({"number": number}) for number in range(9)]
     with fail_commands(mongo_uri, "insert", errorCode=15, times=2):
         written = await tracos._connection.write(operations)
-    assert (written.codes, await orders.count_documents({})) == ({}, 9)
+    assert (codes(written), await orders.count_documents({})) == ({}, 9)
     with fail_commands(mongo_uri, "insert", errorCode=15, times="alwaysOn"):
         written = await tracos._connection.write(operations[:3])
-    assert written.codes == dict.fromkeys(range(3), 15)
+    assert codes(written) == dict.fromkeys(range(3), 15)
 
 
 async def test_what_cannot_be_encoded_or_is_too_large_is_refused_alone(tracos, orders):
     huge = {"number": 3, "text": "x" * (16 * 2**20)}
     odd = [{"number": 2**64}, {"number": "\ud800"}, huge, {"number": 4, "no": object()}]
     written = await tracos._connection.write([Operation.insert(one) for one in [*odd, {"number": 5}]])
-    assert written.codes == dict.fromkeys(range(4), 10334)
+    assert codes(written) == dict.fromkeys(range(4), 10334)
     assert [one["number"] async for one in orders.find()] == [5]

@@ -1,7 +1,7 @@
 """Client records into TracOS, on a real MongoDB."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import Int64
@@ -250,3 +250,15 @@ async def test_records_of_one_order_keep_their_order_though_batches_overlap(sink
         locators = [locator for other, locator in told if other == number]
         assert locators == sorted(locators)
         assert len(locators) == 20
+
+
+@pytest.mark.parametrize("values", [{"updated": "ahead"}, {"deleted": True, "deleted_at": "ahead"}])
+async def test_a_time_more_than_a_year_ahead_is_no_version_and_no_deletion(sink, orders, values):
+    """As a version it would keep out every edit until then."""
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    values = {name: ahead if value == "ahead" else value for name, value in values.items()}
+    await taken(sink, [envelope(order(10, updated=at(8)))])
+    (result,) = await taken(sink, [envelope(order(10, **values), "b.json")])
+    assert "dated more than a year ahead" in str(result)
+    assert (await orders.find_one({"number": 10}))["deleted"] is False
+    assert await taken(sink, [envelope(order(10, updated=at(9), title="edited"), "c.json")]) == [UPDATED]

@@ -1,5 +1,6 @@
 """Unsynced orders out of TracOS and their marks, on a real MongoDB."""
 
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +29,7 @@ async def test_only_what_is_not_marked_true_is_read_and_missing_counts_as_false(
             {"number": 4, "isSynced": True},
         ]
     )
-    assert {item.payload["number"] for item in await everything(source)} == {1, 2, 3}
+    assert {item.payload.readable["number"] for item in await everything(source)} == {1, 2, 3}
 
 
 async def test_ids_of_every_kind_are_read(source, orders):
@@ -42,7 +43,7 @@ async def test_it_reads_in_groups_and_misses_nothing_while_marks_go_on(source, o
     seen = []
     async for group in source.read():
         assert len(group) <= 1000
-        seen += [item.payload["number"] for item in group]
+        seen += [item.payload.readable["number"] for item in group]
         await deliver_all(source, group)
     assert sorted(seen) == list(range(2203))
     assert await orders.count_documents({"isSynced": True}) == 2203
@@ -145,3 +146,20 @@ async def test_deleted_orders_that_the_client_never_knew_cost_nothing(make_traco
     await orders.insert_many([{"number": number, "deleted": True} for number in range(3)])
     async with make_tracos(max_deletes=0) as tracos:
         assert len(await everything(tracos.source("erp", "plain"))) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_becomes_of_them_all_that_was_given_is_forgotten_and_only_the_delivered_is_marked(
+    tracos, orders, seed
+):
+    chance = random.Random(seed)
+    await orders.insert_many([{"number": number, "title": "t"} for number in range(60)])
+    source, delivered = tracos.source("erp", "plain"), set()
+    async for group in source.read():
+        fates = {item.locator: chance.choice(list(Fate)) for item in group}
+        delivered |= {item.payload.readable["number"] for item in group if fates[item.locator] is Fate.DELIVERED}
+        assert source.pending == len(group)
+        for some in (list(fates)[::2], list(fates)[1::2]):
+            await source.settle({locator: fates[locator] for locator in some})
+    assert source.pending == 0
+    assert {document["number"] async for document in orders.find({"isSynced": True})} == delivered

@@ -14,19 +14,19 @@ HEAD = "id,status,createdAt,updatedAt,title,deletedAt\r\n"
 GERMAN = CsvForm(delimiter=";", date_format="%d.%m.%Y %H:%M", decimal_comma=True)
 
 
-def id_of(cell, form=CsvForm()):  # noqa: B008
+def id_of(cell, form=CsvForm()):  # noqa: B008 - it is frozen
     quoted = cell.replace('"', '""')
     row = f'id;status;createdAt\r\n"{quoted}";NEW;2026-10-01'.replace(";", form.delimiter)
     return read_row(row.encode(), form)["id"]
 
 
-def order_of(row, form=CsvForm(), head=HEAD, zone=UTC):  # noqa: B008
+def order_of(row, form=CsvForm(), head=HEAD, zone=UTC):  # noqa: B008 - it is frozen
     head = head.replace(",", form.delimiter)
     record = status_order.to_record(status_order.validate(read_row((head + row).encode(), form), zone))
     return record.order
 
 
-def why(row, form=CsvForm(), head=HEAD, zone=UTC):  # noqa: B008
+def why(row, form=CsvForm(), head=HEAD, zone=UTC):  # noqa: B008 - it is frozen
     with pytest.raises(Rejected) as caught:
         order_of(row, form, head, zone)
     return "; ".join(map(str, caught.value.reasons))

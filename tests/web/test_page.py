@@ -1,5 +1,6 @@
 """The page in a real browser, what it keeps out, and how it ends."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -81,6 +82,33 @@ class TestInTheBrowser:
         assert site.plant.documents()[902]["title"] == "Mended in the browser"
         assert "1 closed" in site.plant.run()[0]
 
+    def test_a_retry_keeps_what_was_changed_in_the_form_and_shows_what_is_wrong_with_it(self, site, browser):
+        browser.get(f"{site.address}letters/{letter_id(site, 'bad-schema.json')}")
+        payload = browser.find_element(By.NAME, "payload")
+        payload.clear()
+        still_wrong = GOOD.replace('"NEW"', '"LOST"')
+        payload.send_keys(still_wrong)
+        press(browser, "retry")
+        assert "it failed again" in browser.find_element(By.CLASS_NAME, "told").text
+        assert browser.find_element(By.NAME, "payload").get_attribute("value") == still_wrong
+        assert [mark.text for mark in browser.find_elements(By.TAG_NAME, "mark")] == ['"LOST"']
+        payload = browser.find_element(By.NAME, "payload")
+        payload.clear()
+        payload.send_keys(GOOD)
+        press(browser, "retry")
+        assert browser.find_element(By.CLASS_NAME, "told").text == "it passed, and its letter is closed"
+        assert site.plant.documents()[902]["title"] == "Mended in the browser"
+
+    def test_a_retry_changes_nothing_that_nobody_changed_whatever_browsers_make_of_it(self, site, browser):
+        body = b'{"id": 5,\r\n\r "status": "LOST",\n "title": "\x00 \x85 caf\xe9"'
+        site.plant.put("odd.json", body)
+        site.plant.run()
+        browser.get(f"{site.address}letters/{letter_id(site, 'odd.json')}")
+        press(browser, "retry")
+        assert "it failed again" in browser.find_element(By.CLASS_NAME, "told").text
+        letter = site.plant.letters()["odd.json"]
+        assert (letter.raw, letter.mended, letter.attempts) == (body, None, 2)
+
     def test_retry_that_fails_again_says_so_and_discard_asks_why(self, site, browser):
         browser.get(f"{site.address}letters/{letter_id(site, 'bad-malformed.json')}")
         press(browser, "retry")
@@ -117,6 +145,10 @@ class TestInTheBrowser:
         # Even markup that got in would run no script.
         browser.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", evil)
         assert "owned" not in browser.title
+
+
+def test_the_runs_tell_how_many_values_gave_way(shared_site):
+    assert "<td>2 of the client, 2 of TracOS</td>" in ask(shared_site, "runs")[2]
 
 
 class TestGuard:
@@ -230,6 +262,43 @@ class TestGuard:
         assert (site.process.communicate(timeout=30)[1], site.process.returncode) == ("", 0)
         runs = [(run.command, run.ending, run.exit) for run in read_runs(plant.home / "data/runs.jsonl")]
         assert runs[1:] == [("retry", "finished", 3), ("retry", "stopped", 1)]
+
+    @pytest.mark.parametrize("action", ["mend", "retry"])
+    def test_what_was_written_is_not_lost_while_a_run_has_the_letters(self, site, action):
+        one = letter_id(site, "bad-schema.json")
+        form = {"form_token": form_token(site), "payload": "my work", "shown": "as it was"}
+        held = os.open(site.plant.home / "data/dead-letter/erp_json.inbound", os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        status, _, body = ask(site, f"letters/{one}/{action}", form=form)
+        os.close(held)
+        assert status == 503
+        assert "what you wrote is not kept yet: another run is using the dead letters" in body
+        assert "my work</textarea>" in body
+        assert site.plant.letters()["bad-schema.json"].mended is None
+
+    @pytest.mark.parametrize("action", ["mend", "retry", "discard"])
+    def test_a_letter_that_was_changed_or_closed_since_it_was_shown_is_told(self, site, action):
+        one = letter_id(site, "bad-schema.json")
+        (seen,) = set(re.findall(r'name="seen" value="(\w+)"', ask(site, f"letters/{one}")[2]))
+        form = {"form_token": form_token(site), "seen": seen, "because": "x"}
+        written = form | ({} if action == "discard" else {"payload": "my work", "shown": "as it was"})
+        theirs = form | {"payload": '{"id": 902}'}
+        assert ask(site, f"letters/{one}/mend", form=theirs)[0] == 303
+        status, _, body = ask(site, f"letters/{one}/{action}", form=written)
+        assert (status, "was mended meanwhile: look at it again" in body) == (400, True)
+        assert site.plant.letters()["bad-schema.json"].mended == '{"id": 902}'
+        assert ask(site, f"letters/{one}/discard", form={"form_token": form["form_token"], "because": "x"})[0] == 303
+        status, _, body = ask(site, f"letters/{one}/{action}", form=written)
+        assert (status, "there is no open dead letter" in body) == (400, True)
+        assert ("my work</textarea>" in body) is (action != "discard")
+
+    def test_an_order_of_tracos_is_not_mended_here(self, site):
+        site.plant.orders.insert_one({"number": 77, "status": "odd"})
+        site.plant.run()
+        office = DeadLetterOffice(site.plant.home / "data/dead-letter")
+        (one,) = (filed.id for filed in office.find() if filed.letter.flow.endswith("outbound"))
+        status, _, body = ask(site, f"letters/{one}/mend", form={"form_token": form_token(site), "payload": "x"})
+        assert (status, "mend the order there" in body) == (400, True)
 
     def test_ctrl_c_ends_it_in_peace(self, site):
         site.process.send_signal(signal.SIGINT)

@@ -175,8 +175,8 @@ def _is_object(text: bytes) -> bool:
     if text[:1] != b"{":
         return False
     try:
-        load(text, _RAW)
-    except Rejected:
+        _RAW.decode(text)  # looks at the grammar alone, which costs little
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
-from pipeline.errors import Deferred, Fatal, PipelineError, Rejected
+from pipeline.errors import Deferred, Fatal, PipelineError, Reason, Rejected
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.translation.outgoing import Outgoing
 from pipeline.translation.times import format_time
@@ -145,8 +145,8 @@ class HttpSink(BatchSink[Outgoing]):
             return Told(Deferred("the run stops"))
         except Away as error:
             self._failing += 1
-            said = f": {reason(error.answer)}" if error.answer is not None and speaks(error.answer) else ""
-            return Told(Deferred(f"{error}{said}"))
+            said = reason(error.answer) if error.answer is not None and speaks(error.answer) else ""
+            return Told(Deferred(str(error), quote=said))
         except Exception as error:  # told by position
             return Told(error)
         self._turn += 1
@@ -234,7 +234,8 @@ class HttpSink(BatchSink[Outgoing]):
                 self._counted.add(order_id)
                 counts[order_id] = runs
                 if runs >= RUNS:
-                    results[position] = Rejected(f"{result}; so it was in {runs} runs, while others were taken")
+                    often = f"{result}; so it was in {runs} runs, while others were taken"
+                    results[position] = Rejected(Reason(often, quote=result.quote))
         await self._state.set_failures(counts)
         return results
 

@@ -159,7 +159,7 @@ class State(Resource):
         for start in range(0, len(ids), GROUP):
             group = ids[start : start + GROUP]
             places = ", ".join("?" * len(group))
-            query = f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL AND id IN ({places})"  # noqa: S608
+            query = f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL AND id IN ({places})"  # noqa: S608 - names of ours
             found |= dict(await self._read(query, group))
         return found
 

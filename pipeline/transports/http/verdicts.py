@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Outcome
-from pipeline.errors import Deferred, Rejected
+from pipeline.errors import Deferred, Reason, Rejected
 from pipeline.transports.http.answers import Answer, one_line
 from pipeline.transports.http.options import HttpOptions
 from pipeline.transports.http.reasons import NO_REASON, aside_in, failed_in, reason
@@ -51,10 +52,10 @@ def verdict(answer: Answer, method: str, options: HttpOptions, host: str) -> Out
     """What became of an order that was told with ``method``; redirects are not judged here."""
     if answer.is_success:
         return _success(answer, options, host)
-    why = f"{host} refuses it ({answer.status}): {reason(answer)}"
+    why = Reason(f"{host} refuses it ({answer.status})", quote=reason(answer))
     if answer.status in CHANGED_SINCE:
         if answer.status == httpx.codes.PRECONDITION_REQUIRED and not options.etag:
-            return Rejected(f"{why}; see etag")
+            return Rejected(replace(why, message=f"{why.message}; see etag"))
         return Changed("somebody changed it at the client since it was read: it is read and merged again first")
     if answer.status in OURS_OR_THE_ORDERS:
         allowed = one_line(str(answer.headers.get("Allow", "")), 60)
@@ -81,7 +82,10 @@ def _success(answer: Answer, options: HttpOptions, host: str) -> Outcome | Excep
         complaint = f"but says that there was an error: {complaint}"
     elif answer.status == httpx.codes.MULTI_STATUS:
         complaint = _in_parts(answer, data)
-    return Rejected(f"{host} answers {answer.status}, {complaint}") if complaint else Outcome.SENT
+    if not complaint:
+        return Outcome.SENT
+    what, _, said = complaint.partition(": ")
+    return Rejected(Reason(f"{host} answers {answer.status}, {what}", quote=said))
 
 
 def _in_json(data: Any, options: HttpOptions) -> str:

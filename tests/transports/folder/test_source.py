@@ -328,15 +328,15 @@ async def test_a_file_that_is_being_written_is_looked_at_again(tmp_path):
 async def test_one_that_still_changes_is_left_for_the_next_run(tmp_path, log):
     path = tmp_path / "a.json"
     path.write_bytes(b'{"id":')
-    source = FolderSource(tmp_path, quiet_seconds=0.2)
-    async with source:
-        groups = source.read()
-        reading = anext(groups, None)
-        task = asyncio.ensure_future(reading)
-        await asyncio.sleep(0.1)
-        await in_thread(path.write_bytes, b'{"id": 1}')
-        assert await task is None
-        await groups.aclose()
+    young = path.stat().st_mtime
+
+    def clock():
+        """Asked once the folder is listed: its file is young, and written to."""
+        path.write_bytes(b'{"id": 1}')
+        return young
+
+    async with FolderSource(tmp_path, quiet_seconds=0.01, clock=clock) as source:
+        assert await anext(source.read(), None) is None
     assert log == ["INFO a.json is still being written: left for the next run"]
 
 
@@ -434,7 +434,25 @@ class TestAfter:
         put(tmp_path, "a.ndjson", b'{"id": 1}\n"%s"\n' % (b"x" * MAX_RECORD))
         assert await self.settle(tmp_path, "delete", dead=["a.ndjson:2"]) == ["a.ndjson"]
 
-    @pytest.mark.parametrize("body", [b'{"id": 1', b"\0" * 4096, b"", b"id,status\r\n", b"[1, 2"])
+    async def test_a_file_of_which_the_rest_cannot_be_unzipped_stays(self, tmp_path):
+        lines = b"".join(b'{"id": %d, "x": "%s"}\n' % (n, os.urandom(40).hex().encode()) for n in range(9999))
+        packed = gzip.compress(lines)
+        put(tmp_path, "cut.ndjson.gz", packed[: len(packed) // 2])
+        assert await self.settle(tmp_path, "delete") == ["cut.ndjson.gz"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"id": 1',
+            b"\0" * 4096,
+            b"",
+            b"id,status\r\n",
+            b"[1, 2",
+            b'{"id": 1} {"id": 2}',
+            b"{\0}\0",
+            b"\xef\xbb\xbf5",
+        ],
+    )
     async def test_a_file_that_was_not_understood_stays_though_a_letter_holds_its_bytes(self, tmp_path, body):
         put(tmp_path, "a.json", body)
         assert await self.settle(tmp_path, "delete", dead=["a.json"]) == ["a.json"]

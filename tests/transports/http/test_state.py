@@ -121,7 +121,7 @@ class TestDamage:
             "2026-10-01T00:00:00",
             "yesterday",
             "",
-            (datetime.now(UTC) + timedelta(days=30)).isoformat(),
+            pytest.param((datetime.now(UTC) + timedelta(days=30)).isoformat(), id="in a month"),
         ],
     )
     async def test_a_time_that_cannot_be_is_told_and_forgotten(self, server, tmp_path, log, time):

@@ -1,0 +1,131 @@
+"""``dead-letters`` that act: edit, retry, discard."""
+
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+from loguru import logger
+from msgspec import to_builtins
+
+from pipeline.cli.conduct import conduct, shown
+from pipeline.cli.letters import NONE, Which
+from pipeline.cli.output import Json, print_json, print_lines
+from pipeline.cli.start import begin, editor
+from pipeline.deadletters import DeadLetterOffice
+from pipeline.deadletters.office import see_mendable
+from pipeline.deadletters.pointer import readable
+from pipeline.errors import WrongUsage
+from pipeline.history.journal import Journal, new_run
+from pipeline.service.mending import check_of
+from pipeline.service.replay import Retried, Retry
+from pipeline.service.session import Sessions
+
+__all__ = ["discard", "edit", "retry"]
+
+STILL_DEAD: Final = 3
+
+
+def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
+    """Mend a letter's payload in $VISUAL or $EDITOR; the original bytes are kept beside it.
+
+    Args:
+        letter_id: Its id, or the beginning of it.
+    """
+    settings = begin()
+    office = DeadLetterOffice(settings.data_dead_letter_dir)
+    filed = office.get(letter_id)
+    see_mendable(filed)
+    check = check_of(settings, filed)
+    before = readable(filed.letter.payload)
+    after = _edited(before)
+    if after in (before, f"{before}\n"):  # which many an editor adds
+        print_lines(["nothing was changed"])
+        return 0
+    filed = office.mend(filed, after, check)
+    if filed.letter.reasons:
+        print_lines(["mended, but still wrong:", *(f"  {reason}" for reason in filed.letter.reasons)])
+        return STILL_DEAD
+    print_lines([f"mended; run it again with: workorder-sync dead-letters retry {filed.id}"])
+    return 0
+
+
+def retry(
+    *ids: Annotated[str, Parameter(name="ID")],
+    everything: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    which: Which = NONE,
+    json: Json = False,
+) -> int:
+    """Run letters through the chain that they failed in, mended or as they were; exits with 3 when some fail again.
+
+    What passes is delivered and its letter closed; what fails again keeps its letter, with one attempt more.
+
+    Args:
+        ids: Their ids, or the beginnings of them.
+        everything: All open letters, or all that the filters leave.
+        which: With --all: only these.
+        json: Print JSON.
+    """
+    if everything == bool(ids) or (ids and which != NONE):
+        raise WrongUsage("retry either the letters of some ids, or --all (with filters, if you like)")
+    settings = begin()
+    office = DeadLetterOffice(settings.data_dead_letter_dir)
+    found = office.find(which.filters) if everything else map(office.get, dict.fromkeys(ids))
+    work, record = Retry(settings.data_dead_letter_dir, found), new_run("retry")
+    if not work.clients:
+        _show_retried(Retried(), None, as_json=json)
+        return 0
+    ended = conduct(Sessions(settings, run=record.run), work, record, Journal(settings.data_journal))
+    told = work.told(report for reports in ended.reports.values() for report in reports)
+    with shown():
+        _show_retried(told, ended.record.error, as_json=json)
+    return ended.exit
+
+
+def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str) -> int:
+    """Give a letter up: it moves, with the reason, into an archive beside it, and is not tried again as it is.
+
+    Args:
+        letter_id: Its id, or the beginning of it.
+        because: Why.
+    """
+    office = DeadLetterOffice(begin().data_dead_letter_dir)
+    filed = office.get(letter_id)
+    office.discard(filed, because)
+    print_lines([f"discarded {filed.id}; it is kept in {filed.path.parent / 'discarded.jsonl'}"])
+    return 0
+
+
+def _edited(text: str) -> str:
+    with tempfile.TemporaryDirectory(prefix="workorder-sync-") as folder:
+        path = Path(folder) / "payload.json"
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            subprocess.run([*shlex.split(editor()), str(path)], check=True)  # noqa: S603 - the person's own editor
+            return path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise WrongUsage("what the editor wrote is no UTF-8: nothing was changed") from error
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            raise WrongUsage(f"the editor {editor()} failed ({error}): nothing was changed; set EDITOR") from error
+
+
+def _show_retried(told: Retried, error: str | None, *, as_json: bool) -> None:
+    if as_json:
+        said = {key: value for key, value in to_builtins(told).items() if value or key != "closed"}
+        print_json(said if error is None else {**said, "error": error})
+        return
+    print_lines([f"{told.tried:,} retried: {told.passed:,} passed and closed, {told.failed:,} failed again"])
+    if told.released:
+        print_lines(
+            [f"{told.released:,} hold no bytes, or no order's number: the next run tries them where they came from"]
+        )
+    if told.gone:
+        print_lines(
+            [f"{told.gone:,} orders are not waiting in TracOS any more: discard their letters if that is right"]
+        )
+    if told.closed:
+        print_lines([f"{told.closed:,} were closed by somebody else meanwhile"])
+    if told.failed:
+        logger.info("`dead-letters show ID` says why")

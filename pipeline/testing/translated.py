@@ -1,0 +1,91 @@
+"""What the tests of the conformance suite share: records read and told by a client, and what its system then holds."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.clients.connector import Connector, Outgoing
+from pipeline.errors import Rejected
+from pipeline.orders.workorder import ExternalId, Record, id_key
+from pipeline.testing.kit import ClientUnderTest
+from pipeline.testing.stands import Stand
+
+__all__ = ["files_in", "is_near", "numbered", "read_one", "records_of", "shown_by", "told_of", "whole"]
+
+
+def records_of(client: Connector, under_test: ClientUnderTest) -> list[Record]:
+    """The samples in canonical words."""
+    return [read_one(client, raw) for raw in under_test.raw]
+
+
+def read_one(client: Connector, raw: bytes) -> Record:
+    """One record in canonical words; raises Rejected."""
+    return client.to_record(client.validate(client.parse(raw)))
+
+
+def told_of(client: Connector, record: Record) -> Outgoing | None:
+    """What is told of a record, None where that is rejected; anything else that is raised fails the test."""
+    try:
+        out = client.from_record(record)
+    except Rejected as error:
+        assert error.reasons
+        return None
+    assert isinstance(out.id, str)
+    assert out.body
+    return out
+
+
+def whole(client: Connector, body: bytes, record: Record) -> bytes:
+    """``body`` as the client's system would show it: with the keys that only itself sets."""
+    try:
+        client.validate(client.parse(body))
+    except Rejected:
+        layout = client.layouts[record.layout]
+        data = msgspec.json.decode(body)
+        data.setdefault(layout.id_key, record.external_id)
+        moment = record.order.created_at.isoformat() if record.order.created_at else None
+        for key in layout.keys - data.keys():
+            if key.lower().startswith("creat"):
+                data[key] = moment
+        return msgspec.json.encode(data)
+    return body
+
+
+def is_near(time: datetime, moment: datetime, record: Record) -> bool:
+    """The same instant, to the second at least; or a sample's own, where the client's system alone sets it."""
+    return time in (moment, moment.replace(microsecond=0)) or time in (record.order.created_at, record.order.updated_at)
+
+
+def shown_by(client: Connector, stand: Stand, records: Mapping[ExternalId, Record]) -> dict[ExternalId, Record]:
+    """What the client's system holds of ``records`` (by ``id_key``), as the client reads it; by the same."""
+    shown = {}
+    for one in stand.told().values():
+        raw = one if isinstance(one, bytes) else msgspec.json.encode(one)
+        said = client.identify(raw)
+        assert said is not None, f"what it was told has no id: {raw[:100]!r}"
+        number = id_key(said)
+        if number in records:
+            shown[number] = read_one(client, whole(client, raw, records[number]))
+    return shown
+
+
+def numbered(external_id: ExternalId, number: int) -> ExternalId:
+    """Another id of the same form: the digits that it ends in say ``number``."""
+    if isinstance(external_id, int):
+        return number
+    head = external_id.rstrip("0123456789")
+    return f"{head}{number:0{len(external_id) - len(head)}}"
+
+
+def files_in(folder: Path, but: Path) -> dict[str, Any]:
+    """All that lies in ``folder``, with what changes when somebody touches it, without what lies in ``but``."""
+    found = {}
+    for path in [folder, *folder.rglob("*")]:
+        if path != but and but not in path.parents:
+            state = path.lstat()
+            is_file = path.is_file() and not path.is_symlink()
+            found[str(path)] = (state.st_mode, state.st_ino, state.st_mtime_ns, path.read_bytes() if is_file else b"")
+    return found

@@ -1,0 +1,301 @@
+"""What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from bson import ObjectId
+from loguru import logger
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.errors import Deferred, Reason, Rejected
+from pipeline.history.decisions import Entry, changed
+from pipeline.orders.memory import SyncState
+from pipeline.orders.merge import Current, Decision, Project, Rule, decide
+from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
+from pipeline.tracos.clock import now
+from pipeline.tracos.connection import ATTEMPTS, Operation
+from pipeline.tracos.document import changes, guard, new_document, read_document, synced_fields
+from pipeline.tracos.found import Found
+from pipeline.tracos.story import Story
+from pipeline.tracos.verdicts import Refusal
+from pipeline.tracos.witness import TracosWitness
+
+__all__ = ["BatchMerge", "Documents", "Plan", "raws"]
+
+Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
+"""What was found of orders; more than one document for an order means twins."""
+
+FAR_AHEAD: Final = timedelta(days=1)
+YEARS_AHEAD: Final = timedelta(days=366)
+"""A time that is further ahead is nobody's edit: as a version it would keep out all edits until then."""
+
+OUTCOMES: Final[Mapping[Rule, Outcome]] = {
+    Rule.REPEAT: Outcome.REPEAT,
+    Rule.STALE: Outcome.STALE,
+    Rule.INSERT: Outcome.CREATED,
+}
+"""What a record came to by the rule alone; by the others it depends on what they changed."""
+
+LATE: Final = "it is being edited in TracOS time and again"
+UNLIKE: Final = (
+    "its document in TracOS is not found again by what was read of it, though nobody edits it: a field may be in it "
+    "twice, or of a kind that cannot be compared; set it right there"
+)
+
+
+class Plan(Struct, gc=False):
+    """The one write that a batch's records of one order come to."""
+
+    key: ExternalId
+    operation: Operation
+    outcomes: dict[int, Outcome]
+    """By the record's position in the batch."""
+    taken: "_Taken"
+    deletes: bool
+    keeps_out: bool
+    """A value that somebody edited gives way: that is written down before."""
+
+
+class _Taken(Struct, frozen=True, gc=False):
+    """The document that records were compared with, as it is once they are done."""
+
+    id: Any
+    sync: SyncState
+    digests: dict[int, str]
+    """Of the records, by position."""
+
+
+class BatchMerge:
+    """The records of one batch: which orders are still open, and what became of the others."""
+
+    def __init__(
+        self,
+        items: Sequence[Envelope[Record]],
+        client: str,
+        projections: Mapping[str, Project],
+        run: str,
+        witness: TracosWitness,
+    ) -> None:
+        self.open: dict[ExternalId, list[int]] = {}
+        self._items = items
+        self._client = client
+        self._projections = projections
+        self._run = run
+        self._witness = witness
+        self._story = Story()
+        self._intended: dict[int, Outcome] = {}
+        self._tried: dict[ExternalId, list[Operation]] = defaultdict(list)
+        self._compared: dict[ExternalId, list[bytes]] = {}
+        """With what an order's records were last compared."""
+        self._missed: Counter[ExternalId] = Counter()
+        """How often an order's write missed, and nothing else was found than before."""
+        self._taken_numbers: dict[ExternalId, Refusal] = {}
+        self._results: dict[int, Outcome | Exception] = {}
+        latest = now() + YEARS_AHEAD
+        for position, item in enumerate(items):
+            fault = _fault(item.payload, latest)
+            if fault is None:
+                self.open.setdefault(id_key(item.payload.external_id), []).append(position)
+            else:
+                self._results[position] = Rejected(fault)
+
+    def unmoved(self, found: Documents) -> list[ExternalId]:
+        """The open orders whose write missed, and of which nothing else is found than they were compared with."""
+        keys = [key for key in self.open if self._compared.get(key) == raws(found.get(key, ()))]
+        self._missed.update(keys)
+        return keys
+
+    def plan(self, found: Documents, at: datetime) -> tuple[list[Plan], list[Entry]]:
+        """Decide every open order; what needs no write is settled, for the rest there is a plan each.
+
+        And what the decision log is to be told before that is written.
+        """
+        before = dict(self.open)
+        plans = [plan for key in before if (plan := self._plan_one(key, found.get(key, ()), at))]
+        for plan in plans:
+            self._compared[plan.key] = raws(found.get(plan.key, ()))
+            self._tried[plan.key].append(plan.operation)
+        entries = [entry for key in before if key not in self.open for entry in self._story.done(before[key])]
+        entries += [entry for plan in plans if plan.keeps_out for entry in self._story.ahead(plan.outcomes)]
+        return plans, entries
+
+    def settle(self, plan: Plan, encoded: bytes | None) -> list[Entry]:
+        """The plan's write is done; ``encoded`` is the document that was inserted, as it is stored.
+
+        Returns what the decision log is to be told now.
+        """
+        self._close(plan.key, plan.outcomes)
+        self._note(plan.taken, encoded)
+        return list(self._story.done(plan.outcomes))
+
+    def refuse(self, key: ExternalId, *reasons: Reason) -> None:
+        """The order's records cannot pass."""
+        for position in self.open[key]:
+            self._story.decide(position, None)
+        self._close(key, dict.fromkeys(self.open[key], Rejected(*reasons)))
+
+    def take_number(self, key: ExternalId, refusal: Refusal) -> None:
+        """Some other document has the order's number already."""
+        self._taken_numbers[key] = refusal
+
+    def taken_back(self) -> list[Entry]:
+        """What the decision log was told of writes that were not made."""
+        return self._story.taken_back()
+
+    def results(self) -> list[Outcome | Exception]:
+        """By position; Deferred for what is still open, but for what no waiting helps."""
+        for key in [key for key in self.open if self._missed[key] >= ATTEMPTS - 1]:
+            self.refuse(key, self._taken_numbers[key].reason if key in self._taken_numbers else Reason(UNLIKE))
+        return [self._results.get(position, Deferred(LATE)) for position in range(len(self._items))]
+
+    def _plan_one(self, key: ExternalId, found: Sequence[Found], at: datetime) -> Plan | None:
+        if len(found) > 1:
+            self.refuse(key, Reason("several documents in TracOS have this number; merge or remove the twins"))
+            return None
+        document = found[0].document if found else None
+        try:
+            if found and document is None:
+                raise Rejected(*found[0].reasons)
+            before = None if document is None else read_document(document, self._client)
+        except Rejected as error:
+            self.refuse(key, *(Reason(f"the document in TracOS: {reason}") for reason in error.reasons))
+            return None
+        current = before
+        decisions: dict[int, Decision] = {}
+        outcomes: dict[int, Outcome] = {}
+        for position in self.open[key]:
+            try:
+                decision = decisions[position] = self._decide(position, current, at)
+            except UnicodeEncodeError:
+                self.refuse(key, Reason("a text of it is no UTF-8"))
+                return None
+            outcomes[position] = _outcome(decision, current)
+            if decision.writes:
+                current = Current(order=decision.order, sync=decision.sync)
+        self._count_what_was_tried(key, document, outcomes)
+        digests = {position: decision.digest for position, decision in decisions.items()}
+        writing = [decision for decision in decisions.values() if decision.writes]
+        if not writing:
+            self._close(key, outcomes)
+            if document is not None and current is not None and current.sync is not None:
+                self._note(_Taken(document["_id"], current.sync, digests), found[0].raw)
+            return None
+        last = _with_mark(writing)
+        document_id = ObjectId() if document is None else document["_id"]
+        return Plan(
+            key,
+            _operation(document_id, document, before, last, at),
+            outcomes,
+            _Taken(document_id, last.sync, digests),
+            deletes=before is not None and bool(last.order.deleted) and not before.order.deleted,
+            keeps_out=any(decision.lost for decision in decisions.values()),
+        )
+
+    def _count_what_was_tried(
+        self, key: ExternalId, document: Mapping[str, Any] | None, outcomes: dict[int, Outcome]
+    ) -> None:
+        """A repeat now may be what an attempt of ours whose reply was lost has written: then it counts as that."""
+        is_ours = any(_shows(document, operation) for operation in self._tried.get(key, ()))
+        for position, outcome in outcomes.items():
+            if outcome is not Outcome.REPEAT:
+                self._intended[position] = outcome
+            elif is_ours:
+                outcomes[position] = self._intended.get(position, outcome)
+                self._story.was_written(position)
+            else:
+                self._story.take_back(position)
+
+    def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
+        item = self._items[position]
+        record, version = item.payload, item.payload.order.version
+        project = self._projections[record.layout]
+        decision = decide(
+            record, str(item.locator), current, client=self._client, project=project, arrival=item.arrival
+        )
+        if decision.writes and version is not None and version - at > FAR_AHEAD:
+            logger.warning(
+                "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
+                record.external_id,
+                item.locator,
+            )
+        for lost in decision.lost:
+            logger.info("order {}: {} of {} gave way: {}", record.external_id, lost.field, lost.side, lost.because)
+        entry: Entry | None = None
+        if decision.writes or decision.rule is Rule.STALE:
+            entry = Entry(
+                at=at,
+                run=self._run,
+                client=self._client,
+                number=record.external_id,
+                locator=str(item.locator),
+                record=decision.digest,
+                rule=decision.rule,
+                version=version,
+                changes=changed(current.order if current else None, decision.order),
+                lost=decision.lost,
+            )
+        self._story.decide(position, entry)
+        return decision
+
+    def _note(self, taken: _Taken, encoded: bytes | None = None) -> None:
+        for position, digest in taken.digests.items():
+            self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
+
+    def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
+        del self.open[key]
+        self._results.update(results)
+
+
+def raws(found: Sequence[Found]) -> list[bytes]:
+    """What was found, to be compared."""
+    return sorted(one.raw for one in found)
+
+
+def _fault(record: Record, latest: datetime) -> Reason | None:
+    """Why no document can take the record, whatever it holds."""
+    if not _storable(record.external_id):
+        return Reason("the order's id is no int64 and no UTF-8 text")
+    if any(time is not None and time > latest for time in (record.order.updated_at, record.order.deleted_at)):
+        return Reason("its update or deletion is dated more than a year ahead: see what the sender means, or its clock")
+    return None
+
+
+def _storable(number: ExternalId) -> bool:
+    return number in INT64 if isinstance(number, int) else number.encode(errors="ignore").decode() == number
+
+
+def _outcome(decision: Decision, current: Current | None) -> Outcome:
+    outcome = OUTCOMES.get(decision.rule)
+    if outcome is None:
+        outcome = Outcome.UNCHANGED if current is not None and decision.order == current.order else Outcome.UPDATED
+    return outcome
+
+
+def _with_mark(writing: Sequence[Decision]) -> Decision:
+    """The last decision, with whether the client holds what TracOS says from the last one that speaks of it."""
+    marks = [decision.is_synced for decision in writing if decision.is_synced is not None]
+    return replace(writing[-1], is_synced=marks[-1] if marks else None)
+
+
+def _shows(document: Mapping[str, Any] | None, operation: Operation) -> bool:
+    """Whether a document is as a write of ours would have left it."""
+    if document is None:
+        return False
+    if operation.verb == "insert":
+        return bool(document["_id"] == operation.statement["_id"])
+    return all(document.get(field) == value for field, value in operation.statement["u"]["$set"].items())
+
+
+def _operation(
+    document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
+) -> Operation:
+    if document is None or before is None:
+        new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
+        return Operation.insert({"_id": document_id, **new})
+    sets = changes(document, before.order, last.order)
+    sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
+    return Operation.update(guard(document), sets)

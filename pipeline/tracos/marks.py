@@ -1,0 +1,96 @@
+"""Marks: what a document is told of its hand-over to the client, under a guard."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from loguru import logger
+from msgspec import Struct
+
+from pipeline.dataflow.locators import Locator
+from pipeline.errors import Rejected
+from pipeline.orders.memory import SyncState, handed_over
+from pipeline.orders.merge import Current
+from pipeline.orders.workorder import Record
+from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.document import guard, guard_rev, read_document, stored, synced_fields
+from pipeline.tracos.found import Found, see_confirmed
+
+__all__ = ["HandOver", "Marker", "understood"]
+
+
+class HandOver(Struct, frozen=True, gc=False):
+    """One order that was handed to the client."""
+
+    locator: Locator
+    found: Found
+    record: Record
+    sync: SyncState | None
+    """What its document remembered then."""
+
+
+def understood(found: Found, client: str) -> Current:
+    """What a document says; raises Rejected, with all reasons, where it cannot be understood."""
+    if found.document is None:
+        raise Rejected(*found.reasons)
+    return read_document(found.document, client)
+
+
+class Marker:
+    """Marks documents as synced, as far as they still say what was handed over."""
+
+    def __init__(self, connection: Connection, client: str) -> None:
+        self._connection = connection
+        self._client = client
+
+    async def mark(self, sent: Sequence[HandOver], at: datetime) -> None:
+        """Mark what was sent at ``at``; where somebody has edited an order since, record the hand-over alone."""
+        marks = [Operation.update(guard(one.found.readable), self.fields(one, at)) for one in sent]
+        await self._connection.ride_out(lambda: self._write(sent, marks, at))
+
+    def fields(self, one: HandOver, at: datetime) -> dict[str, object]:
+        """What a mark sets."""
+        return synced_fields(one.found.readable, self._after(one, one.sync, at), at, is_synced=True)
+
+    def _after(self, one: HandOver, sync: SyncState | None, at: datetime) -> SyncState:
+        return handed_over(sync, one.record, client=self._client, at=at)
+
+    async def _write(self, sent: Sequence[HandOver], marks: Sequence[Operation], at: datetime) -> None:
+        written = await self._connection.write(marks)
+        for position, refusal in written.refusals.items():
+            logger.warning(
+                "{} was sent, but cannot be marked, so that every run sends it again: {}",
+                sent[position].locator,
+                refusal.reason,
+            )
+        late = [one for position, one in enumerate(sent) if position not in written.refusals]
+        if written.matched < len(late):
+            await self._record(late, at)
+
+    async def _record(self, late: Sequence[HandOver], at: datetime) -> None:
+        """Record the hand-overs alone; what is marked shows its own already."""
+        sent = {one.found.key: one for one in late}
+        ids = [one.found.readable["_id"] for one in late]
+        compared = {key: one.found.raw for key, one in sent.items()}
+        for _ in range(ATTEMPTS):
+            left = [found for found in await self._connection.find_ids(ids) if not self._is_settled(found, at)]
+            if not left:
+                return
+            unmoved = [found for found in left if found.raw == compared[found.key]]
+            if unmoved:
+                latest = await self._connection.find_ids([one.readable["_id"] for one in unmoved], confirmed=False)
+                see_confirmed(unmoved, latest)
+            compared |= {found.key: found.raw for found in left}
+            await self._connection.write([self._alone(found, sent[found.key], at) for found in left])
+        logger.warning("orders are being edited in TracOS time and again; the next run sends them once more")
+
+    def _alone(self, found: Found, one: HandOver, at: datetime) -> Operation:
+        sync = understood(found, self._client).sync
+        return Operation.update(guard_rev(found.readable), {"sync": stored(self._after(one, sync, at))})
+
+    def _is_settled(self, found: Found, at: datetime) -> bool:
+        """Whether the hand-over at ``at`` needs no record any more, because it has one or cannot have one."""
+        try:
+            sync = understood(found, self._client).sync
+        except Rejected:
+            return True
+        return sync is not None and any(one.at == at for one in sync.sent)

@@ -1,0 +1,70 @@
+"""What the decision log is told of one batch, and when."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
+
+from pipeline.history.decisions import MISSED, Entry
+
+__all__ = ["Story"]
+
+
+class Story:
+    """The entries of a batch, by the record's position: of the last attempt at it, and those told ahead of a write.
+
+    What overwrites a value that somebody edited is told before it is written, and taken back where the write missed;
+    everything else is told once it is written.
+    """
+
+    def __init__(self) -> None:
+        self._decided: dict[int, Entry] = {}
+        self._due: set[int] = set()
+        self._ahead: dict[int, Entry] = {}
+        self._taken_back: list[Entry] = []
+
+    def decide(self, position: int, entry: Entry | None) -> None:
+        """What is decided now; None where nothing is to be told."""
+        if entry is None:
+            self._due.discard(position)
+        else:
+            self._decided[position] = entry
+            self._due.add(position)
+
+    def was_written(self, position: int) -> None:
+        """What was decided before is what is there now: its reply was lost."""
+        if position in self._decided:
+            self._due.add(position)
+
+    def ahead(self, positions: Iterable[int]) -> Iterator[Entry]:
+        """The entries to tell before they are written."""
+        for position in sorted(self._due.intersection(positions)):
+            if not self._is_told(position):
+                self.take_back(position)
+                self._ahead[position] = self._decided[position]
+                yield self._decided[position]
+
+    def done(self, positions: Iterable[int]) -> Iterator[Entry]:
+        """The entries to tell of what is done, where they were not told ahead."""
+        for position in sorted(self._due.intersection(positions)):
+            if self._is_told(position):
+                del self._ahead[position]
+            else:
+                self.take_back(position)
+                yield self._decided[position]
+
+    def take_back(self, position: int) -> None:
+        """What was told ahead was not written."""
+        before = self._ahead.pop(position, None)
+        if before is not None:
+            self._taken_back.append(replace(before, rule=MISSED, version=None, changes=(), lost=()))
+
+    def taken_back(self) -> list[Entry]:
+        """The entries that take others back, each once; among them those of what was never written."""
+        for position in list(self._ahead):
+            self.take_back(position)
+        entries, self._taken_back = self._taken_back, []
+        return entries
+
+    def _is_told(self, position: int) -> bool:
+        before, entry = self._ahead.get(position), self._decided[position]
+        return before is not None and replace(before, at=entry.at) == entry

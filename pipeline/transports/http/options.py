@@ -16,6 +16,8 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 PerSecond = Annotated[float, Meta(gt=0)]
 Method = Literal["PUT", "POST", "PATCH"]
 
+LONGEST_ID: Final = 1000
+
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
@@ -180,6 +182,8 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         """The URL of one order; raises Rejected for an id that would lead elsewhere."""
         if order_id.strip(".") == "" and "/{id}" in path:
             raise Rejected("an id of dots alone cannot be told: it would lead to another address")
+        if len(order_id) > LONGEST_ID:
+            raise Rejected(f"an id of more than {LONGEST_ID:,} characters cannot be told: no address holds it")
         if "'{id}'" in path:
             order_id = order_id.replace("'", "''")  # a key of OData
         return self.url.rstrip("/") + path.replace("{id}", quote(order_id, safe=""))

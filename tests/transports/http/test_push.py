@@ -94,8 +94,8 @@ class TestHowItIsTold:
         assert (one.headers["x-a"], one.headers["x-b"], one.query) == ("a", "b", {"lean": "1"})
         assert (other.headers["x-a"], other.query, "x-b" in other.headers) == ("a", {"lean": "1"}, False)
 
-    @pytest.mark.parametrize("order_id", [".", "..", "..."])
-    async def test_an_id_of_dots_alone_is_its_own_dead_letter(self, serve, tmp_path, order_id):
+    @pytest.mark.parametrize("order_id", [".", "..", "...", "x" * 100_000])
+    async def test_an_id_that_no_address_can_hold_is_its_own_dead_letter(self, serve, tmp_path, order_id):
         server = serve(lambda asked: {})
         results = await push(client_of(server, tmp_path), Outgoing(order_id, b"{}"), outgoing(1))
         assert [type(one) for one in results] == [Rejected, Outcome]

@@ -105,7 +105,7 @@ class BatchMerge:
 
     def unmoved(self, found: Documents) -> list[ExternalId]:
         """The open orders whose write missed, and of which nothing else is found than they were compared with."""
-        keys = [key for key in self.open if self._compared.get(key) == raws(found.get(key, ()))]
+        keys = [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
         self._missed.update(keys)
         return keys
 

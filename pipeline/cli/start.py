@@ -47,7 +47,8 @@ def prepare() -> None:
 
 
 def _configure(level: str, style: str) -> None:
-    configure(level, style, colored=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    configure(level, style, colored=sys.stderr.isatty() and not plain)
 
 
 def collect_rarely() -> None:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -77,12 +77,28 @@ class Journal:
         """Append ``run``; raises Fatal when that cannot be done."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            append_lines(self._path, [msgspec.json.encode(run)], durable=False)
+            append_lines(self._path, [_encoded(run)], durable=False)
         except OSError as error:
             raise Fatal(
                 f"the journal {self._path} cannot be written ({error.strerror}); free the disk or set DATA_JOURNAL to "
                 "a place that can be written, then run again"
             ) from error
+
+
+def _encoded(run: Run) -> bytes:
+    """The run's JSON; names of files and folders may hold bytes that no JSON can, which become escapes."""
+    try:
+        return msgspec.json.encode(run)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_valid(msgspec.to_builtins(run)))
+
+
+def _valid(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode(errors="backslashreplace").decode()
+    if isinstance(data, list | tuple):
+        return [_valid(one) for one in data]
+    return {_valid(key): _valid(value) for key, value in data.items()} if isinstance(data, dict) else data
 
 
 def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:

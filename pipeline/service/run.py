@@ -184,9 +184,9 @@ class Runner:
         try:
             if self._journal is not None:
                 self._journal.write(record)
-        except Fatal as error:
-            tell(error)
-            code = code or error.exit_code
+        except Exception as error:  # whatever it is, how it ended is still known
+            untold = tell(error)
+            code = code or untold.exit_code
         if isinstance(stopped, KeyboardInterrupt):
             logger.warning("interrupted")
         elif stopped is not None:

@@ -126,12 +126,12 @@ class TestForm:
         assert "UserWarning: odd" in told[1]["message"]
 
 
-@pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])
-def test_colours_are_for_terminals_that_want_them(plant, no_color, coloured):
+@pytest.mark.parametrize(
+    ("said", "coloured"), [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_are_for_terminals_that_want_them(plant, said, coloured):
     terminal, end = pty.openpty()
-    environ = (
-        plant.environ | {"LOG_LEVEL": "loud", "TERM": "xterm"} | ({} if no_color is None else {"NO_COLOR": no_color})
-    )
+    environ = plant.environ | {"LOG_LEVEL": "loud", "TERM": "xterm"} | said
     command = [sys.executable, "-m", "pipeline", "history"]
     subprocess.run(command, cwd=plant.home, env=environ, stderr=end, timeout=60, check=False)
     os.close(end)

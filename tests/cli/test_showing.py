@@ -120,6 +120,18 @@ def test_what_a_terminal_cannot_show_is_escaped_and_json_stays_json(plant, encod
     assert ESCAPED[encoding] in listed
 
 
+def test_a_folder_whose_name_is_no_utf_8_is_told_as_far_as_it_can_be(plant):
+    odd = {"DATA_INBOUND_DIR": os.fsdecode(b"data/caf\xe9"), "DATA_OUTBOUND_DIR": os.fsdecode(b"data/\xff")}
+    for form in [], ["--json"]:
+        code, out, err = shell(plant, "as it is", "run", *form, **odd)
+        assert (code, b"Traceback" in err, b"caf" in out) == (0, False, True)
+    assert endings(plant) == [("run", "finished", 0)] * 2
+    (plant.home / "data").joinpath(os.fsdecode(b"\xff")).rmdir()
+    (plant.home / "data").joinpath(os.fsdecode(b"\xff")).touch()
+    assert shell(plant, "as it is", "run", **odd)[0] == 1
+    assert endings(plant)[2] == ("run", "stopped", 1)
+
+
 def test_an_editor_that_says_something_may_say_it_to_nobody(plant):
     plant.put("7.json", b"{")
     plant.command("run")

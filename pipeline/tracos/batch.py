@@ -87,6 +87,8 @@ class BatchMerge:
         self._run = run
         self._witness = witness
         self._story = Story()
+        self._last: tuple[Sequence[Plan], Documents] = (), {}
+        """What was planned last, and what it was compared with; of use only for orders whose write is not done."""
         self._intended: dict[int, Outcome] = {}
         self._tried: dict[ExternalId, list[Operation]] = defaultdict(list)
         self._compared: dict[ExternalId, list[bytes]] = {}
@@ -105,6 +107,7 @@ class BatchMerge:
 
     def unmoved(self, found: Documents) -> list[ExternalId]:
         """The open orders whose write missed, and of which nothing else is found than they were compared with."""
+        self._remember_the_last_attempt()
         keys = [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
         self._missed.update(keys)
         return keys
@@ -114,11 +117,10 @@ class BatchMerge:
 
         And what the decision log is to be told before that is written.
         """
+        self._remember_the_last_attempt()
         before = dict(self.open)
         plans = [plan for key in before if (plan := self._plan_one(key, found.get(key, ()), at))]
-        for plan in plans:
-            self._compared[plan.key] = raws(found.get(plan.key, ()))
-            self._tried[plan.key].append(plan.operation)
+        self._last = plans, found
         entries = [entry for key in before if key not in self.open for entry in self._story.done(before[key])]
         entries += [entry for plan in plans if plan.keeps_out for entry in self._story.ahead(plan.outcomes)]
         return plans, entries
@@ -152,6 +154,17 @@ class BatchMerge:
             self.refuse(key, self._taken_numbers[key].reason if key in self._taken_numbers else Reason(UNLIKE))
         return [self._results.get(position, Deferred(LATE)) for position in range(len(self._items))]
 
+    def _remember_the_last_attempt(self) -> None:
+        """Of what is still open, which is rare: what was tried, and with what it was compared."""
+        plans, found = self._last
+        for plan in plans:
+            if plan.key in self.open:
+                self._compared[plan.key] = raws(found.get(plan.key, ()))
+                self._tried[plan.key].append(plan.operation)
+                outcomes = plan.outcomes.items()
+                self._intended |= {at: outcome for at, outcome in outcomes if outcome is not Outcome.REPEAT}
+        self._last = (), {}
+
     def _plan_one(self, key: ExternalId, found: Sequence[Found], at: datetime) -> Plan | None:
         if len(found) > 1:
             self.refuse(key, Reason("several documents in TracOS have this number; merge or remove the twins"))
@@ -165,20 +178,20 @@ class BatchMerge:
             self.refuse(key, *(Reason(f"the document in TracOS: {reason}") for reason in error.reasons))
             return None
         current = before
-        decisions: dict[int, Decision] = {}
+        writing: list[Decision] = []
+        digests: dict[int, str] = {}
         outcomes: dict[int, Outcome] = {}
         for position in self.open[key]:
             try:
-                decision = decisions[position] = self._decide(position, current, at)
+                decision = self._decide(position, current, at)
             except UnicodeEncodeError:
                 self.refuse(key, Reason("a text of it is no UTF-8"))
                 return None
-            outcomes[position] = _outcome(decision, current)
+            outcomes[position], digests[position] = _outcome(decision, current), decision.digest
             if decision.writes:
+                writing.append(decision)
                 current = Current(order=decision.order, sync=decision.sync)
         self._count_what_was_tried(key, document, outcomes)
-        digests = {position: decision.digest for position, decision in decisions.items()}
-        writing = [decision for decision in decisions.values() if decision.writes]
         if not writing:
             self._close(key, outcomes)
             if document is not None and current is not None and current.sync is not None:
@@ -192,18 +205,20 @@ class BatchMerge:
             outcomes,
             _Taken(document_id, last.sync, digests),
             deletes=before is not None and bool(last.order.deleted) and not before.order.deleted,
-            keeps_out=any(decision.lost for decision in decisions.values()),
+            keeps_out=any(decision.lost for decision in writing),
         )
 
     def _count_what_was_tried(
         self, key: ExternalId, document: Mapping[str, Any] | None, outcomes: dict[int, Outcome]
     ) -> None:
         """A repeat now may be what an attempt of ours whose reply was lost has written: then it counts as that."""
-        is_ours = any(_shows(document, operation) for operation in self._tried.get(key, ()))
+        if key not in self._tried:
+            return
+        is_ours = any(_shows(document, operation) for operation in self._tried[key])
         for position, outcome in outcomes.items():
             if outcome is not Outcome.REPEAT:
-                self._intended[position] = outcome
-            elif is_ours:
+                continue
+            if is_ours:
                 outcomes[position] = self._intended.get(position, outcome)
                 self._story.was_written(position)
             else:
@@ -211,11 +226,9 @@ class BatchMerge:
 
     def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
         item = self._items[position]
-        record, version = item.payload, item.payload.order.version
+        record, version, locator = item.payload, item.payload.order.version, str(item.locator)
         project = self._projections[record.layout]
-        decision = decide(
-            record, str(item.locator), current, client=self._client, project=project, arrival=item.arrival
-        )
+        decision = decide(record, locator, current, client=self._client, project=project, arrival=item.arrival)
         if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
@@ -231,7 +244,7 @@ class BatchMerge:
                 run=self._run,
                 client=self._client,
                 number=record.external_id,
-                locator=str(item.locator),
+                locator=locator,
                 record=decision.digest,
                 rule=decision.rule,
                 version=version,
@@ -259,7 +272,8 @@ def _fault(record: Record, latest: datetime) -> Reason | None:
     """Why no document can take the record, whatever it holds."""
     if not _storable(record.external_id):
         return Reason("the order's id is no int64 and no UTF-8 text")
-    if any(time is not None and time > latest for time in (record.order.updated_at, record.order.deleted_at)):
+    updated, deleted = record.order.updated_at, record.order.deleted_at
+    if (updated is not None and updated > latest) or (deleted is not None and deleted > latest):
         return Reason("its update or deletion is dated more than a year ahead: see what the sender means, or its clock")
     return None
 
@@ -277,6 +291,8 @@ def _outcome(decision: Decision, current: Current | None) -> Outcome:
 
 def _with_mark(writing: Sequence[Decision]) -> Decision:
     """The last decision, with whether the client holds what TracOS says from the last one that speaks of it."""
+    if writing[-1].is_synced is not None:
+        return writing[-1]
     marks = [decision.is_synced for decision in writing if decision.is_synced is not None]
     return replace(writing[-1], is_synced=marks[-1] if marks else None)
 

@@ -132,7 +132,7 @@ class BatchMerge:
         """
         self._close(plan.key, plan.outcomes)
         self._note(plan.taken, encoded)
-        return list(self._story.done(plan.outcomes))
+        return self._story.done(plan.outcomes)
 
     def refuse(self, key: ExternalId, *reasons: Reason) -> None:
         """The order's records cannot pass."""
@@ -156,7 +156,8 @@ class BatchMerge:
         """By position; Deferred for what is still open, but for what no waiting helps."""
         for key in [key for key in self.open if self._missed[key] >= ATTEMPTS - 1]:
             self.refuse(key, self._taken(key) if key in self._taken_numbers else Reason(UNLIKE))
-        return [self._results.get(position, Deferred(LATE)) for position in range(len(self._items))]
+        late = Deferred(LATE)
+        return [self._results.get(position, late) for position in range(len(self._items))]
 
     def _remember_the_last_attempt(self) -> None:
         """Of what is still open, which is rare: what was tried, and with what it was compared."""

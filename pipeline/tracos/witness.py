@@ -74,17 +74,13 @@ class TracosWitness(Witness):
         self, item: Envelope[Record], document_id: Any, digest: str, sync: SyncState, encoded: bytes | None = None
     ) -> None:
         """The record was taken by the document, which has this ``sync`` part now; ``encoded``: and is all of this."""
-        if self._is_asked:
-            proof = _Proof(
-                _key_of(document_id),
-                str(item.locator),
-                digest,
-                item.payload.order.version,
-                item.arrival,
-                b"" if encoded is None else _print(encoded),
-            )
-            if proof.holds(sync):
-                self._proofs[item.locator] = _ENCODE(proof)
+        if not self._is_asked:
+            return
+        locator, known = item.locator, sync.received
+        version, arrival = item.payload.order.version, item.arrival
+        if known is not None and known_by(known, str(locator), digest, version, arrival) is not None:
+            mark = b"" if encoded is None else _print(encoded)
+            self._proofs[locator] = _ENCODE((_key_of(document_id), str(locator), digest, version, arrival, mark))
 
     def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
         """The proofs of these records; each is given once."""
@@ -134,7 +130,7 @@ def _proof(proof: bytes) -> _Proof:
 
 
 def _print(raw: bytes) -> bytes:
-    return hashlib.blake2b(raw, digest_size=8).digest()
+    return hashlib.sha1(raw, usedforsecurity=False).digest()[:8]
 
 
 def _key_of(document_id: Any) -> bytes:

@@ -155,9 +155,9 @@ def stored(sync: SyncState) -> dict[str, Any]:
     return builtins
 
 
-def guard(document: Document) -> dict[str, Any]:
-    """The filter that matches the document only as long as it is what was read."""
-    return {**{field: _same(document, field) for field in FIELDS}, **guard_rev(document)}
+def guard(document: Document, *more: str) -> dict[str, Any]:
+    """The filter that matches the document only as long as it is what was read, in the fields ``more`` too."""
+    return {**{field: _same(document, field) for field in (*FIELDS, *more)}, **guard_rev(document)}
 
 
 def guard_rev(document: Document) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from pipeline.dataflow.ports import Resource
 from pipeline.finding import Finding
-from pipeline.history.decisions import Decisions
+from pipeline.history.conflicts import Conflict
+from pipeline.history.decisions import Change, Decisions
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.checkup import examine
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
+from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.witness import TracosWitness
@@ -45,6 +47,10 @@ class Tracos(Resource):
         """What vouches that a client's delivered records are still here."""
         self._connection.read_too(terms.fields)
         return TracosWitness(self._connection, terms)
+
+    async def restore(self, terms: Terms, conflict: Conflict) -> Change:
+        """Set the value of ``conflict`` again, as a new edit; what was written. Raises as ``Restorer.restore`` does."""
+        return await Restorer(self._connection, terms, self._decisions, conflict).restore()
 
     async def examine(self) -> list[Finding]:
         """What a check-up finds; instead of opening it."""

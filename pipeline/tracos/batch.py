@@ -312,7 +312,8 @@ def _operation(
 ) -> Operation:
     if document is None or before is None:
         new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
-        return Operation.insert({"_id": document_id, **new})
+        new["_id"] = document_id  # encoded first, wherever it stands
+        return Operation.insert(new)
     sets = changes(document, before.order, last.order)
     sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
     return Operation.update(guard(document), sets)

@@ -8,7 +8,7 @@ from cyclopts import Parameter, validators
 
 from pipeline.cli.output import Json, print_json, print_lines, print_table
 from pipeline.cli.start import begin
-from pipeline.cli.summary import WORDS
+from pipeline.cli.summary import WORDS, by_side
 from pipeline.history.journal import Run, read_runs
 
 __all__ = ["history"]
@@ -25,6 +25,7 @@ COLUMNS: Final = [
     "sent",
     "dead",
     "run",
+    "gave way",
 ]
 
 
@@ -48,7 +49,7 @@ def history(
             COLUMNS,
             map(_row, runs),
             right=["took", "exit", "read", "created", "updated", "sent", "dead"],
-            wide=["ended"],
+            wide=["ended", "gave way"],
         )
     else:
         print_lines([f"no runs yet in {path}"])
@@ -70,6 +71,7 @@ def _row(run: Run) -> list[str]:
         "" if run.exit is None else str(run.exit),
         *(f"{count:,}" for count in counted),
         run.run,
+        by_side(run.gave_way),
     ]
 
 

@@ -24,7 +24,7 @@ from pipeline.tracos.story import Story
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["BatchMerge", "Documents", "Plan", "raws"]
+__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "raws"]
 
 Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
 """What was found of orders; more than one document for an order means twins."""
@@ -45,6 +45,7 @@ UNLIKE: Final = (
     "its document in TracOS is not found again by what was read of it, though nobody edits it: a field may be in it "
     "twice, or of a kind that cannot be compared; set it right there"
 )
+"""Why no write reaches an order."""
 
 
 class Plan(Struct, gc=False):

@@ -14,7 +14,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
 from pipeline.orders.merge import Lost, Rule
-from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
+from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder, fields_of
 
 __all__ = ["MISSED", "RESTORED", "SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
@@ -46,6 +46,9 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     run: str = ""
     client: str
     number: ExternalId
+    """In TracOS; where both sides have one number, in the client's own type."""
+    id: ExternalId | None = None
+    """The client's, where it numbers its orders itself."""
     locator: str
     rule: str
     """The rule of the merge that decided, ``sent``, ``restored``, or ``missed``."""
@@ -66,9 +69,9 @@ def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tup
     """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
     changes = []
     before = before or NOTHING
-    for field in MERGED_FIELDS:
-        old, new = getattr(before, field), getattr(after, field)
-        if old != new and (old or new):
+    for field in fields_of(before, after):
+        old, new = before.get(field), after.get(field)
+        if old != new and (old or new or field not in MERGED_FIELDS):
             changes.append(Change(field, old, new))
     return tuple(changes)
 

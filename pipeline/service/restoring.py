@@ -45,4 +45,4 @@ class Restoring(Work):
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
         """Set it."""
         async with session.tracos(uri) as tracos:
-            self.change = await tracos.restore(self.conflict)
+            self.change = await tracos.restore(session.client.terms, self.conflict)

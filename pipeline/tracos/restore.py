@@ -12,7 +12,8 @@ from pipeline.errors import Fatal, Rejected, WrongUsage
 from pipeline.history.conflicts import Conflict
 from pipeline.history.decisions import RESTORED, Change, Decisions, Entry
 from pipeline.orders.merge import Current
-from pipeline.orders.workorder import Status, WorkOrder, id_key, later
+from pipeline.orders.terms import Terms
+from pipeline.orders.workorder import MERGED_FIELDS, Kind, Status, id_key, later, with_values
 from pipeline.tracos.batch import UNLIKE
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
@@ -37,8 +38,9 @@ class Restorer:
     restored again, because the document alone decides whether it is.
     """
 
-    def __init__(self, connection: Connection, decisions: Decisions, conflict: Conflict) -> None:
+    def __init__(self, connection: Connection, terms: Terms, decisions: Decisions, conflict: Conflict) -> None:
         self._connection = connection
+        self._terms = terms
         self._decisions = decisions
         self._conflict = conflict
         self._called = f"order {conflict.number}"
@@ -78,7 +80,7 @@ class Restorer:
             see_confirmed([found], [await self._look_up(confirmed=False)])
             self._missed += 1
         try:
-            current = understood(found, self._conflict.client)
+            current = understood(found, self._terms)
         except Rejected as error:
             raise Rejected(*(f"the document in TracOS: {reason}" for reason in error.reasons)) from error
         document = found.readable
@@ -88,7 +90,9 @@ class Restorer:
         sets = self._sets(document, current, now())
         self._compared, self._made = found, sets
         await self._decisions.record(list(self._story.ahead([TOLD])))
-        written = await self._connection.write([Operation.update(guard(document, self._conflict.field), sets)])
+        written = await self._connection.write(
+            [Operation.update(guard(document, (*self._terms.fields, self._conflict.field)), sets)]
+        )
         for refusal in written.refusals.values():
             raise Rejected(refusal.reason)
         if written.matched:
@@ -102,7 +106,9 @@ class Restorer:
         collection = self._connection.collection
         if not confirmed:
             collection = collection.with_options(read_concern=ReadConcern("local"))
-        batches: Any = collection.find_raw_batches(query, [*READ, self._conflict.field], collation=SIMPLE)
+        batches: Any = collection.find_raw_batches(
+            query, dict.fromkeys((*READ, *self._terms.fields, self._conflict.field), True), collation=SIMPLE
+        )
         found = [one async for batch in batches for one in read_batch(batch)]
         if not found:
             raise Rejected("TracOS has no such order any more")
@@ -113,21 +119,20 @@ class Restorer:
     def _sets(self, document: Mapping[str, Any], current: Current, at: datetime) -> dict[str, Any]:
         """The new edit as values to set; what the decision log is told of it is decided with it."""
         order, field, value = current.order, self._conflict.field, self._conflict.value
-        after = replace(order, updated_at=later(order.updated_at, at))
-        if field == "deleted":
-            after = replace(after, deleted=bool(value), deleted_at=at if value else None)
-            sets = changes(document, order, after)
-        elif field in ("title", "description", "status"):
-            sets = changes(document, order, _with(after, field, value))
+        touched = replace(order, updated_at=later(order.updated_at, at))
+        kind = self._terms.fields.get(field)
+        if field in MERGED_FIELDS or (kind is Kind.TIME and value is not None):
+            sets = changes(document, order, with_values(touched, _values(field, value, at)))
         else:
-            sets = changes(document, order, after) | {field: like(document.get(field), value)}
+            said = value if kind is Kind.TEXT else like(document.get(field), value)
+            sets = changes(document, order, touched) | {field: said}
         was = bool(document.get(field)) if field == "deleted" else document.get(field)
         if field not in sets or (sets[field] == was and isinstance(was, bool) is isinstance(sets[field], bool)):
             raise Rejected(f"{field} says that already")
         sets["isSynced"] = False
         if current.sync is not None:
             sets["sync.rev"] = current.sync.rev + 1
-        read_document({**document, **sets}, self._conflict.client)  # what could not be read again is not written
+        read_document({**document, **sets}, self._terms)  # what could not be read again is not written
         self._change = Change(field, _plain(was), _plain(sets[field]))
         self._story.decide(TOLD, self._entry(at))
         return sets
@@ -172,13 +177,21 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def _with(order: WorkOrder, field: str, value: Any) -> WorkOrder:
-    """The order with one of its texts, or its status, set."""
+def _values(field: str, value: Any, at: datetime) -> dict[str, Any]:
+    """A value of one of the four, or of a time, as an order has it; a deletion is dated ``at``, when it is made."""
     try:
-        said = Status(value) if field == "status" and value is not None else value
-    except ValueError as error:
-        raise Rejected("the decision log holds no status that there is") from error
-    return replace(order, **{field: said})
+        match field:
+            case "deleted":
+                return {"deleted": bool(value), "deleted_at": at if value else None}
+            case "status":
+                return {"status": None if value is None else Status(value)}
+            case "title" | "description":
+                return {field: value}
+        return {field: parse_time(value, UTC)}
+    except (ValueError, TypeError) as error:
+        raise Rejected(
+            f"the decision log holds no {'status' if field == 'status' else 'time'} that there is"
+        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -5,15 +5,17 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import Decimal128, Int64
+from msgspec.structs import replace
 from pymongo.errors import AutoReconnect
 
 from pipeline.errors import Fatal, Outage, WrongUsage
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.decisions import RESTORED, read_decisions
+from pipeline.orders.workorder import Kind
 from pipeline.tracos.connection import ATTEMPTS, Connection, Written
 from pipeline.tracos.found import Found
 from pipeline.tracos.restore import Restorer
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 NOW = datetime.now(UTC).year
 
@@ -55,7 +57,7 @@ async def known(sink, orders):
 )
 async def test_it_is_a_new_edit_that_the_client_is_to_be_told(tracos, orders, known, decision_file, field, value):
     before = await known()
-    change = await tracos.restore(conflict(field, value))
+    change = await tracos.restore(TERMS, conflict(field, value))
     after = await orders.find_one({"number": 1})
     assert after[field] == value
     assert (change.field, change.old, change.new) == (field, before[field], value)
@@ -72,12 +74,12 @@ async def test_it_is_a_new_edit_that_the_client_is_to_be_told(tracos, orders, kn
 @pytest.mark.parametrize("kind", [str, datetime])
 async def test_a_deletion_comes_and_goes_with_its_time_in_the_documents_kind(tracos, orders, known, kind):
     await known(createdAt=at(1), updatedAt=at(2)) if kind is datetime else await known()
-    await tracos.restore(conflict("deleted", value=True))
+    await tracos.restore(TERMS, conflict("deleted", value=True))
     after = await orders.find_one({"number": 1})
     assert (after["deleted"], after["deletedAt"]) == (True, after["updatedAt"])
     assert isinstance(after["deletedAt"], kind)
     assert after["status"] == "created"
-    await tracos.restore(conflict("deleted", value=False))
+    await tracos.restore(TERMS, conflict("deleted", value=False))
     after = await orders.find_one({"number": 1})
     assert (after["deleted"], after["deletedAt"]) == (False, None)
 
@@ -105,15 +107,43 @@ async def test_a_deletion_comes_and_goes_with_its_time_in_the_documents_kind(tra
 )
 async def test_any_field_is_set_in_the_kind_of_what_is_there(tracos, orders, known, own, value, expected):
     await known(**{"of its own": own})
-    await tracos.restore(conflict("of its own", value))
+    await tracos.restore(TERMS, conflict("of its own", value))
     after = await orders.find_one({"number": 1})
     assert (after["of its own"], after["isSynced"], after["sync"]["rev"]) == (expected, False, 2)
     assert isinstance(after["of its own"], float) is isinstance(expected, float)
 
 
+@pytest.mark.parametrize(
+    ("kind", "own", "value", "expected"),
+    [
+        (Kind.TEXT, "2026-10-05T08:00:00.000Z", "2026-10-07T08:00:00Z", "2026-10-07T08:00:00Z"),
+        (Kind.TIME, "2026-10-05", "2026-10-07T08:00:00Z", "2026-10-07T08:00:00.000Z"),
+        (Kind.TIME, at(5), "2026-10-07T08:00:00Z", at(7)),
+        (Kind.TIME, None, "2026-10-07T08:00:00Z", "2026-10-07T08:00:00.000Z"),
+        (Kind.NUMBER, 3.5, 5, 5.0),
+        (Kind.FLAG, True, False, False),
+    ],
+)
+async def test_a_field_of_the_clients_layouts_is_set_in_its_kind(tracos, orders, known, kind, own, value, expected):
+    await known(due=own)
+    await tracos.restore(replace(TERMS, fields={"due": kind}), conflict("due", value))
+    after = await orders.find_one({"number": 1})
+    assert (after["due"], type(after["due"])) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(Kind.TIME, "soon"), (Kind.NUMBER, "5"), (Kind.FLAG, "true"), (Kind.TEXT, 5)]
+)
+async def test_a_value_of_another_kind_is_none_of_such_a_field(tracos, orders, known, kind, value):
+    before = await known()
+    with pytest.raises(WrongUsage, match=r"^order 1: .*: nothing was set$"):
+        await tracos.restore(replace(TERMS, fields={"due": kind}), conflict("due", value))
+    assert await orders.find_one({"number": 1}) == before
+
+
 async def test_a_field_that_has_gone_comes_back(tracos, orders, known):
     await known()
-    await tracos.restore(conflict("priority", "high"))
+    await tracos.restore(TERMS, conflict("priority", "high"))
     assert (await orders.find_one({"number": 1}))["priority"] == "high"
 
 
@@ -132,14 +162,14 @@ async def test_a_field_that_has_gone_comes_back(tracos, orders, known):
 async def test_what_the_document_says_already_is_refused(tracos, orders, known, decision_file, field, own, value):
     before = await known(**{field: own})
     with pytest.raises(WrongUsage, match=f"^order 1: {field} says that already: nothing was set$"):
-        await tracos.restore(conflict(field, value))
+        await tracos.restore(TERMS, conflict(field, value))
     assert await orders.find_one({"number": 1}) == before
     assert told(decision_file) == []
 
 
 async def test_true_is_not_one(tracos, orders, known):
     await known(stop=True)
-    await tracos.restore(conflict("stop", 1))
+    await tracos.restore(TERMS, conflict("stop", 1))
     assert (await orders.find_one({"number": 1}))["stop"] is not True
 
 
@@ -161,7 +191,7 @@ async def test_what_cannot_be_is_told_in_a_line_and_nothing_is_written(
     await known(**values)
     before = await orders.find_one()
     with pytest.raises(WrongUsage, match=f"^order 1: .*{why}.*: nothing was set$"):
-        await tracos.restore(conflict(**meant))
+        await tracos.restore(TERMS, conflict(**meant))
     assert await orders.find_one() == before
     assert told(decision_file) == []
 
@@ -169,7 +199,7 @@ async def test_what_cannot_be_is_told_in_a_line_and_nothing_is_written(
 @pytest.mark.parametrize(("stored", "asked"), [("17", 17), (17, "17"), (17.0, 17), ("A-1", "A-1")])
 async def test_an_order_is_found_whatever_the_type_of_its_number(tracos, orders, stored, asked):
     await orders.insert_one({"number": stored, "title": "Pump", "isSynced": True})
-    await tracos.restore(conflict(number=asked))
+    await tracos.restore(TERMS, conflict(number=asked))
     after = await orders.find_one()
     assert (after["title"], after["isSynced"], after["number"]) == ("Old", False, stored)
     assert "sync" not in after, "half of it could not be read"
@@ -177,7 +207,7 @@ async def test_an_order_is_found_whatever_the_type_of_its_number(tracos, orders,
 
 async def test_a_time_of_the_future_is_not_moved_back(tracos, orders, known):
     await known(updatedAt=f"{NOW + 1}-01-01T00:00:00.000Z")
-    await tracos.restore(conflict())
+    await tracos.restore(TERMS, conflict())
     assert (await orders.find_one({"number": 1}))["updatedAt"] == f"{NOW + 1}-01-01T00:00:00.000Z"
 
 
@@ -208,7 +238,7 @@ class TestInBetween:
             await orders.update_one({"number": 1}, {"$set": edit})
 
         between._connection.something = something
-        change = await between.restore(conflict(field, value))
+        change = await between.restore(TERMS, conflict(field, value))
         after = await orders.find_one({"number": 1})
         assert after[field] == value
         assert {key: after.get(key) for key in edit if key not in (field, "sync.rev")}.items() <= edit.items()
@@ -226,7 +256,7 @@ class TestInBetween:
 
         between._connection.something, between._connection.times = something, ATTEMPTS
         with pytest.raises(Fatal, match="is being edited in TracOS time and again"):
-            await between.restore(conflict())
+            await between.restore(TERMS, conflict())
         assert (await orders.find_one({"number": 1}))["title"] == "Pump"
         assert told(decision_file) == []
 
@@ -241,7 +271,7 @@ class TestInBetween:
 
         monkeypatch.setattr(Connection, "write", missing)
         with pytest.raises(WrongUsage, match="is not found again by what was read of it, though nobody edits it"):
-            await between.restore(conflict())
+            await between.restore(TERMS, conflict())
         assert told(decision_file) == []
 
     async def test_what_a_majority_does_not_have_yet_is_waited_for(self, between, orders, known, monkeypatch):
@@ -268,7 +298,7 @@ class TestInBetween:
 
         between._connection.something = missing
         monkeypatch.setattr(Restorer, "_look_up", behind)
-        await between.restore(conflict())
+        await between.restore(TERMS, conflict())
         assert waited == [True]
         assert (await orders.find_one({"number": 1}))["title"] == "Old"
 
@@ -280,7 +310,7 @@ class TestInBetween:
 
         between._connection.something = something
         with pytest.raises(WrongUsage, match="title says that already"):
-            await between.restore(conflict())
+            await between.restore(TERMS, conflict())
         assert told(decision_file) == []
 
     async def test_a_lost_reply_is_no_second_edit(self, between, orders, known, decision_file):
@@ -291,7 +321,7 @@ class TestInBetween:
             raise AutoReconnect("gone")
 
         between._connection.something = something
-        await between.restore(conflict())
+        await between.restore(TERMS, conflict())
         after = await orders.find_one({"number": 1})
         assert (after["title"], after["sync"]["rev"]) == ("Old", 2)
         assert len(told(decision_file)) == 1
@@ -305,7 +335,7 @@ class TestInBetween:
 
         between._connection.something, between._connection.times = something, 1000
         with pytest.raises(Outage):
-            await between.restore(conflict())
+            await between.restore(TERMS, conflict())
         assert len(told(decision_file)) == 1
 
     async def test_it_is_in_the_log_and_durable_before_it_is_written(self, between, orders, known, monkeypatch):
@@ -317,7 +347,7 @@ class TestInBetween:
             seen.append((len(synced), (await orders.find_one({"number": 1}))["title"]))
 
         between._connection.something = something
-        await between.restore(conflict())
+        await between.restore(TERMS, conflict())
         assert seen == [(1, "Pump")]
 
 
@@ -330,8 +360,8 @@ async def test_killed_before_the_write_it_can_be_restored_again(tracos, orders, 
     with monkeypatch.context() as patch:
         patch.setattr(Connection, "write", killed)
         with pytest.raises(KeyboardInterrupt):
-            await tracos.restore(conflict())
+            await tracos.restore(TERMS, conflict())
     assert (await orders.find_one({"number": 1}))["title"] == "Pump"
-    await tracos.restore(conflict())
+    await tracos.restore(TERMS, conflict())
     assert (await orders.find_one({"number": 1}))["title"] == "Old"
     assert read_conflicts(decision_file) == []

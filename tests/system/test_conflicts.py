@@ -166,6 +166,20 @@ def test_what_is_there_already_or_gone_is_told(lost):
     assert "order 1: TracOS has no such order any more: nothing was set" in err
 
 
+def test_a_client_that_is_told_nothing_and_one_that_has_the_say(plant):
+    two_clients(plant)
+    path = plant.home / "clients.toml"
+    said = path.read_text()
+    path.write_text(said.replace("[clients.a]", '[clients.a]\nauthority = { title = "client" }'))
+    _, err = plant.run("pipeline/__main__.py", "conflicts", "restore", "1", "title", "--client", "a", exits=2)
+    assert "order 1: a has the say in title, and the next run would set it back: nothing was set" in err
+    assert plant.orders.database["a"].find_one()["title"] == "Theirs"
+    path.write_text(said.replace("[clients.a]", '[clients.a]\ndirection = "inbound"'))
+    assert plant.command("conflicts", "restore", "1", "title", "--client", "a") == (
+        "order 1: title set again: Theirs → Ours a; its direction leaves it untold to a\n"
+    )
+
+
 def two_clients(plant):
     (plant.home / "clients.toml").write_text(
         "".join(

@@ -365,3 +365,34 @@ async def test_killed_before_the_write_it_can_be_restored_again(tracos, orders, 
     await tracos.restore(TERMS, conflict())
     assert (await orders.find_one({"number": 1}))["title"] == "Old"
     assert read_conflicts(decision_file) == []
+
+
+FIELDS = {"due": Kind.TIME, "priority": Kind.TEXT, "hours": Kind.NUMBER, "stop": Kind.FLAG}
+EARLIER = {"due": at(20), "priority": "low", "hours": 2.5, "stop": False}
+OURS = {"due": at(21), "priority": "high", "hours": 3, "stop": True}
+THEIRS = {"due": at(22), "priority": "none", "hours": 4, "stop": False}
+
+
+@pytest.mark.parametrize("ids", ["shared", "client"])
+@pytest.mark.parametrize("wins", ["client", "tracos"])
+@pytest.mark.parametrize("in_bson", [True, False])
+async def test_what_a_merge_let_go_comes_back_whatever_the_field_and_whoever_numbers(
+    tracos, orders, decision_file, ids, wins, in_bson
+):
+    terms = replace(TERMS, fields=FIELDS, ids=ids, number="ERP-{id}" if ids == "client" else "{id}")
+    sink = tracos.sink(terms)
+    await taken(sink, [envelope(order(1, updated=at(2), more=EARLIER))])
+    ours = OURS if in_bson else OURS | {"due": "2026-10-21T08:00:00.000Z"}
+    await orders.update_one({}, {"$set": ours | {"isSynced": False, "updatedAt": at(3 if wins == "client" else 9)}})
+    await taken(sink, [envelope(order(1, updated=at(5), more=THEIRS), "b.json")])
+    lost = {one.field: one for one in read_conflicts(decision_file)}
+    assert lost.keys() == FIELDS.keys() - {"stop"}, "only one side edited that"
+    for one in lost.values():
+        await tracos.restore(terms, one)
+    after = await orders.find_one()
+    gone = ours if wins == "client" else THEIRS | {"stop": True}
+    if wins == "tracos" and not in_bson:
+        gone = gone | {"due": "2026-10-22T08:00:00.000Z"}
+    assert {field: after[field] for field in FIELDS} == gone
+    assert after["isSynced"] is False
+    assert not [one for one in read_conflicts(decision_file) if not one.restored]

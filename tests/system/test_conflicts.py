@@ -85,6 +85,20 @@ def test_one_is_restored_and_the_next_run_tells_the_client_once(lost):
     assert [bool(line.split("\t")[-1]) for line in lost.command("conflicts", "list").splitlines()] == [False, True]
 
 
+def test_a_value_of_the_clients_is_restored_and_both_sides_say_it(lost):
+    assert lost.sent()["1.json"]["status"] == "ON_HOLD"
+    lost.command("conflicts", "restore", "1", "status")
+    lost.command("run")
+    assert lost.sent()["1.json"]["status"] == "DONE"
+    lost.put("4.json", lost.sent()["1.json"])
+    lost.command("run")
+    document = lost.documents()[1]
+    assert (document["status"], document["isSynced"]) == ("completed", True)
+    before = lost.state()
+    lost.command("run")
+    assert lost.state() == before
+
+
 def test_each_run_counts_its_own_by_side_and_an_idle_one_none(lost):
     runs = json.loads(lost.command("history", "--json"))
     assert [run.get("gave_way", {}) for run in runs] == [{}, {"tracos": 1}, {"client": 1}]

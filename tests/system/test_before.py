@@ -1,7 +1,7 @@
 """What the version before has written, in MongoDB and on disk: this one goes on, and an idle run writes nothing.
 
-``before/`` is of before fields of any name and the client's own ids: documents with every kind of
-memory (edited, doubted, confirmed, deleted, more kept copies than hashes), the files that they came from, and the state.
+``before/`` is of before there were fields of any name and ids of the client's own: documents with every kind of memory
+(edited, doubted, confirmed, deleted, more kept copies than hashes), the files that they came from, and the state.
 """
 
 import os

@@ -9,7 +9,18 @@ from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import DeadLetters, Source
 from pipeline.dataflow.stage import Chain
-from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate, within
+from pipeline.dataflow.stages import (
+    dead_letters,
+    deliver,
+    filter_items,
+    hold_known,
+    parse,
+    read,
+    settle,
+    translate,
+    validate,
+    within,
+)
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
 
@@ -29,10 +40,10 @@ def inbound(
     witness = tracos.witness(client.name)
     source = source or client.source(witness)
     projections = {name: layout.project for name, layout in client.layouts.items()}
+    parsed = read(source, flow=f"{client.name}.inbound", stop=stop) | hold_known(dead) | parse(client.parse)
+    ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
     return (
-        read(source, flow=f"{client.name}.inbound", stop=stop)
-        | hold_known(dead)
-        | parse(client.parse)
+        ours
         | validate(client.validate)
         | translate(client.to_record)
         | deliver(tracos.sink(client.name, projections, witness))

@@ -23,6 +23,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Of dates that name no zone."""
     layout: str | None = None
     """Name of the layout of orders born in TracOS. None: the client's first."""
+    layouts: Mapping[str, Mapping[str, Any]] = {}
+    """Tables as settings spell them, by name: ``layout`` may name one, and is then all that the client speaks."""
     options: Mapping[str, Any] = {}
     """What this kind of client is told beside: folders, addresses ...; ``read`` turns them into a Struct."""
     defaults: Mapping[str, Any] = {}

@@ -20,7 +20,7 @@ __all__ = ["begin", "child", "collect_rarely", "editor", "prepare", "tell_proble
 
 DOTENV: Final = Path(".env")
 
-COLLECT_AFTER: Final = 20_000
+COLLECT_AFTER: Final = 100_000
 """How many new objects until Python looks for garbage. Its own 700 are reached many times a batch, and find nothing."""
 
 

@@ -39,6 +39,7 @@ class JsonConnector(Connector):
         self.layouts: Mapping[str, Layout[Any]] = {layout.name: layout for layout in layouts}
         self.default_layout = settings.layout or layouts[0].name
         self.timezone = settings.timezone
+        self.number, self.authority = settings.number, settings.authority
         if self.default_layout not in self.layouts:
             known = ", ".join(self.layouts)
             raise WrongSettings([f"{self.name}: {settings.called('layout')}: it has no such layout; known: {known}"])

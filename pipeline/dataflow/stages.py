@@ -57,7 +57,7 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
                 failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
                 yield Batch(
                     flow=flow,
-                    received=[item.locator for item in group if isinstance(item, Envelope | Unreadable)],
+                    received=[item.locator for item in group if isinstance(item, (Envelope, Unreadable))],
                     items=items,
                     failed=failed,
                     empty=[item.locator for item in group if isinstance(item, Empty)],

@@ -23,6 +23,7 @@ __all__ = [
     "WorkOrder",
     "fields_of",
     "id_key",
+    "is_later",
     "later",
     "with_values",
 ]
@@ -109,12 +110,14 @@ class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True, gc=False)
         )
 
 
-class Intent(Struct, frozen=True, gc=False):
+class Intent(Struct, frozen=True, omit_defaults=True, gc=False):
     """That the client is about to be told of a new order, or has been, and its answer was never seen."""
 
     key: str
     """The same however often it is told of it."""
     at: datetime
+    is_old: bool = False
+    """From an earlier attempt, whose answer nobody saw: the client may have made the order."""
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):
@@ -164,3 +167,8 @@ def later(one: datetime | None, other: datetime | None) -> datetime | None:
     if one is None or other is None:
         return one or other
     return max(one, other)
+
+
+def is_later(one: datetime | None, other: datetime | None) -> bool:
+    """Whether ``one`` is later than ``other``; an absent time counts as oldest."""
+    return one is not None and (other is None or one > other)

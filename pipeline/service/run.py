@@ -179,7 +179,7 @@ class Runner:
             error="; ".join(self._errors(stopped)) or None,
             flows=counts(reports),
             rules=dict(self._sessions.decisions.rules),
-            gave_way=dict(self._sessions.decisions.gave_way),
+            gave_way=dict(+self._sessions.decisions.gave_way),
         )
         try:
             if self._journal is not None:
@@ -253,6 +253,9 @@ class Sync(Work):
         tracos = session.tracos(uri)
         async with AsyncExitStack() as opened:
             for name, flow in self._flows.items():
+                if name not in session.flows:
+                    logger.info("{}: its direction leaves out {}", session.client.name, name)
+                    continue
                 chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:

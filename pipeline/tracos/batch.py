@@ -1,10 +1,12 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+import bson
 from bson import ObjectId
 from loguru import logger
 from msgspec import Struct
@@ -14,7 +16,8 @@ from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.errors import Deferred, Reason, Rejected
 from pipeline.history.decisions import Entry, changed
 from pipeline.orders.memory import SyncState
-from pipeline.orders.merge import Current, Decision, Project, Rule, decide
+from pipeline.orders.merge import Current, Decision, Rule, decide
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
@@ -75,18 +78,19 @@ class BatchMerge:
     def __init__(
         self,
         items: Sequence[Envelope[Record]],
-        client: str,
-        projections: Mapping[str, Project],
+        terms: Terms,
         run: str,
         witness: TracosWitness,
     ) -> None:
         self.open: dict[ExternalId, list[int]] = {}
         self._items = items
-        self._client = client
-        self._projections = projections
+        self._terms = terms
         self._run = run
         self._witness = witness
         self._story = Story()
+        self._new_ids = _new_ids()
+        self._last: tuple[Sequence[Plan], Documents] = (), {}
+        """What was planned last, and what it was compared with; of use only for orders whose write is not done."""
         self._intended: dict[int, Outcome] = {}
         self._tried: dict[ExternalId, list[Operation]] = defaultdict(list)
         self._compared: dict[ExternalId, list[bytes]] = {}
@@ -105,6 +109,7 @@ class BatchMerge:
 
     def unmoved(self, found: Documents) -> list[ExternalId]:
         """The open orders whose write missed, and of which nothing else is found than they were compared with."""
+        self._remember_the_last_attempt()
         keys = [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
         self._missed.update(keys)
         return keys
@@ -114,11 +119,10 @@ class BatchMerge:
 
         And what the decision log is to be told before that is written.
         """
+        self._remember_the_last_attempt()
         before = dict(self.open)
         plans = [plan for key in before if (plan := self._plan_one(key, found.get(key, ()), at))]
-        for plan in plans:
-            self._compared[plan.key] = raws(found.get(plan.key, ()))
-            self._tried[plan.key].append(plan.operation)
+        self._last = plans, found
         entries = [entry for key in before if key not in self.open for entry in self._story.done(before[key])]
         entries += [entry for plan in plans if plan.keeps_out for entry in self._story.ahead(plan.outcomes)]
         return plans, entries
@@ -130,7 +134,7 @@ class BatchMerge:
         """
         self._close(plan.key, plan.outcomes)
         self._note(plan.taken, encoded)
-        return list(self._story.done(plan.outcomes))
+        return self._story.done(plan.outcomes)
 
     def refuse(self, key: ExternalId, *reasons: Reason) -> None:
         """The order's records cannot pass."""
@@ -139,8 +143,12 @@ class BatchMerge:
         self._close(key, dict.fromkeys(self.open[key], Rejected(*reasons)))
 
     def take_number(self, key: ExternalId, refusal: Refusal) -> None:
-        """Some other document has the order's number already."""
+        """Some other document has the order's number, or the client's id, already."""
         self._taken_numbers[key] = refusal
+
+    def records(self, key: ExternalId) -> Iterator[Record]:
+        """The records of an open order."""
+        return (self._items[position].payload for position in self.open[key])
 
     def taken_back(self) -> list[Entry]:
         """What the decision log was told of writes that were not made."""
@@ -149,8 +157,20 @@ class BatchMerge:
     def results(self) -> list[Outcome | Exception]:
         """By position; Deferred for what is still open, but for what no waiting helps."""
         for key in [key for key in self.open if self._missed[key] >= ATTEMPTS - 1]:
-            self.refuse(key, self._taken_numbers[key].reason if key in self._taken_numbers else Reason(UNLIKE))
-        return [self._results.get(position, Deferred(LATE)) for position in range(len(self._items))]
+            self.refuse(key, self._taken(key) if key in self._taken_numbers else Reason(UNLIKE))
+        late = Deferred(LATE)
+        return [self._results.get(position, late) for position in range(len(self._items))]
+
+    def _remember_the_last_attempt(self) -> None:
+        """Of what is still open, which is rare: what was tried, and with what it was compared."""
+        plans, found = self._last
+        for plan in plans:
+            if plan.key in self.open:
+                self._compared[plan.key] = raws(found.get(plan.key, ()))
+                self._tried[plan.key].append(plan.operation)
+                outcomes = plan.outcomes.items()
+                self._intended |= {at: outcome for at, outcome in outcomes if outcome is not Outcome.REPEAT}
+        self._last = (), {}
 
     def _plan_one(self, key: ExternalId, found: Sequence[Found], at: datetime) -> Plan | None:
         if len(found) > 1:
@@ -160,50 +180,55 @@ class BatchMerge:
         try:
             if found and document is None:
                 raise Rejected(*found[0].reasons)
-            before = None if document is None else read_document(document, self._client)
+            before = None if document is None else read_document(document, self._terms)
+            if before is not None and (fault := self._mismatch(key, before)):
+                self.refuse(key, fault)
+                return None
         except Rejected as error:
             self.refuse(key, *(Reason(f"the document in TracOS: {reason}") for reason in error.reasons))
             return None
         current = before
-        decisions: dict[int, Decision] = {}
+        writing: list[Decision] = []
+        digests: dict[int, str] = {}
         outcomes: dict[int, Outcome] = {}
         for position in self.open[key]:
             try:
-                decision = decisions[position] = self._decide(position, current, at)
+                decision = self._decide(position, current, at)
             except UnicodeEncodeError:
                 self.refuse(key, Reason("a text of it is no UTF-8"))
                 return None
-            outcomes[position] = _outcome(decision, current)
+            outcomes[position], digests[position] = _outcome(decision, current), decision.digest
             if decision.writes:
+                writing.append(decision)
                 current = Current(order=decision.order, sync=decision.sync)
         self._count_what_was_tried(key, document, outcomes)
-        digests = {position: decision.digest for position, decision in decisions.items()}
-        writing = [decision for decision in decisions.values() if decision.writes]
         if not writing:
             self._close(key, outcomes)
             if document is not None and current is not None and current.sync is not None:
                 self._note(_Taken(document["_id"], current.sync, digests), found[0].raw)
             return None
         last = _with_mark(writing)
-        document_id = ObjectId() if document is None else document["_id"]
+        document_id = next(self._new_ids) if document is None else document["_id"]
         return Plan(
             key,
-            _operation(document_id, document, before, last, at),
+            self._operation(document_id, document, before, last, at),
             outcomes,
             _Taken(document_id, last.sync, digests),
             deletes=before is not None and bool(last.order.deleted) and not before.order.deleted,
-            keeps_out=any(decision.lost for decision in decisions.values()),
+            keeps_out=any(decision.lost for decision in writing),
         )
 
     def _count_what_was_tried(
         self, key: ExternalId, document: Mapping[str, Any] | None, outcomes: dict[int, Outcome]
     ) -> None:
         """A repeat now may be what an attempt of ours whose reply was lost has written: then it counts as that."""
-        is_ours = any(_shows(document, operation) for operation in self._tried.get(key, ()))
+        if key not in self._tried:
+            return
+        is_ours = any(_shows(document, operation) for operation in self._tried[key])
         for position, outcome in outcomes.items():
             if outcome is not Outcome.REPEAT:
-                self._intended[position] = outcome
-            elif is_ours:
+                continue
+            if is_ours:
                 outcomes[position] = self._intended.get(position, outcome)
                 self._story.was_written(position)
             else:
@@ -211,11 +236,8 @@ class BatchMerge:
 
     def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
         item = self._items[position]
-        record, version = item.payload, item.payload.order.version
-        project = self._projections[record.layout]
-        decision = decide(
-            record, str(item.locator), current, client=self._client, project=project, arrival=item.arrival
-        )
+        record, version, locator = item.payload, item.payload.order.version, str(item.locator)
+        decision = decide(record, locator, current, terms=self._terms, arrival=item.arrival)
         if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
@@ -229,9 +251,10 @@ class BatchMerge:
             entry = Entry(
                 at=at,
                 run=self._run,
-                client=self._client,
-                number=record.external_id,
-                locator=str(item.locator),
+                client=self._terms.client,
+                number=record.external_id if self._terms.ids == "shared" else decision.order.number,
+                id=None if self._terms.ids == "shared" else record.external_id,
+                locator=locator,
                 record=decision.digest,
                 rule=decision.rule,
                 version=version,
@@ -241,6 +264,37 @@ class BatchMerge:
         self._story.decide(position, entry)
         return decision
 
+    def _taken(self, key: ExternalId) -> Reason:
+        """Why a new order cannot have its number, or its id."""
+        refusal = self._taken_numbers[key]
+        if self._terms.ids == "shared" or refusal.fields != ("number",):
+            return refusal.reason
+        number = self._terms.number_of(next(self.records(key)).external_id)
+        return Reason(
+            f"another order in TracOS has the number {number}, and nothing says that the two are one: link them by the "
+            "record's reference, or set `number`, such as ERP-{id}"
+        )
+
+    def _mismatch(self, key: ExternalId, found: Current) -> Reason | None:
+        """Why the document that was found by a record's reference is not the record's; None where it is."""
+        linked, number = found.sync.id if found.sync else None, found.order.number
+        if linked is not None and id_key(linked) != key:
+            return Reason(f"its reference names the order {number}, which is linked to the client's {linked} already")
+        if linked is None and self._terms.ids == "shared" and id_key(number) != key:
+            return Reason(f'its reference names the order {number}: for that the client must be set to ids = "client"')
+        return None
+
+    def _operation(
+        self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
+    ) -> Operation:
+        if document is None or before is None:
+            new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
+            new["_id"] = document_id  # encoded first, wherever it stands
+            return Operation.insert(new)
+        sets = changes(document, before.order, last.order)
+        sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
+        return Operation.update(guard(document, self._terms.fields), sets)
+
     def _note(self, taken: _Taken, encoded: bytes | None = None) -> None:
         for position, digest in taken.digests.items():
             self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
@@ -248,6 +302,15 @@ class BatchMerge:
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]
         self._results.update(results)
+
+
+def _new_ids() -> Iterator[ObjectId]:
+    """Ids of one batch, made as MongoDB makes them: a time, five random bytes, three that count.
+
+    One by one the driver takes five times as long for each.
+    """
+    first = ObjectId().binary[:4] + os.urandom(5)
+    return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
 
 
 def raws(found: Sequence[Found]) -> list[bytes]:
@@ -259,7 +322,8 @@ def _fault(record: Record, latest: datetime) -> Reason | None:
     """Why no document can take the record, whatever it holds."""
     if not _storable(record.external_id):
         return Reason("the order's id is no int64 and no UTF-8 text")
-    if any(time is not None and time > latest for time in (record.order.updated_at, record.order.deleted_at)):
+    updated, deleted = record.order.updated_at, record.order.deleted_at
+    if (updated is not None and updated > latest) or (deleted is not None and deleted > latest):
         return Reason("its update or deletion is dated more than a year ahead: see what the sender means, or its clock")
     return None
 
@@ -277,6 +341,8 @@ def _outcome(decision: Decision, current: Current | None) -> Outcome:
 
 def _with_mark(writing: Sequence[Decision]) -> Decision:
     """The last decision, with whether the client holds what TracOS says from the last one that speaks of it."""
+    if writing[-1].is_synced is not None:
+        return writing[-1]
     marks = [decision.is_synced for decision in writing if decision.is_synced is not None]
     return replace(writing[-1], is_synced=marks[-1] if marks else None)
 
@@ -287,15 +353,5 @@ def _shows(document: Mapping[str, Any] | None, operation: Operation) -> bool:
         return False
     if operation.verb == "insert":
         return bool(document["_id"] == operation.statement["_id"])
-    return all(document.get(field) == value for field, value in operation.statement["u"]["$set"].items())
-
-
-def _operation(
-    document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
-) -> Operation:
-    if document is None or before is None:
-        new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
-        return Operation.insert({"_id": document_id, **new})
-    sets = changes(document, before.order, last.order)
-    sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
-    return Operation.update(guard(document), sets)
+    sets = operation.statement["u"]["$set"]
+    return bson.encode({field: document.get(field) for field in sets}) == bson.encode(sets)

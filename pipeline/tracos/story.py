@@ -36,27 +36,33 @@ class Story:
             self._due.add(position)
 
     def ahead(self, positions: Iterable[int]) -> Iterator[Entry]:
-        """The entries to tell before they are written."""
-        for position in sorted(self._due.intersection(positions)):
-            if not self._is_told(position):
+        """The entries to tell before they are written, in the order of ``positions``."""
+        for position in positions:
+            if position in self._due and not self._is_told(position):
                 self.take_back(position)
                 self._ahead[position] = self._decided[position]
                 yield self._decided[position]
 
-    def done(self, positions: Iterable[int]) -> Iterator[Entry]:
-        """The entries to tell of what is done, where they were not told ahead."""
-        for position in sorted(self._due.intersection(positions)):
+    def done(self, positions: Iterable[int]) -> list[Entry]:
+        """The entries to tell of what is done, where they were not told ahead, in the order of ``positions``."""
+        if not self._ahead:
+            return [self._decided[position] for position in positions if position in self._due]
+        entries: list[Entry] = []
+        for position in positions:
+            if position not in self._due:
+                continue
             if self._is_told(position):
                 del self._ahead[position]
             else:
                 self.take_back(position)
-                yield self._decided[position]
+                entries.append(self._decided[position])
+        return entries
 
     def take_back(self, position: int) -> None:
         """What was told ahead was not written."""
         before = self._ahead.pop(position, None)
         if before is not None:
-            self._taken_back.append(replace(before, rule=MISSED, version=None, changes=(), lost=()))
+            self._taken_back.append(replace(before, rule=MISSED, version=None, changes=()))
 
     def taken_back(self) -> list[Entry]:
         """The entries that take others back, each once; among them those of what was never written."""

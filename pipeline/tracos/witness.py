@@ -18,6 +18,7 @@ from pipeline.dataflow.ports import Witness
 from pipeline.errors import Rejected
 from pipeline.orders.memory import Arrival, SyncState
 from pipeline.orders.merge import known_by
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Record
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import read_document
@@ -59,9 +60,9 @@ class TracosWitness(Witness):
     A proof holds as long as the merge would find its record to be a repeat or stale, and write nothing.
     """
 
-    def __init__(self, connection: Connection, client: str) -> None:
+    def __init__(self, connection: Connection, terms: Terms) -> None:
         self._connection = connection
-        self._client = client
+        self._terms = terms
         self._is_asked = False
         self._proofs: dict[Locator, bytes] = {}
 
@@ -73,17 +74,13 @@ class TracosWitness(Witness):
         self, item: Envelope[Record], document_id: Any, digest: str, sync: SyncState, encoded: bytes | None = None
     ) -> None:
         """The record was taken by the document, which has this ``sync`` part now; ``encoded``: and is all of this."""
-        if self._is_asked:
-            proof = _Proof(
-                _key_of(document_id),
-                str(item.locator),
-                digest,
-                item.payload.order.version,
-                item.arrival,
-                b"" if encoded is None else _print(encoded),
-            )
-            if proof.holds(sync):
-                self._proofs[item.locator] = _ENCODE(proof)
+        if not self._is_asked:
+            return
+        locator, known = item.locator, sync.received
+        version, arrival = item.payload.order.version, item.arrival
+        if known is not None and known_by(known, str(locator), digest, version, arrival) is not None:
+            mark = b"" if encoded is None else _print(encoded)
+            self._proofs[locator] = _ENCODE((_key_of(document_id), str(locator), digest, version, arrival, mark))
 
     def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
         """The proofs of these records; each is given once."""
@@ -98,7 +95,7 @@ class TracosWitness(Witness):
             for number, group in enumerate(groups):
                 looking += [asyncio.ensure_future(self._look(after)) for after in groups[number + 1 : number + 2]]
                 known, found = await looking.pop(0)
-                answers += map(self._answer, group, known, map(found.get, (one.id for one in known)))
+                answers += map(self._answer, group, known, [found.get(one.id) for one in known])
         finally:
             for look in looking:
                 look.cancel()
@@ -118,7 +115,7 @@ class TracosWitness(Witness):
             return kept
         try:
             document: dict[str, Any] = bson.decode(raw, CODEC)
-            sync = read_document(document, self._client).sync
+            sync = read_document(document, self._terms).sync
         except (Rejected, bson.InvalidBSON):
             return None
         return _ENCODE(replace(proof, print=now)) if proof.holds(sync) else None
@@ -133,7 +130,7 @@ def _proof(proof: bytes) -> _Proof:
 
 
 def _print(raw: bytes) -> bytes:
-    return hashlib.blake2b(raw, digest_size=8).digest()
+    return hashlib.sha1(raw, usedforsecurity=False).digest()[:8]
 
 
 def _key_of(document_id: Any) -> bytes:
@@ -151,7 +148,7 @@ def _key(raw: bytes) -> bytes:
 
 
 def _id_of(key: bytes) -> Any:
-    if key.startswith(OBJECT_ID):
+    if key[:2] == OBJECT_ID:
         return ObjectId(key[2:])
     try:
         return bson.decode((len(key) + 5).to_bytes(4, "little") + key + b"\0", CODEC)[""]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, ValidationError, convert, structs
 
 from pipeline.errors import WrongSettings
+from pipeline.orders.terms import ID, Authority
 
 __all__ = ["ClientSettings"]
 
@@ -25,6 +26,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Name of the layout of orders born in TracOS. None: the client's first."""
     layouts: Mapping[str, Mapping[str, Any]] = {}
     """Tables as settings spell them, by name: ``layout`` may name one, and is then all that the client speaks."""
+    number: str = ID
+    """What an order of the client's own is called in TracOS, where the client numbers its orders itself."""
+    authority: Mapping[str, Authority] = {}
+    """Who has the say, by field."""
     options: Mapping[str, Any] = {}
     """What this kind of client is told beside: folders, addresses ...; ``read`` turns them into a Struct."""
     defaults: Mapping[str, Any] = {}
@@ -36,7 +41,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     state_dir: Path = Path("data/state")
     """Where a client may keep what it has to remember from run to run, in files that begin with its name."""
     secret: Callable[[str], str | None] = lambda name: None
-    """The value of an environment variable: secrets are told by its name alone."""
+    """The value of an environment variable, or of the file that the variable beside it (``_FILE``) names.
+
+    Secrets are told by the variable's name alone. Raises WrongSettings where both are set, or the file holds no text.
+    """
     code: str = ""
     """Stands for the client's own code; set by JsonConnector. Another code may understand the same bytes otherwise."""
 
@@ -70,11 +78,17 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         return option if option in self.options else self.variables.get(option, option)
 
     def reveal(self, variable: str) -> str:
-        """The secret in the environment variable ``variable``; raises WrongSettings where it is not set."""
-        value = self.secret(variable)
+        """The secret that ``variable`` holds or has a file for; raises WrongSettings where there is none."""
+        try:
+            value = self.secret(variable)
+        except WrongSettings as error:
+            raise WrongSettings(f"{self.name}: {problem}" for problem in error.problems) from error
         if not value:
             raise WrongSettings(
-                [f"{self.name}: the environment variable {variable} is not set, and holds a secret of it"]
+                [
+                    f"{self.name}: the environment variable {variable} is not set, and holds a secret of it "
+                    f"(or {variable}_FILE, the name of a file that does)"
+                ]
             )
         return value
 

@@ -2,8 +2,7 @@
 
 import os
 import secrets
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -45,11 +44,6 @@ class Tally(Struct, gc=False):
     """Everything in it was delivered, and there is a proof of it."""
     proofs: list[bytes] = []
 
-    @property
-    def is_done(self) -> bool:
-        """Nothing is left to be said of the file."""
-        return self.is_whole and self.settled >= self.given
-
 
 class Settled:
     """Counts the records of each file, and remembers, archives or deletes it with its last one.
@@ -76,22 +70,7 @@ class Settled:
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """Count these; the files that are done with them are put away, or remembered."""
-        met: dict[str, Tally] = {}
-        delivered: dict[str, list[Locator]] = defaultdict(list)
-        for locator, fate in fates.items():
-            met[locator.place] = tally = self._files[locator.place]
-            tally.settled += 1
-            if fate is Fate.DELIVERED:
-                delivered[locator.place].append(locator)
-            elif fate is not Fate.SKIPPED:
-                tally.is_known = False
-                if fate is Fate.DEFERRED:
-                    tally.stays = True
-        if self._known is not None:
-            self._prove(self._known, delivered)
-        done = {place: tally for place, tally in met.items() if tally.is_done}
-        for place in done:
-            del self._files[place]
+        done = self._count(fates)
         if self._after != "keep":
             leaving = [tally for tally in done.values() if not tally.stays and tally.state is not None]
             if leaving:
@@ -101,13 +80,30 @@ class Settled:
                 if tally.is_known and not tally.stays and tally.state is not None:
                     self._known.add(place, tally.state, tally.proofs)
 
-    def _prove(self, known: KnownFiles, delivered: Mapping[str, Sequence[Locator]]) -> None:
-        proofs = iter(known.prove([locator for locators in delivered.values() for locator in locators]))
-        for place, locators in delivered.items():
-            found = [next(proofs) for _ in locators]
-            tally = self._files[place]
-            tally.proofs += [proof for proof in found if proof is not None]
-            tally.is_known = tally.is_known and None not in found
+    def _count(self, fates: Mapping[Locator, Fate]) -> Mapping[str, Tally]:
+        """The files that are done, by place: nothing is left to be said of them, and they are forgotten."""
+        done: dict[str, Tally] = {}
+        delivered: list[Locator] = []
+        tallies: list[Tally] = []
+        for locator, fate in fates.items():
+            tally = self._files[locator.place]
+            tally.settled += 1
+            if fate is Fate.DELIVERED:
+                delivered.append(locator)
+                tallies.append(tally)
+            elif fate is not Fate.SKIPPED:
+                tally.is_known = False
+                if fate is Fate.DEFERRED:
+                    tally.stays = True
+            if tally.is_whole and tally.settled >= tally.given:
+                done[locator.place] = self._files.pop(locator.place)
+        if self._known is not None:
+            for tally, proof in zip(tallies, self._known.prove(delivered), strict=True):
+                if proof is None:
+                    tally.is_known = False
+                else:
+                    tally.proofs.append(proof)
+        return done
 
     def _put_away(self, tallies: Iterable[Tally]) -> None:
         for tally in tallies:

@@ -26,16 +26,15 @@ def inbound(
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
     """What the client shows, merged into TracOS; from ``source``, where it is not the client's own."""
-    witness = tracos.witness(client.name)
+    witness = tracos.witness(client.terms)
     source = source or client.source(witness)
-    projections = {name: layout.project for name, layout in client.layouts.items()}
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)
         | hold_known(dead)
         | parse(client.parse)
         | validate(client.validate)
         | translate(client.to_record)
-        | deliver(tracos.sink(client.name, projections, witness))
+        | deliver(tracos.sink(client.terms, witness))
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
@@ -52,7 +51,7 @@ def outbound(
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
     """What TracOS has to tell, handed to the client and marked as synced; from ``source``, where it is not all."""
-    source = source or tracos.source(client.name, client.default_layout)
+    source = source or tracos.source(client.terms)
     return (
         read(source, flow=f"{client.name}.outbound", stop=stop)
         | hold_known(dead)

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from pipeline.deadletters import read_letters
-from pipeline.service.settings import Settings
+from pipeline.service.secrets import beside
+from pipeline.service.settings import SECRET, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -87,6 +88,7 @@ def test_the_client_of_the_readme_works(tmp_path):
 
 def test_every_setting_is_in_the_readme_and_in_the_example_file():
     names = {field.name.upper() for field in msgspec.structs.fields(Settings) if field.name != "secrets"}
+    names |= {beside(name.upper()) for name in SECRET}
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == names
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)) == names

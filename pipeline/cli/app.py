@@ -47,6 +47,10 @@ CLIENTS: Final = {
     "list": ("clients:list_", "List the kinds of clients that can be named."),
     "new": ("clients:new", "Write the skeleton of a client, and its test."),
 }
+CONFLICTS: Final = {
+    "list": ("conflicts:list_", "List the values that gave way, newest first."),
+    "restore": ("conflicts:restore", "Set a value that gave way again, as a new edit."),
+}
 LETTERS: Final = {
     "list": ("letters:list_", "List the open dead letters."),
     "show": ("letters:show", "Show one letter, with the offending places marked."),
@@ -61,10 +65,12 @@ clients = App(
     name="clients", help="The kinds of clients that there are, and the beginning of a new one.", help_epilogue=""
 )
 letters = App(name="dead-letters", help="Look into what could not pass, mend it, run it again.", help_epilogue="")
-for _app, _commands in ((app, COMMANDS), (clients, CLIENTS), (letters, LETTERS)):
+conflicts = App(name="conflicts", help="See what gave way in merges, and set it again.", help_epilogue="")
+for _app, _commands in ((app, COMMANDS), (clients, CLIENTS), (conflicts, CONFLICTS), (letters, LETTERS)):
     for _name, (_function, _help) in _commands.items():
         _app.command(f"pipeline.cli.{_function}", name=_name, help=_help, help_epilogue="")
 app.command(letters)
+app.command(conflicts)
 app.command(clients)
 
 

@@ -7,7 +7,7 @@ from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.plan import said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.history.decisions import SENT, Entry, read_decisions
+from pipeline.history.decisions import RESTORED, SENT, Entry, read_decisions
 from pipeline.orders.workorder import id_key
 
 __all__ = ["explain"]
@@ -19,6 +19,7 @@ MEANING: Final = {
     "stale": "older than what was taken already: undid nothing",
     "repeat": "known already: its new place was noted",
     SENT: "handed to the client",
+    RESTORED: "a value that had given way was set again by hand",
 }
 
 

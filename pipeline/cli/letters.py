@@ -1,6 +1,6 @@
 """``dead-letters`` that look: list, show, stats."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -8,23 +8,13 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 from rich.text import Text
 
+from pipeline.cli.ages import age
 from pipeline.cli.output import Json, clean, console, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice, Filed, Filters
 from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
 
 __all__ = ["NONE", "Which", "list_", "show", "stats"]
-
-
-AGES: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _age(_: Any, tokens: Sequence[Any]) -> timedelta:
-    text = tokens[0].value
-    unit = AGES.get(text[-1:])
-    if unit is None or not text[:-1].isdigit():
-        raise ValueError("expected an age such as 90m, 12h or 7d")
-    return timedelta(**{unit: int(text[:-1])})
 
 
 @Parameter(name="*")
@@ -39,10 +29,10 @@ class Which:
     ] = None
     reason: Annotated[str | None, Parameter(help="With a reason that holds this text.")] = None
     older: Annotated[
-        timedelta | None, Parameter(converter=_age, n_tokens=1, help="First seen at least so long ago: 90m, 12h, 7d.")
+        timedelta | None, Parameter(converter=age, n_tokens=1, help="First seen at least so long ago: 90m, 12h, 7d.")
     ] = None
     newer: Annotated[
-        timedelta | None, Parameter(converter=_age, n_tokens=1, help="Last seen at most so long ago: 90m, 12h, 7d.")
+        timedelta | None, Parameter(converter=age, n_tokens=1, help="Last seen at most so long ago: 90m, 12h, 7d.")
     ] = None
 
     @property

@@ -9,8 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
+from pipeline.errors import WrongSettings
 from pipeline.finding import Finding
-from pipeline.orders.workorder import ExternalId, Record
+from pipeline.orders.terms import Authority, Ids, Terms, within
+from pipeline.orders.workorder import ExternalId, Kind, Record
 from pipeline.translation.layout import Layout
 from pipeline.translation.outgoing import Outgoing
 from pipeline.transports.settings import ClientSettings
@@ -27,6 +29,17 @@ class Connector(ABC):
     default_layout: str
     """The layout of orders born in TracOS."""
     timezone: ZoneInfo
+    ids: Ids = "shared"
+    """Whether the client numbers its orders itself."""
+    number: str = "{id}"
+    """What an order of a client that numbers its orders itself is called in TracOS."""
+    authority: Mapping[str, Authority] = {}
+    """Who has the say in a field, by field; the newest edit where nothing is said."""
+
+    @property
+    def terms(self) -> Terms:
+        """What is agreed with it; raises WrongSettings where its layouts do not agree on a field."""
+        return terms_of(self)
 
     def check(self) -> Sequence[Finding]:
         """What ``doctor`` tells of this client: reachable, permitted ...; never raises, writes nothing.
@@ -65,3 +78,24 @@ class Connector(ABC):
     @abstractmethod
     def identify(self, raw: bytes) -> ExternalId | None:
         """The order's id, where one can be read in ``raw`` (however broken the rest is); never raises."""
+
+
+def terms_of(client: Connector) -> Terms:
+    """What is agreed with ``client``, as it describes itself."""
+    fields: dict[str, Kind] = {}
+    for layout in client.layouts.values():
+        for field, kind in layout.fields.items():
+            if fields.setdefault(field, kind) is not kind:
+                raise WrongSettings([f"{client.name}: {field} is {fields[field]} in one layout, and {kind} in another"])
+    return Terms(
+        client=client.name,
+        projections={
+            name: layout.project if layout.fields == fields else within(layout.project, layout.fields)
+            for name, layout in client.layouts.items()
+        },
+        default_layout=client.default_layout,
+        fields=fields,
+        authority=client.authority,
+        ids=client.ids,
+        number=client.number,
+    )

@@ -44,6 +44,7 @@ class DryClient(Connector):
         self._client = client
         self.name, self.layouts = client.name, client.layouts
         self.default_layout, self.timezone = client.default_layout, client.timezone
+        self.ids, self.number, self.authority = client.ids, client.number, client.authority
 
     def check(self) -> Sequence[Finding]:
         """As the client."""

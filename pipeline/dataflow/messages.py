@@ -63,6 +63,8 @@ class BatchResult(Struct, frozen=True):
     """By position. An Exception makes a dead letter of its item (Deferred: leaves it for the next run)."""
     stop: Fatal | None = None
     """Why the run stops, once what was delivered is acked; the items that it concerns are Deferred."""
+    called: Mapping[int, int | str] = {}
+    """By position, of items that were new to the other side: the id under which it keeps them, where it gave one."""
 
 
 Arrival: TypeAlias = tuple[int, str, int]
@@ -150,6 +152,8 @@ class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     """Places left unread, because nothing has changed there since all was delivered; none of their items is here."""
     stop: Fatal | None = None
     """Why the run stops after this batch, which is settled first; ``run`` raises it."""
+    called: Mapping[Locator, int | str] = {}
+    """The ids that the other side has given to items that were new to it."""
 
     @property
     def fates(self) -> Mapping[Locator, Fate]:

@@ -113,6 +113,12 @@ class Source(Resource, ABC, Generic[T_co]):
         Spared; only Fatal is raised.
         """
 
+    def learn(self, called: Mapping[Locator, int | str]) -> None:
+        """The other side keeps these items under these ids; told before they are settled, where it gave them ids.
+
+        Override where they are to be remembered.
+        """
+
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """These are settled, each once, and can be forgotten: told for every item and empty place that was given.
 

@@ -128,7 +128,8 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
                 raise outcome
             else:
                 failed.append(_letter(batch.flow, "deliver", item, outcome))
-        changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop}
+        called = {batch.items[position].locator: given for position, given in result.called.items()}
+        changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop, "called": called}
         return structs.replace(cast(Batch[Any], batch), **changes)
 
     return Stage(_per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
@@ -183,7 +184,7 @@ def within(budget: Budget) -> Passage:
 
 
 def settle(source: Source[Any]) -> Passage:
-    """Tell ``source`` what became of each of its items.
+    """Tell ``source`` what became of each of its items, and first under which ids the other side keeps the new ones.
 
     Raises Unhandled when items failed and no ``dead_letters`` stage put them aside: nothing is dropped silently.
     """
@@ -191,8 +192,9 @@ def settle(source: Source[Any]) -> Passage:
     async def settled(batch: Batch[Any]) -> Batch[Any]:
         if batch.failed:
             raise unhandled(batch)
-        fates = batch.fates
-        if fates:
+        if batch.called:
+            source.learn(batch.called)
+        if fates := batch.fates:
             await source.settle(fates)
         return batch
 
@@ -285,7 +287,6 @@ async def _one_ahead(groups: AsyncIterable[T]) -> AsyncIterator[T]:
 def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[BatchResult]]:
     """A Sink's ``write`` in the form of a BatchSink's ``write_batch``."""
     limit = asyncio.Semaphore(sink.task_limit)
-
     stops: list[Fatal] = []
 
     async def one(payload: T) -> Outcome | Exception:

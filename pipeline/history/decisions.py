@@ -14,15 +14,18 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
 from pipeline.orders.merge import Lost, Rule
-from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
+from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder, fields_of
 
-__all__ = ["MISSED", "SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
+__all__ = ["MISSED", "RESTORED", "SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
 REMEMBERED: Final = 200_000
 """How many of the last entries are looked through for a record that is told of already."""
 
 SENT: Final = "sent"
 """In place of a rule: the order was handed to the client."""
+
+RESTORED: Final = "restored"
+"""In place of a rule: a person has had a value set again that had given way."""
 
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
@@ -43,9 +46,12 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     run: str = ""
     client: str
     number: ExternalId
+    """In TracOS; where both sides have one number, in the client's own type."""
+    id: ExternalId | None = None
+    """The client's, where it numbers its orders itself."""
     locator: str
     rule: str
-    """The rule of the merge that decided, ``sent``, or ``missed``."""
+    """The rule of the merge that decided, ``sent``, ``restored``, or ``missed``."""
     record: str = ""
     """A hash of the record."""
     version: datetime | None = None
@@ -63,9 +69,9 @@ def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tup
     """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
     changes = []
     before = before or NOTHING
-    for field in MERGED_FIELDS:
-        old, new = getattr(before, field), getattr(after, field)
-        if old != new and (old or new):
+    for field in fields_of(before, after):
+        old, new = before.get(field), after.get(field)
+        if old != new and (old or new or field not in MERGED_FIELDS):
             changes.append(Change(field, old, new))
     return tuple(changes)
 
@@ -94,7 +100,7 @@ class DecisionLog(Decisions):
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
         self.gave_way: Counter[str] = Counter()
-        """How many values gave way, by the side that they were of."""
+        """How many values gave way, by the side that they were of; what was taken back is not among them."""
         self._path = path
         self._told: set[int] | None = None
 
@@ -125,10 +131,12 @@ class DecisionLog(Decisions):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._fresh(entries)
-            kept_out = any(entry.lost or entry.rule == Rule.STALE for entry in fresh)
+            kept_out = any(entry.lost or entry.rule in (Rule.STALE, RESTORED) for entry in fresh)
             append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
             self.rules.update(entry.rule for entry in fresh)
-            self.gave_way.update(lost.side for entry in fresh for lost in entry.lost)
+            for entry in fresh:
+                count = self.gave_way.subtract if entry.rule == MISSED else self.gave_way.update
+                count(lost.side for lost in entry.lost)
         except OSError as error:
             raise self._unwritable(error) from error
 

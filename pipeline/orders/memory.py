@@ -1,12 +1,13 @@
 """What a TracOS document remembers of the client's side: the ``sync`` part, and how it moves on."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.orders.workorder import ExternalId, Record, Values, later
+from pipeline.orders.workorder import ExternalId, Intent, Record, Values, later
 
 __all__ = ["HASHES_KEPT", "Arrival", "Received", "Sent", "SyncState", "Taken", "handed_over", "received"]
 
@@ -55,7 +56,8 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     """The ``sync`` part of a TracOS document: what we know of the client's side."""
 
     client: str
-    id: ExternalId
+    id: ExternalId | None
+    """The client's own; None: it numbers its orders itself, and we do not know how it calls this one."""
     layout: str
     base: Values | None = None
     sent: tuple[Sent, ...] = ()
@@ -63,6 +65,10 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     received: Received | None = None
     rev: int = 0
     """Raised by every write of ours."""
+    echoes: Mapping[str, Any] = {}
+    """By field, our value of which ``base`` has the client's rendering (cut, in capitals ...): the two are one."""
+    intent: Intent | None = None
+    """Of an order without an id: the client is about to be told of it, or was."""
 
 
 def received(
@@ -80,9 +86,13 @@ def received(
     )
 
 
-def handed_over(sync: SyncState | None, record: Record, *, client: str, at: datetime) -> SyncState:
-    """The ``sync`` part after ``record`` has been handed to the client at ``at``."""
-    state = sync or SyncState(client=client, id=record.external_id, layout=record.layout)
+def handed_over(
+    sync: SyncState | None, record: Record, *, client: str, at: datetime, given: ExternalId | None = None
+) -> SyncState:
+    """The ``sync`` part after ``record`` has been handed to the client at ``at``, which calls it ``given`` since."""
+    known = record.external_id if record.is_linked else given
+    state = sync or SyncState(client=client, id=known, layout=record.layout)
+    known = known if state.id is None else state.id
     values = record.order.values
     before, again = state.sent, False
     if before and before[-1].values == values:
@@ -91,9 +101,10 @@ def handed_over(sync: SyncState | None, record: Record, *, client: str, at: date
     sent = Sent(values=values, version=record.order.version, at=at, state="resent" if again else "sent")
     return replace(
         state,
-        id=record.external_id,
+        id=known,
         layout=record.layout,
         base=values if state.base is None else state.base,
         sent=(*before, sent)[-SENT_KEPT:],
         rev=state.rev + 1,
+        intent=state.intent if known is None else None,
     )

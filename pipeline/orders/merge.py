@@ -10,31 +10,46 @@ an edit.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.orders.hand_over import Known, agree, confirm, overlay
 from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, received
-from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, Record, Status, Values, WorkOrder, later
+from pipeline.orders.terms import Authority, Terms
+from pipeline.orders.workorder import (
+    NOTHING,
+    Record,
+    Status,
+    Values,
+    WorkOrder,
+    fields_of,
+    is_later,
+    later,
+    with_values,
+)
 
 __all__ = [
     "Current",
     "Decision",
     "Lost",
-    "Project",
     "Rule",
     "decide",
     "known_by",
     "record_hash",
+    "yielding",
 ]
 
-Project: TypeAlias = Callable[[Values], Values]
-"""What a layout can say of values: a field's own word where it has one, None where it says nothing."""
+HAS_THE_SAY: Final = {
+    Authority.CLIENT: "the client has the say in this field",
+    Authority.TRACOS: "TracOS has the say in this field",
+}
+KEPT_DELETED: Final = "a record without an update time, not created after the deletion, does not un-delete"
 
 
 class Rule(StrEnum):
@@ -92,8 +107,7 @@ def decide(
     locator: str,
     current: Current | None,
     *,
-    client: str,
-    project: Project,
+    terms: Terms,
     arrival: Arrival | None = None,
 ) -> Decision:
     """Decide what ``record``, read at ``locator``, does to ``current`` (None: TracOS has no such order).
@@ -102,8 +116,8 @@ def decide(
     """
     digest = record_hash(record)
     if current is None:
-        return _insert(record, locator, digest, client, arrival)
-    sync = current.sync or SyncState(client=client, id=record.external_id, layout=record.layout)
+        return _insert(record, locator, digest, terms, arrival)
+    sync = current.sync or SyncState(client=terms.client, id=record.external_id, layout=record.layout)
     known = sync.received
     if known is not None:
         rule = known_by(known, locator, digest, record.order.version, arrival)
@@ -113,7 +127,30 @@ def decide(
             noted = replace(sync, received=received(known, None, digest, locator, arrival), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)
     taken = received(known, record.order.version, digest, locator, arrival)
-    return _merge(record, digest, current.order, sync, taken, project)
+    return _merge(record, digest, current.order, sync, taken, terms)
+
+
+def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...]]:
+    """The order as the client is to be told of it: in a field in which it has the say, what it is known to hold."""
+    sync = current.sync
+    if not terms.authority or sync is None or sync.base is None:
+        return current.order, ()
+    held, ours = overlay(sync.base, sync.sent[-1].values) if sync.sent else sync.base, current.order
+    said = terms.project(sync.layout, ours.values)
+    takes: dict[str, Any] = {}
+    for field in fields_of(held):
+        theirs, own = held.get(field), said.get(field)
+        same = own in (None, theirs, terms.project(sync.layout, held).get(field)) or sync.echoes.get(field) == own
+        if theirs is not None and not same and terms.authority_of(field) == Authority.CLIENT:
+            takes[field] = theirs
+    because = HAS_THE_SAY[Authority.CLIENT]
+    lost = [
+        Lost(field=field, value=ours.get(field), kept=kept, side="tracos", because=because)
+        for field, kept in takes.items()
+    ]
+    if "deleted" in takes:
+        takes["deleted_at"] = held.deleted_at if takes["deleted"] else None
+    return (with_values(ours, takes) if takes else ours), tuple(lost)
 
 
 def known_by(
@@ -131,7 +168,7 @@ def known_by(
         return Rule.REPEAT if came_before else None
     if version is None:
         return Rule.STALE if came_before else None
-    if _newer(known.version, version):
+    if is_later(known.version, version):
         return Rule.STALE
     is_one_of_equals = version == known.version and arrival is not None and known.arrival is not None
     return Rule.STALE if is_one_of_equals and arrival < known.arrival else None  # type: ignore[operator]  # both are there
@@ -143,14 +180,15 @@ def record_hash(record: Record) -> str:
     return hashlib.blake2b(said, digest_size=12).hexdigest()
 
 
-def _insert(record: Record, locator: str, digest: str, client: str, arrival: Arrival | None) -> Decision:
-    order = seen = record.order
+def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Arrival | None) -> Decision:
+    seen = record.order
+    order = replace(seen, number=terms.number_of(record.external_id)) if terms.ids == "client" else seen
     if seen.status is None and seen.deleted:
         order = replace(order, status=Status.CANCELLED)
     if seen.updated_at is None:
         order = replace(order, updated_at=seen.created_at)
     sync = SyncState(
-        client=client,
+        client=terms.client,
         id=record.external_id,
         layout=record.layout,
         base=seen.values,
@@ -160,18 +198,16 @@ def _insert(record: Record, locator: str, digest: str, client: str, arrival: Arr
     return Decision(rule=Rule.INSERT, order=order, sync=sync, digest=digest, is_synced=True)
 
 
-def _merge(
-    record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, project: Project
-) -> Decision:
-    seen = record.order
-    known = _confirm(seen, sync, project)
-    merged, lost = _three_way(seen, order, project(order.values), known)
+def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, terms: Terms) -> Decision:
+    seen, project = record.order, terms.projections[record.layout]
+    known = confirm(seen, sync, project)
+    merged, lost = _three_way(seen, order, project(order.values), known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    changed = [field for field in MERGED_FIELDS if getattr(merged, field) != getattr(order, field)]
+    changed = [field for field in fields_of(merged, order) if merged.get(field) != order.get(field)]
     compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
-    shown, sent = _overlay(known.base, compared), _overrule(known.sent, changed)
-    if sent and _agree(shown, project(sent[-1].values)):
+    shown, sent = overlay(known.base, compared), _overrule(known.sent, changed)
+    if sent and agree(shown, project(sent[-1].values), known.echoes):
         sent = ()
     after = replace(
         sync,
@@ -181,116 +217,79 @@ def _merge(
         sent=sent,
         received=taken,
         rev=sync.rev + 1,
+        echoes=known.echoes,
+        intent=None,
     )
     return Decision(
         rule=Rule.NO_BASE if sync.base is None else Rule.THREE_WAY,
         order=merged,
         sync=after,
         digest=digest,
-        is_synced=_client_holds(project(merged.values), seen, shown, [project(one.values) for one in sent]),
+        is_synced=_client_holds(project(merged.values), seen, after, [project(one.values) for one in sent]),
         lost=tuple(lost),
     )
 
 
-class _Known(NamedTuple):
-    """What is known of the client's side once a record has told what it took."""
-
-    earlier: tuple[Values, ...]
-    """What it showed, or was handed, before base."""
-    base: Values
-    """What it showed last, or has been proved to have taken since."""
-    sent: tuple[Sent, ...]
-    """What is still unconfirmed."""
-    untaken: frozenset[str] = frozenset()
-    """The fields in which the record still shows base where something else was sent."""
-
-
-def _confirm(seen: WorkOrder, sync: SyncState, project: Project) -> _Known:
-    """What ``seen`` tells of the values that were handed over."""
-    base = project(sync.base or NOTHING)
-    stored = _overlay(sync.base or NOTHING, base)
-    earlier: tuple[Values, ...] = (stored,)
-    sent = sync.sent
-    if not sent:
-        return _Known(earlier, stored, ())
-    handed = [replace(project(one.values), **dict.fromkeys(one.overruled)) for one in sent]
-    proven = max((_first_showing(field, seen, base, handed) for field in MERGED_FIELDS), default=-1)
-    if proven >= 0:
-        stored = _overlay(stored, handed[proven])
-        earlier = (*earlier, *handed[:proven])
-        sent, handed = sent[proven + 1 :], handed[proven + 1 :]
-    if not handed:
-        return _Known(earlier, stored, sent)
-    untaken = frozenset(
-        field
-        for field in MERGED_FIELDS
-        if getattr(handed[-1], field) is not None
-        and getattr(seen, field) == getattr(stored, field) is not None
-        and getattr(handed[-1], field) != getattr(stored, field)
-    )
-    if untaken and sent[-1].state == "resent" and sync.received and _newer(seen.version, sync.received.version):
-        return _Known((*earlier, *handed[:-1]), _overlay(stored, handed[-1]), ())
-    if untaken and sent[-1].state == "sent":
-        sent = (*sent[:-1], replace(sent[-1], state="doubted"))
-    return _Known(earlier, stored, sent, untaken)
-
-
-def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:
-    """The first of ``handed`` that ``seen`` must have taken: its value of ``field`` is there and not in base."""
-    value = getattr(seen, field)
-    if value is None or value == getattr(base, field):
-        return -1
-    return next((i for i, values in enumerate(handed) if getattr(values, field) == value), -1)
-
-
-def _three_way(seen: WorkOrder, order: WorkOrder, ours: Values, known: _Known) -> tuple[WorkOrder, list[Lost]]:
+def _three_way(
+    seen: WorkOrder, order: WorkOrder, ours: Values, known: Known, terms: Terms
+) -> tuple[WorkOrder, list[Lost]]:
     """Merge field by field; ``ours`` is what the client's layout says of ``order``."""
     if seen.deleted and order.deleted:
         return order, []
-    client_newer = _newer(seen.version, order.version)
     takes: dict[str, Any] = {}
     lost: list[Lost] = []
-    for field in MERGED_FIELDS:
-        theirs, own, was = getattr(seen, field), getattr(ours, field), getattr(known.base, field)
+    for field in fields_of(seen):
+        theirs, own = seen.get(field), ours.get(field)
         if theirs is None or theirs == own:
             continue
         if own is None:
             takes[field] = theirs
             continue
-        client_edited, tracos_edited = theirs != was, own != was
-        undelete = field == "deleted" and not theirs
-        if undelete and client_edited and seen.updated_at is None:
-            wins = order.deleted_at is not None and _newer(seen.created_at, order.deleted_at)
-            kept_out = "a record without an update time, not created after the deletion, does not un-delete"
-            because = ("created after the deletion" if tracos_edited else "") if wins else kept_out
-        elif client_edited and tracos_edited:
-            wins = client_newer
-            because = "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
-        elif client_edited:
-            wins = True
-            back = any(theirs == getattr(values, field) for values in known.earlier)
-            because = "the client went back to its older value" if back else ""
-        else:
-            wins, because = False, "not yet taken by the client" if field in known.untaken else ""
+        if own == known.echoes.get(field):
+            continue
+        wins, because = _weigh(field, seen, order, own, known, terms)
         if wins:
             takes[field] = theirs
         if because:
-            value, kept = (getattr(order, field), theirs) if wins else (theirs, getattr(order, field))
+            value, kept = (order.get(field), theirs) if wins else (theirs, order.get(field))
             lost.append(Lost(field=field, value=value, kept=kept, side="tracos" if wins else "client", because=because))
     if "deleted" in takes:
         takes["deleted_at"] = seen.deleted_at if takes["deleted"] else None
-    return (replace(order, **takes) if takes else order), lost
+    return (with_values(order, takes) if takes else order), lost
 
 
-def _client_holds(now: Values, seen: WorkOrder, shown: Values, unconfirmed: Sequence[Values]) -> bool:
+def _weigh(field: str, seen: WorkOrder, order: WorkOrder, own: Any, known: Known, terms: Terms) -> tuple[bool, str]:
+    """Whether the client's value of a field wins over TracOS's ``own``; and why the other, an edit, gives way."""
+    theirs, was = seen.get(field), known.base.get(field)
+    client_edited, tracos_edited = theirs != was and field not in known.echoes, own != was
+    authority = terms.authority_of(field)
+    if authority == Authority.CLIENT:
+        return True, HAS_THE_SAY[authority] if tracos_edited else ""
+    if not client_edited:
+        return False, "not yet taken by the client" if field in known.untaken else ""
+    if authority == Authority.TRACOS:
+        return False, HAS_THE_SAY[authority]
+    if field == "deleted" and not theirs and seen.updated_at is None:
+        wins = order.deleted_at is not None and is_later(seen.created_at, order.deleted_at)
+        because = "created after the deletion" if tracos_edited else ""
+        return wins, because if wins else KEPT_DELETED
+    if tracos_edited:
+        wins = is_later(seen.version, order.version)
+        return wins, "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
+    back = any(theirs == values.get(field) for values in known.earlier)
+    return True, "the client went back to its older value" if back else ""
+
+
+def _client_holds(now: Values, seen: WorkOrder, after: SyncState, unconfirmed: Sequence[Values]) -> bool:
     """Whether the client holds what TracOS says ``now``, and nothing unconfirmed says otherwise."""
-    fields = ("deleted",) if seen.deleted and now.deleted else MERGED_FIELDS
+    fields = ("deleted",) if seen.deleted and now.deleted else fields_of(now)
+    shown = after.base or NOTHING
     for field in fields:
-        value = getattr(now, field)
-        last = getattr(unconfirmed[-1], field) if unconfirmed else None
-        spoken = getattr(seen, field)
-        held = last if spoken is None and last is not None else getattr(shown, field)
-        if value is not None and (value != held or (last is not None and value != last)):
+        value = now.get(field)
+        last = unconfirmed[-1].get(field) if unconfirmed else None
+        held = last if seen.get(field) is None and last is not None else shown.get(field)
+        is_held = value in (held, after.echoes.get(field))
+        if value is not None and (not is_held or (last is not None and value != last)):
             return False
     return True
 
@@ -300,21 +299,3 @@ def _overrule(sent: tuple[Sent, ...], fields: Sequence[str]) -> tuple[Sent, ...]
     if not fields:
         return sent
     return tuple(replace(one, overruled=tuple(sorted({*one.overruled, *fields}))) for one in sent)
-
-
-def _agree(shown: Values, handed: Values) -> bool:
-    """Whether everything handed over is what the client shows."""
-    return all(getattr(handed, field) in (None, getattr(shown, field)) for field in MERGED_FIELDS)
-
-
-def _overlay(under: Values, over: Values) -> Values:
-    """``over`` where it says something, else ``under``."""
-    said = {field: getattr(over, field) for field in MERGED_FIELDS if getattr(over, field) is not None}
-    if "deleted" in said:
-        said["deleted_at"] = over.deleted_at if said["deleted"] else None
-    return replace(under, **said) if said else under
-
-
-def _newer(one: datetime | None, other: datetime | None) -> bool:
-    """Whether ``one`` is later than ``other``; an absent time counts as oldest."""
-    return one is not None and (other is None or one > other)

@@ -1,30 +1,43 @@
 """The canonical work order, which both sides are translated to and from."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = [
     "INT64",
     "MERGED_FIELDS",
     "NOTHING",
     "ExternalId",
+    "Intent",
+    "Kind",
     "Record",
     "Status",
+    "Value",
     "Values",
     "WorkOrder",
+    "fields_of",
     "id_key",
+    "is_later",
     "later",
+    "with_values",
 ]
+
+V = TypeVar("V", bound="Values")
 
 ExternalId: TypeAlias = int | str
 """An order's id: an int64 or a non-empty text."""
 
+Value: TypeAlias = str | int | float | bool | datetime
+"""What a field beyond the four holds: a text, a number, a flag, or a time (aware, UTC, whole milliseconds)."""
+
 MERGED_FIELDS: Final = ("title", "description", "status", "deleted")
-"""What a merge compares, in this order; ``deleted`` carries ``deleted_at`` with it."""
+"""What a merge of any two orders compares, in this order; ``deleted`` carries ``deleted_at`` with it."""
 
 INT64: Final = range(-(2**63), 2**63)
 """The integers that MongoDB can hold."""
@@ -43,6 +56,15 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Kind(StrEnum):
+    """What a field beyond the four holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    FLAG = "flag"
+    TIME = "time"
+
+
 class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
     """The values of a work order that people edit on both sides; None means: nothing is said of it."""
 
@@ -51,6 +73,12 @@ class Values(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     status: Status | None = None
     deleted: bool | None = None
     deleted_at: datetime | None = None
+    more: Mapping[str, Any] = {}
+    """A Value each of other fields of the document, by its own name there; of what is not here nothing is said."""
+
+    def get(self, field: str) -> Any:
+        """The value of one field, by the name that a merge gives it; None where nothing is said of it."""
+        return getattr(self, field) if field in MERGED_FIELDS else self.more.get(field)
 
 
 NOTHING: Final = Values()
@@ -78,7 +106,18 @@ class WorkOrder(Values, frozen=True, kw_only=True, omit_defaults=True, gc=False)
             status=self.status,
             deleted=self.deleted,
             deleted_at=self.deleted_at,
+            more=self.more,
         )
+
+
+class Intent(Struct, frozen=True, omit_defaults=True, gc=False):
+    """That the client is about to be told of a new order, or has been, and its answer was never seen."""
+
+    key: str
+    """The same however often it is told of it."""
+    at: datetime
+    is_old: bool = False
+    """From an earlier attempt, whose answer nobody saw: the client may have made the order."""
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):
@@ -88,10 +127,32 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     external_id: ExternalId
     """The client's own id in the client's own type; ``order.number`` may be its integer or text twin."""
     layout: str
+    is_linked: bool = True
+    """False, on its way out: the client numbers its orders itself and has not yet; ``external_id`` is our number."""
+    reference: ExternalId | None = None
+    """On its way in: our number, as the client's record says it."""
+    intent: Intent | None = None
+    """On its way out: of an order that is not linked, that the client may have been told of it already."""
     known: Values | None = None
     """On its way out: what the client is known to hold."""
     edit: int = 0
     """On its way out: how often we have written to the order; two edits that say the same differ in it."""
+
+
+def fields_of(*values: Values) -> tuple[str, ...]:
+    """All fields that a merge of these compares, in a fixed order."""
+    more = {field for one in values for field in one.more}
+    return (*MERGED_FIELDS, *sorted(more)) if more else MERGED_FIELDS
+
+
+def with_values(order: V, values: Mapping[str, Any]) -> V:
+    """``order`` with these values, by field; ``deleted_at`` may be among them, None takes a value away."""
+    more = {field: value for field, value in values.items() if field not in MERGED_FIELDS and field != "deleted_at"}
+    own = {field: value for field, value in values.items() if field not in more}
+    if more:
+        kept = {field: value for field, value in {**order.more, **more}.items() if value is not None}
+        own["more"] = kept
+    return replace(order, **own)
 
 
 def id_key(number: ExternalId) -> ExternalId:
@@ -106,3 +167,8 @@ def later(one: datetime | None, other: datetime | None) -> datetime | None:
     if one is None or other is None:
         return one or other
     return max(one, other)
+
+
+def is_later(one: datetime | None, other: datetime | None) -> bool:
+    """Whether ``one`` is later than ``other``; an absent time counts as oldest."""
+    return one is not None and (other is None or one > other)

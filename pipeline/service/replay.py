@@ -118,5 +118,5 @@ class Retry(Work):
             dead = RetriedLetters(drawer, session.identify(name))
             return inbound(session.client, tracos, dead, source=letters, stop=stop)
         numbers = list({slip.order for slip in slips if slip.order is not None})
-        orders = tracos.source(session.client.name, session.client.default_layout, numbers)
+        orders = tracos.source(session.client.terms, numbers)
         return outbound(session.client, tracos, AgainFolder(session.dead(name)), source=orders, stop=stop)

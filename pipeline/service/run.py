@@ -179,7 +179,7 @@ class Runner:
             error="; ".join(self._errors(stopped)) or None,
             flows=counts(reports),
             rules=dict(self._sessions.decisions.rules),
-            gave_way=dict(self._sessions.decisions.gave_way),
+            gave_way=dict(+self._sessions.decisions.gave_way),
         )
         try:
             if self._journal is not None:

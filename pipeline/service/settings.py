@@ -1,6 +1,6 @@
 """Settings from the environment and ``.env``; what is wrong with them is told all at once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -12,9 +12,10 @@ from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
+from pipeline.service.secrets import Secrets, beside
 from pipeline.tracos.address import read_address, wrong_names
 
-__all__ = ["LogLevel", "Secrets", "Settings", "load"]
+__all__ = ["LogLevel", "Settings", "load"]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -22,29 +23,11 @@ Words = tuple[str, ...]
 LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-class Secrets:
-    """What the environment holds beside the settings, told one variable at a time and never shown; how those were said.
-
-    ``said`` are the settings that somebody has said, ``notes`` what is to be told of how.
-    """
-
-    def __init__(
-        self, values: Mapping[str, str | None] | None = None, *, said: Iterable[str] = (), notes: Sequence[str] = ()
-    ) -> None:
-        self._values = dict(values or {})
-        self.said = frozenset(said)
-        self.notes = notes
-
-    def get(self, variable: str) -> str | None:
-        """The value of ``variable``, where it is set."""
-        return self._values.get(variable)
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings; each is the environment variable of its name in capitals. Relative paths: the current folder's."""
 
     mongo_uri: str | None = None
-    """None: an embedded MongoDB."""
+    """None: an embedded MongoDB. It may be in a file, which MONGO_URI_FILE names."""
     mongo_database: str | None = None
     mongo_collection: str = "workorders"
     mongo_retry_seconds: Seconds = 60
@@ -120,6 +103,9 @@ EXPECTED: Final[Mapping[str, str]] = {
 }
 """What to tell where a value does not fit; the other settings take any text."""
 
+SECRET: Final = ("mongo_uri",)
+"""Settings that may hold a password, so that a file may hold them."""
+
 _OF_FOLDERS: Final = (
     "data_inbound_dir",
     "data_outbound_dir",
@@ -145,11 +131,17 @@ def load(environ: Mapping[str, str], dotenv: Path) -> Settings:
     is also a name that looks like a setting and is none (see ``meant``).
     """
     fields = [field for field in msgspec.structs.fields(Settings) if field.name != "secrets"]
-    said = read_environment(environ, dotenv, [field.name.upper() for field in fields])
+    known = [field.name.upper() for field in fields]
+    said = read_environment(environ, dotenv, [*known, *(beside(name.upper()) for name in SECRET)])
+    secrets = Secrets(said.values)
     values: dict[str, Any] = {}
     problems = list(said.problems)
     for field in fields:
-        text = said.values.get(field.name.upper())
+        try:
+            text = (secrets if field.name in SECRET else said.values).get(field.name.upper())
+        except WrongSettings as error:
+            problems += error.problems
+            continue
         if not text:
             continue
         if not text.strip():

@@ -4,7 +4,8 @@ Nothing else of the house imports this. The suite is a pytest plug-in: ``pytest 
 """
 
 from pipeline.testing.ends import ListSink, ListSource, MemoryDeadLetters
-from pipeline.testing.fake_erp import FakeErp, Faults, Request
+from pipeline.testing.fake_erp import FakeErp, Request
+from pipeline.testing.habits import Faults, Habits
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.stands import FolderStand, HttpStand, Stand
 
@@ -13,6 +14,7 @@ __all__ = [
     "FakeErp",
     "Faults",
     "FolderStand",
+    "Habits",
     "HttpStand",
     "ListSink",
     "ListSource",

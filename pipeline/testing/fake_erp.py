@@ -1,52 +1,26 @@
 """A small ERP with a JSON API on a real port of this machine, whose faults can be switched on; for tests and trials."""
 
 import json
-import random
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from typing import Any, Final, NamedTuple, Self, TypeAlias
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-__all__ = ["FakeErp", "Faults", "Request"]
+from pipeline.testing.habits import Faults, Habits
+
+__all__ = ["FakeErp", "Request"]
+
+Reply: TypeAlias = tuple[int, bytes, dict[str, str]]
+"""Status, body, headers."""
 
 REMEMBERED: Final = 100_000
-
-
-class Faults:
-    """What goes wrong: a ``share`` of all answers, of ``kinds``, chosen by ``seed``.
-
-    ``429`` (with Retry-After), ``500``, ``503``, ``drop`` (the connection is closed, half of the time after the work
-    was done), ``torn`` (half an answer), ``garbled`` (a page that is no JSON), ``duplicate`` (a page that holds some
-    orders of the page before again), ``reorder`` (a page in another order).
-    """
-
-    ALL: Final = ("429", "500", "503", "drop", "torn", "garbled", "duplicate", "reorder")
-
-    def __init__(self, share: float = 0.0, kinds: tuple[str, ...] = ALL, *, seed: int = 0) -> None:
-        self.share = share
-        self.kinds = kinds
-        self.retry_after = "0"
-        self._random = random.Random(seed)  # noqa: S311 - faults, no secrets
-        self._next: list[str] = []
-
-    def once(self, *kinds: str) -> None:
-        """These, one after the other, whatever the share."""
-        self._next += kinds
-
-    def draw(self) -> str | None:
-        """What is to go wrong with one answer."""
-        if self._next:
-            return self._next.pop(0)
-        return self._random.choice(self.kinds) if self._random.random() < self.share else None
-
-    def coin(self) -> bool:
-        """One of two."""
-        return self._random.random() < 0.5  # noqa: PLR2004 - half
+READ: Final = "a-read-gave-it"
 
 
 class Request(NamedTuple):
@@ -68,7 +42,8 @@ class FakeErp:
     change. Each order has an ETag in the key ``_etag`` and in the header; If-Match is honoured. The same
     Idempotency-Key is applied once. PUT replaces all of an order, PATCH only what it names; ``merges``: so does
     POST, and PATCH creates too. ``token``: what the header Authorization must hold; ``/token`` gives it to client
-    credentials ``id`` and ``secret``. ``skew``: how far its clock is off. ``refuse``: a reason by id, told with 422.
+    credentials ``id`` and ``secret``. ``skew``: how far its clock is off. ``refuse``: a reason by id (by our number,
+    where it numbers orders itself), told with 422. ``habits``: what it does otherwise.
     """
 
     def __init__(
@@ -80,9 +55,11 @@ class FakeErp:
         id_key: str = "id",
         updated_key: str = "updatedAt",
         merges: bool = False,
+        habits: Habits | None = None,
         port: int = 0,
     ) -> None:
         self.faults = faults or Faults()
+        self.habits = habits or Habits()
         self.token = token
         self.skew = skew
         self.id_key = id_key
@@ -95,7 +72,11 @@ class FakeErp:
         """How many writes were applied, those under a known Idempotency-Key not counted."""
         self._lock = threading.Lock()
         self._versions: dict[str, int] = {}
-        self._keys: dict[str, tuple[int, bytes]] = {}
+        self._keys: dict[str, Reply] = {}
+        self._created = 0
+        self._removed: set[str] = set()
+        self._before: deque[tuple[str, dict[str, Any] | None]] = deque(maxlen=self.habits.late)
+        """What the last writes changed, as it was before; by the order's id."""
         erp = self
 
         class Handler(_Handler):
@@ -137,6 +118,16 @@ class FakeErp:
         with self._lock:
             self._put(str(order_id), self.orders[str(order_id)] | fields | {self.updated_key: self.now().isoformat()})
 
+    def remove(self, order_id: object) -> None:
+        """Somebody removes an order at the ERP."""
+        with self._lock:
+            del self.orders[str(order_id)]
+            self._removed.add(str(order_id))
+
+    def catch_up(self) -> None:
+        """The list shows everything as it is."""
+        self._before.clear()
+
     def etag(self, order_id: str) -> str:
         """The order's ETag."""
         return f'"{self._versions.get(order_id, 0)}"'
@@ -145,18 +136,32 @@ class FakeErp:
         """The order as the API shows it."""
         return {**self.orders[order_id], "_etag": self.etag(order_id)}
 
+    def one(self, order_id: str) -> Reply:
+        """What it answers where it is asked for one order."""
+        with self._lock:
+            if order_id in self._removed:
+                return self.habits.gone, b'{"detail": "it was removed"}', {}
+            if order_id not in self.orders:
+                return 404, b'{"detail": "no such order"}', {}
+            return 200, json.dumps(self.shown(order_id)).encode(), {"ETag": self.etag(order_id)}
+
     def page(self, query: Mapping[str, str], fault: str | None = None) -> tuple[dict[str, Any], dict[str, str]]:
         """One page, and its headers."""
         with self._lock:
-            ids = list(self.orders)
+            orders = self._listed()
+            ids = list(orders)
             since = query.get("updated_since")
             if since is not None:
-                ids = [one for one in ids if _instant(self.orders[one].get(self.updated_key)) >= _instant(since)]
-            size = int(query.get("limit", len(ids) or 1))
+                ids = [one for one in ids if _instant(orders[one].get(self.updated_key)) >= _instant(since)]
+            reference = self.habits.reference
+            if reference and reference in query:
+                ids = [one for one in ids if str(orders[one].get(reference)) == query[reference]]
+            size = min(int(query.get("limit", len(ids) or 1)), self.habits.cap or REMEMBERED)
             start = int(query["offset"]) if "offset" in query else int(query.get("cursor", 0))
             start = (int(query["page"]) - 1) * size if "page" in query else start
             found = ids[max(0, start - 3) if fault == "duplicate" else start : start + size]
-            page: dict[str, Any] = {"items": [self.shown(one) for one in found], "next": None, "cursor": None}
+            items = [{**orders[one], "_etag": self.etag(one)} for one in found]
+            page: dict[str, Any] = {"items": items, "next": None, "cursor": None}
             if fault == "reorder":
                 page["items"].reverse()
             headers = {}
@@ -166,38 +171,68 @@ class FakeErp:
                 headers["Link"] = f'<{following}>; rel="next"'
             return page, headers
 
-    def take(  # noqa: PLR0911 - a line a refusal
-        self, method: str, order_id: str | None, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        """Apply a write: its status and answer."""
+    def take(self, method: str, order_id: str | None, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Apply a write, and answer it."""
         try:
             order = json.loads(body)
         except ValueError:
-            return 400, b'{"detail": "not JSON"}'
+            return 400, b'{"detail": "not JSON"}', {}
         if not isinstance(order, dict):
-            return 400, b'{"detail": "no order"}'
-        order_id = str(order.get(self.id_key, order_id))
-        key = headers.get("Idempotency-Key")
+            return 400, b'{"detail": "no order"}', {}
+        key = headers.get("Idempotency-Key") if self.habits.honours_keys else None
         with self._lock:
             if key in self._keys:
                 return self._keys[key]
-            if order_id in self.refuse:
-                return 422, json.dumps({"title": "refused", "detail": self.refuse[order_id]}).encode()
-            known = self.orders.get(order_id)
-            wanted = headers.get("If-Match")
-            if (wanted and wanted not in ("*", self.etag(order_id))) or (known and headers.get("If-None-Match") == "*"):
-                return 412, b'{"detail": "changed since"}'
-            if method == "PATCH" and known is None and not self.merges:
-                return 404, b'{"detail": "no such order"}'
-            keeps = method == "PATCH" or (self.merges and method == "POST")
-            self._put(order_id, {**(known or {}), **order} if keeps else order)
-            self.applied += 1
-            done = (200 if known else 201), json.dumps(self.shown(order_id)).encode()
-            if key is not None:
+            done = self._taken(method, order_id, order, headers)
+            if key is not None and done[0] in {200, 201, 204}:
                 self._keys[key] = done
                 if len(self._keys) > REMEMBERED:
                     del self._keys[next(iter(self._keys))]
             return done
+
+    def _taken(self, method: str, order_id: str | None, order: dict[str, Any], headers: Mapping[str, str]) -> Reply:
+        numbers = self.habits.numbers
+        is_made = numbers is not None and method == "POST" and order_id is None
+        order_id = str(order.get(self.id_key, order_id))
+        if refused := self._refused(str(order.get(self.habits.reference, order_id))):
+            return refused
+        if numbers is not None and is_made:
+            self._created += 1
+            order[self.id_key] = numbers(self._created)
+            order_id = str(order[self.id_key])
+        known = self.orders.get(order_id)
+        if order_id in self._removed:
+            return self.habits.gone, b'{"detail": "it was removed"}', {}
+        wanted = headers.get("If-Match")
+        if (wanted and wanted not in ("*", self.etag(order_id))) or (known and headers.get("If-None-Match") == "*"):
+            return 412, b'{"detail": "changed since"}', {}
+        if known is None and not is_made and (numbers is not None or (method == "PATCH" and not self.merges)):
+            return 404, b'{"detail": "no such order"}', {}
+        keeps = method == "PATCH" or (self.merges and method == "POST")
+        order = {name: self.habits.rendered(name, value) for name, value in order.items()}
+        self._before.append((order_id, known))
+        self._put(order_id, {**(known or {}), **order} if keeps else order)
+        self.applied += 1
+        etag = {"ETag": self.etag(order_id)}
+        if is_made and self.habits.answers != "body":
+            location = {"Location": f"{self.url}/{quote(order_id, safe='')}", **etag}
+            return (201, b"", location) if self.habits.answers == "location" else (204, b"", {})
+        return (200 if known else 201), json.dumps(self.shown(order_id)).encode(), etag
+
+    def _refused(self, ours: str) -> Reply | None:
+        if ours not in self.refuse:
+            return None
+        return 422, json.dumps({"title": "refused", "detail": self.refuse[ours]}).encode(), {}
+
+    def _listed(self) -> Mapping[str, dict[str, Any]]:
+        """What the list shows."""
+        if not self._before:
+            return self.orders
+        listed: dict[str, dict[str, Any] | None] = dict(self.orders)
+        for order_id, before in reversed(self._before):
+            if order_id in listed:
+                listed[order_id] = before
+        return {order_id: order for order_id, order in listed.items() if order is not None}
 
     def _put(self, order_id: str, order: dict[str, Any]) -> None:
         order.pop("_etag", None)
@@ -228,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, body: bytes) -> None:
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        fault = None if parts.path == "/token" else self.erp.faults.draw()
+        fault = None if parts.path == "/token" else self.erp.faults.draw(writes=self.command != "GET")
         if fault == "drop" and self.erp.faults.coin():
             self._note(parts.path, query, 0)
             self.close_connection = True
@@ -243,9 +278,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._note(parts.path, query, status)  # before the answer: whoever has that finds this
         self._answer(status, answer, headers, fault)
 
-    def _work(
-        self, path: str, query: dict[str, str], body: bytes, fault: str | None
-    ) -> tuple[int, bytes, dict[str, str]]:
+    def _work(self, path: str, query: dict[str, str], body: bytes, fault: str | None) -> Reply:
         erp = self.erp
         if path == "/token":
             token = {"access_token": (erp.token or "").removeprefix("Bearer "), "expires_in": 3600}
@@ -254,14 +287,20 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, b'{"detail": "who are you?"}', {}
         order_id = unquote(path.removeprefix("/orders").removeprefix("/").strip("()'")) or None
         if self.command != "GET":
-            status, answer = erp.take(self.command, order_id, body, dict(self.headers.items()))
-            return status, answer, {"ETag": erp.etag(order_id)} if order_id and status in {200, 201} else {}
+            if erp.habits.csrf and not self._has_token():
+                return 403, b'{"detail": "CSRF token validation failed"}', {"X-CSRF-Token": "Required"}
+            return erp.take(self.command, order_id, body, dict(self.headers.items()))
         if order_id is None:
             page, headers = erp.page(query, fault)
-            return 200, json.dumps(page).encode(), headers
-        if order_id not in erp.orders:
-            return 404, b'{"detail": "no such order"}', {}
-        return 200, json.dumps(erp.shown(order_id)).encode(), {"ETag": erp.etag(order_id)}
+            status, answer = 200, json.dumps(page).encode()
+        else:
+            status, answer, headers = erp.one(order_id)
+        if erp.habits.csrf and self.headers.get("X-CSRF-Token") == "Fetch":
+            headers = {**headers, "X-CSRF-Token": READ, "Set-Cookie": f"xsrf={READ}; path=/"}
+        return status, answer, headers
+
+    def _has_token(self) -> bool:
+        return self.headers.get("X-CSRF-Token") == READ and f"xsrf={READ}" in self.headers.get("Cookie", "")
 
     def _answer(self, status: int, answer: bytes, headers: Mapping[str, str], fault: str | None = None) -> None:
         self.send_response_only(status)
@@ -270,7 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         for name, value in headers.items():
             self.send_header(name, value)
-        if fault == "drop":
+        if fault in {"drop", "lost"}:
             self.close_connection = True
             return
         self.end_headers()

@@ -60,9 +60,7 @@ class _ModelSink(BatchSink[Record]):
 
     def _write(self, item: Envelope[Record]) -> Outcome:
         record, number = item.payload, id_key(item.payload.external_id)
-        project = self._client.layouts[record.layout].project
         before = self._held.get(number)
-        where, name = str(item.locator), self._client.name
-        decision = decide(record, where, before, client=name, project=project, arrival=item.arrival)
+        decision = decide(record, str(item.locator), before, terms=self._client.terms, arrival=item.arrival)
         self._held[number] = Current(order=decision.order, sync=decision.sync)
         return OUTCOMES.get(decision.rule, Outcome.UPDATED)

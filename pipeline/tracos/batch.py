@@ -1,12 +1,11 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from bson import ObjectId
+import bson
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,11 +14,12 @@ from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.errors import Deferred, Reason, Rejected
 from pipeline.history.decisions import Entry, changed
 from pipeline.orders.memory import SyncState
-from pipeline.orders.merge import Current, Decision, Project, Rule, decide
+from pipeline.orders.merge import Current, Decision, Rule, decide
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
-from pipeline.tracos.document import changes, guard, new_document, read_document, synced_fields
+from pipeline.tracos.document import changes, guard, new_document, new_ids, read_document, synced_fields
 from pipeline.tracos.found import Found
 from pipeline.tracos.story import Story
 from pipeline.tracos.verdicts import Refusal
@@ -76,19 +76,17 @@ class BatchMerge:
     def __init__(
         self,
         items: Sequence[Envelope[Record]],
-        client: str,
-        projections: Mapping[str, Project],
+        terms: Terms,
         run: str,
         witness: TracosWitness,
     ) -> None:
         self.open: dict[ExternalId, list[int]] = {}
         self._items = items
-        self._client = client
-        self._projections = projections
+        self._terms = terms
         self._run = run
         self._witness = witness
         self._story = Story()
-        self._new_ids = _new_ids()
+        self._new_ids = new_ids()
         self._last: tuple[Sequence[Plan], Documents] = (), {}
         """What was planned last, and what it was compared with; of use only for orders whose write is not done."""
         self._intended: dict[int, Outcome] = {}
@@ -143,8 +141,12 @@ class BatchMerge:
         self._close(key, dict.fromkeys(self.open[key], Rejected(*reasons)))
 
     def take_number(self, key: ExternalId, refusal: Refusal) -> None:
-        """Some other document has the order's number already."""
+        """Some other document has the order's number, or the client's id, already."""
         self._taken_numbers[key] = refusal
+
+    def records(self, key: ExternalId) -> Iterator[Record]:
+        """The records of an open order."""
+        return (self._items[position].payload for position in self.open[key])
 
     def taken_back(self) -> list[Entry]:
         """What the decision log was told of writes that were not made."""
@@ -153,7 +155,7 @@ class BatchMerge:
     def results(self) -> list[Outcome | Exception]:
         """By position; Deferred for what is still open, but for what no waiting helps."""
         for key in [key for key in self.open if self._missed[key] >= ATTEMPTS - 1]:
-            self.refuse(key, self._taken_numbers[key].reason if key in self._taken_numbers else Reason(UNLIKE))
+            self.refuse(key, self._taken(key) if key in self._taken_numbers else Reason(UNLIKE))
         late = Deferred(LATE)
         return [self._results.get(position, late) for position in range(len(self._items))]
 
@@ -176,7 +178,10 @@ class BatchMerge:
         try:
             if found and document is None:
                 raise Rejected(*found[0].reasons)
-            before = None if document is None else read_document(document, self._client)
+            before = None if document is None else read_document(document, self._terms)
+            if before is not None and (fault := self._mismatch(key, before)):
+                self.refuse(key, fault)
+                return None
         except Rejected as error:
             self.refuse(key, *(Reason(f"the document in TracOS: {reason}") for reason in error.reasons))
             return None
@@ -204,7 +209,7 @@ class BatchMerge:
         document_id = next(self._new_ids) if document is None else document["_id"]
         return Plan(
             key,
-            _operation(document_id, document, before, last, at),
+            self._operation(document_id, document, before, last, at),
             outcomes,
             _Taken(document_id, last.sync, digests),
             deletes=before is not None and bool(last.order.deleted) and not before.order.deleted,
@@ -230,8 +235,7 @@ class BatchMerge:
     def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
         item = self._items[position]
         record, version, locator = item.payload, item.payload.order.version, str(item.locator)
-        project = self._projections[record.layout]
-        decision = decide(record, locator, current, client=self._client, project=project, arrival=item.arrival)
+        decision = decide(record, locator, current, terms=self._terms, arrival=item.arrival)
         if decision.writes and version is not None and version - at > FAR_AHEAD:
             logger.warning(
                 "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
@@ -245,8 +249,9 @@ class BatchMerge:
             entry = Entry(
                 at=at,
                 run=self._run,
-                client=self._client,
-                number=record.external_id,
+                client=self._terms.client,
+                number=record.external_id if self._terms.ids == "shared" else decision.order.number,
+                id=None if self._terms.ids == "shared" else record.external_id,
                 locator=locator,
                 record=decision.digest,
                 rule=decision.rule,
@@ -257,6 +262,37 @@ class BatchMerge:
         self._story.decide(position, entry)
         return decision
 
+    def _taken(self, key: ExternalId) -> Reason:
+        """Why a new order cannot have its number, or its id."""
+        refusal = self._taken_numbers[key]
+        if self._terms.ids == "shared" or refusal.fields != ("number",):
+            return refusal.reason
+        number = self._terms.number_of(next(self.records(key)).external_id)
+        return Reason(
+            f"another order in TracOS has the number {number}, and nothing says that the two are one: link them by the "
+            "record's reference, or set `number`, such as ERP-{id}"
+        )
+
+    def _mismatch(self, key: ExternalId, found: Current) -> Reason | None:
+        """Why the document that was found by a record's reference is not the record's; None where it is."""
+        linked, number = found.sync.id if found.sync else None, found.order.number
+        if linked is not None and id_key(linked) != key:
+            return Reason(f"its reference names the order {number}, which is linked to the client's {linked} already")
+        if linked is None and self._terms.ids == "shared" and id_key(number) != key:
+            return Reason(f'its reference names the order {number}: for that the client must be set to ids = "client"')
+        return None
+
+    def _operation(
+        self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
+    ) -> Operation:
+        if document is None or before is None:
+            new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
+            new["_id"] = document_id  # encoded first, wherever it stands
+            return Operation.insert(new)
+        sets = changes(document, before.order, last.order)
+        sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
+        return Operation.update(guard(document, self._terms.fields), sets)
+
     def _note(self, taken: _Taken, encoded: bytes | None = None) -> None:
         for position, digest in taken.digests.items():
             self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
@@ -264,15 +300,6 @@ class BatchMerge:
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]
         self._results.update(results)
-
-
-def _new_ids() -> Iterator[ObjectId]:
-    """Ids of one batch, made as MongoDB makes them: a time, five random bytes, three that count.
-
-    One by one the driver takes five times as long for each.
-    """
-    first = ObjectId().binary[:4] + os.urandom(5)
-    return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
 
 
 def raws(found: Sequence[Found]) -> list[bytes]:
@@ -315,16 +342,5 @@ def _shows(document: Mapping[str, Any] | None, operation: Operation) -> bool:
         return False
     if operation.verb == "insert":
         return bool(document["_id"] == operation.statement["_id"])
-    return all(document.get(field) == value for field, value in operation.statement["u"]["$set"].items())
-
-
-def _operation(
-    document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
-) -> Operation:
-    if document is None or before is None:
-        new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
-        new["_id"] = document_id  # encoded first, wherever it stands
-        return Operation.insert(new)
-    sets = changes(document, before.order, last.order)
-    sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
-    return Operation.update(guard(document), sets)
+    sets = operation.statement["u"]["$set"]
+    return bson.encode({field: document.get(field) for field in sets}) == bson.encode(sets)

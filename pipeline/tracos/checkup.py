@@ -57,7 +57,7 @@ async def _look(connection: Connection) -> list[Finding]:
         what, _, do = str(error).partition(": ")
         return [*findings, Finding("collection", "problem", what, do)]
     name = f"{collection.database.name}.{collection.name}"
-    indexes = Finding("indexes", "ok", f"{name} has both")
+    indexes = Finding("indexes", "ok", f"{name} has all three")
     if lacking:
         says = f"{name} lacks an index on {' and on '.join(lacking)}"
         indexes = Finding("indexes", "warning", says, "the next run makes it")

@@ -1,7 +1,7 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 import bson
@@ -90,6 +90,11 @@ class Connection(Resource):
         self._client: AsyncIOMotorClient[dict[str, Any]] | None = None
         self._collection: Collection | None = None
         self._validator: Validator | None = None
+        self._read: tuple[str, ...] = READ
+
+    def read_too(self, fields: Iterable[str]) -> None:
+        """From now on, read these fields of a document too."""
+        self._read = tuple(dict.fromkeys((*self._read, *fields)))
 
     @property
     def collection(self) -> Collection:
@@ -113,18 +118,26 @@ class Connection(Resource):
         query = {"number": {"$in": numbers, **IS_ID}}
         return await self._find(query, confirmed=confirmed, batch_size=len(numbers))
 
+    async def find_linked(
+        self, ids: Sequence[ExternalId], numbers: Sequence[ExternalId], *, confirmed: bool = True
+    ) -> list[Found]:
+        """The same of the documents that the client calls by these ``ids``, and of those with these numbers."""
+        linked: list[Mapping[str, Any]] = [{"sync.id": {"$in": ids, **IS_ID}}]
+        numbered = [{"number": {"$in": numbers, **IS_ID}}] if numbers else []
+        return await self._find({"$or": [*linked, *numbered]}, confirmed=confirmed)
+
     async def find_ids(self, ids: Sequence[Any], *, confirmed: bool = True) -> list[Found]:
         """The same of the documents with these ``_id`` s."""
         return await self._find({"_id": {"$in": ids}}, confirmed=confirmed)
 
     async def raw(self, ids: Sequence[Any]) -> list[bytes]:
         """What we read of the documents with these ``_id`` s, not decoded."""
-        found: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, READ, collation=SIMPLE)
+        found: Any = self.collection.find_raw_batches({"_id": {"$in": ids}}, self._read, collation=SIMPLE)
         return [document async for batch in found for document in split(batch)]
 
     async def _find(self, query: Mapping[str, Any], *, confirmed: bool, **options: Any) -> list[Found]:
         collection = self.collection if confirmed else self.collection.with_options(read_concern=ReadConcern("local"))
-        batches: Any = collection.find_raw_batches(query, READ, collation=SIMPLE, **options)
+        batches: Any = collection.find_raw_batches(query, self._read, collation=SIMPLE, **options)
         return [found async for batch in batches for found in read_batch(batch)]
 
     def find_unsynced(self, group: int, numbers: Sequence[ExternalId] | None = None) -> Groups:
@@ -133,7 +146,7 @@ class Connection(Resource):
         With ``numbers``, those documents of it alone. Also those that cannot be decoded.
         """
         query = UNSYNCED if numbers is None else {"number": {"$in": numbers, **IS_ID}, **UNSYNCED}
-        return StoredGroups(self.collection.find_raw_batches(query, READ, batch_size=group, collation=SIMPLE))
+        return StoredGroups(self.collection.find_raw_batches(query, self._read, batch_size=group, collation=SIMPLE))
 
     async def prepare(self) -> None:
         """See that writes can be relied on, refuse twins, and make the indexes where they are missing."""

@@ -19,10 +19,12 @@ class DryConnection(Connection):
     """By their keys, the documents as they would be."""
     _numbers: dict[ExternalId, dict[bytes, None]]
     """Their keys, by the orders that they are found for."""
+    _links: dict[ExternalId, dict[bytes, None]]
+    """The same by the client's ids of them."""
 
     async def open(self) -> None:
         """Begin with nothing written."""
-        self._written, self._numbers = {}, {}
+        self._written, self._numbers, self._links = {}, {}, {}
         await super().open()
 
     async def prepare(self) -> None:
@@ -31,9 +33,15 @@ class DryConnection(Connection):
 
     async def find_numbers(self, numbers: Sequence[ExternalId], *, confirmed: bool = True) -> list[Found]:
         """The documents with these numbers, as they would be."""
-        keys = dict.fromkeys(key for number in numbers for key in self._numbers.get(id_key(number), ()))
-        written = [self._written[key] for key in keys]
+        written = self._kept((self._numbers, numbers))
         return written + self._untouched(await super().find_numbers(numbers, confirmed=confirmed))
+
+    async def find_linked(
+        self, ids: Sequence[ExternalId], numbers: Sequence[ExternalId], *, confirmed: bool = True
+    ) -> list[Found]:
+        """The documents that the client calls so, and those with these numbers, as they would be."""
+        written = self._kept((self._links, ids), (self._numbers, numbers))
+        return written + self._untouched(await super().find_linked(ids, numbers, confirmed=confirmed))
 
     async def find_ids(self, ids: Sequence[Any], *, confirmed: bool = True) -> list[Found]:
         """The documents with these ids, as they would be."""
@@ -63,6 +71,12 @@ class DryConnection(Connection):
         self._written[found.key] = found
         for number in found.numbers:
             self._numbers.setdefault(number, {})[found.key] = None
+        if found.linked_to is not None:
+            self._links.setdefault(found.linked_to, {})[found.key] = None
+
+    def _kept(self, *wanted: tuple[Mapping[ExternalId, Mapping[bytes, None]], Sequence[ExternalId]]) -> list[Found]:
+        keys = dict.fromkeys(key for index, ids in wanted for one in ids for key in index.get(id_key(one), ()))
+        return [self._written[key] for key in keys]
 
     def _untouched(self, found: Iterable[Found]) -> list[Found]:
         return [one for one in found if one.key not in self._written]

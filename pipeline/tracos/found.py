@@ -95,6 +95,12 @@ class Found(Struct, frozen=True, gc=False):
         keys = (_order(one) for one in (number if isinstance(number, list) else [number]))
         return [key for key in keys if key is not None]
 
+    @property
+    def linked_to(self) -> ExternalId | None:
+        """The client's id of it, as ids are compared, where it has one."""
+        sync = self.readable.get("sync")
+        return _order(sync.get("id")) if isinstance(sync, Mapping) else None
+
 
 class Groups(Protocol):
     """What is left of a look-up, in groups."""

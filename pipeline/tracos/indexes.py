@@ -34,11 +34,17 @@ SIMPLE: Final = Collation(locale="simple")
 """For whatever is looked up or guarded: a collection's own collation may take orders that differ for equal."""
 
 NUMBER: Final = {"number": 1}
+LINK: Final = {"sync.id": 1}
+"""Keeps two documents from being one order of the client's, and finds them by it."""
+
 UNSYNCED: Final = {"isSynced": 1, "_id": 1}
 """Serves the outbound query: ``$ne: true`` reads only the unsynced part of it."""
 
 IDS: Final = {"number": IS_ID}
 """What the unique index holds: null is no number, and drafts may have it."""
+
+LINKS: Final = {"sync.id": IS_ID}
+"""What the unique index of the client's ids holds."""
 
 OLD: Final = {"number": {"$exists": True}}
 """What the unique index of version 1 holds: with it, only one document may have the number null."""
@@ -71,6 +77,11 @@ class Index(Struct, frozen=True):
         return self._serves(NUMBER) and self.is_unique and self.filter in (None, IDS, OLD)
 
     @property
+    def keeps_links_unique(self) -> bool:
+        """Whether it keeps every id of the client's unique."""
+        return self._serves(LINK) and self.is_unique and self.filter in (None, LINKS)
+
+    @property
     def finds_unsynced(self) -> bool:
         """Whether the outbound query can go along it."""
         return self._serves(UNSYNCED) and self.filter is None
@@ -88,7 +99,7 @@ class Validator(Struct, frozen=True):
 
 
 async def prepare(collection: Collection) -> Validator | None:
-    """Make the two indexes; raises Fatal where several documents have one number, or the collection is of another kind.
+    """Make the three indexes; raises Fatal for several documents of one number, and for a collection of another kind.
 
     An index counts once it is built. One that version 1 made is replaced once the new one is built. Returns the
     collection's validator.
@@ -102,6 +113,8 @@ async def prepare(collection: Collection) -> Validator | None:
     mixed = await _text_and_integer(collection)
     if mixed:
         raise _twins(mixed)
+    if not any(index.keeps_links_unique for index in before):
+        await _keep_links_unique(collection, before)
     if not any(index.finds_unsynced for index in before):
         name = _free("isSynced_1__id_1", before)
         model = IndexModel(list(UNSYNCED.items()), name=name, collation=SIMPLE)
@@ -155,6 +168,8 @@ async def missing(collection: Collection) -> list[str]:
     lacking = []
     if not any(index.keeps_ids_unique for index in indexes):
         lacking.append(", ".join(NUMBER))
+    if not any(index.keeps_links_unique for index in indexes):
+        lacking.append(", ".join(LINK))
     if not any(index.finds_unsynced for index in indexes):
         lacking.append(", ".join(UNSYNCED))
     return lacking
@@ -181,6 +196,21 @@ async def _make_unique(collection: Collection, before: Sequence[Index], *, repla
                 raise
         else:
             logger.info("the index {} let only one document have the number null: {} replaces it", index.name, name)
+
+
+async def _keep_links_unique(collection: Collection, before: Sequence[Index]) -> None:
+    name = _free("sync.id_1", before)
+    model = IndexModel(list(LINK.items()), name=name, unique=True, partialFilterExpression=LINKS, collation=SIMPLE)
+    try:
+        is_made = await _create(collection, model)
+    except DuplicateKeyError as error:
+        shown = (error.details or {}).get("keyValue", {}).get("sync.id")
+        raise Fatal(
+            f"several documents in TracOS are linked to one order of the client's: sync.id {shown!r}, and perhaps "
+            "others; nothing was changed; take `sync` away from all but one of them, then run again"
+        ) from None
+    if not is_made:
+        raise _in_the_way("sync.id", "hidden, or not unique")
 
 
 async def _create(collection: Collection, model: IndexModel) -> bool:
@@ -235,7 +265,7 @@ def _leaves_out(spec: Mapping[str, Any]) -> bool:
 def _free(name: str, indexes: Sequence[Index]) -> str:
     """``name``, or a longer one where an index that cannot be used has it."""
     taken = {index.name for index in indexes}
-    return name if name not in taken else f"{name}_ids" if name.startswith("number") else f"{name}_simple"
+    return name if name not in taken else f"{name}_simple" if name.startswith("isSynced") else f"{name}_ids"
 
 
 async def _same(collection: Collection) -> list[ExternalId]:

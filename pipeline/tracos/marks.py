@@ -9,10 +9,11 @@ from msgspec import Struct
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Rejected
 from pipeline.orders.memory import SyncState, handed_over
-from pipeline.orders.merge import Current
-from pipeline.orders.workorder import Record
+from pipeline.orders.merge import Current, Lost
+from pipeline.orders.terms import Terms
+from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
-from pipeline.tracos.document import guard, guard_rev, read_document, stored, synced_fields
+from pipeline.tracos.document import changes, guard, guard_rev, read_document, stored, synced_fields
 from pipeline.tracos.found import Found, see_confirmed
 
 __all__ = ["HandOver", "Marker", "understood"]
@@ -24,35 +25,42 @@ class HandOver(Struct, frozen=True, gc=False):
     locator: Locator
     found: Found
     record: Record
-    sync: SyncState | None
-    """What its document remembered then."""
+    current: Current
+    """What its document said then."""
+    lost: tuple[Lost, ...] = ()
+    """Values of the document that gave way, and were not handed over."""
+    given: ExternalId | None = None
+    """The id under which the client keeps it since, where it has told us."""
 
 
-def understood(found: Found, client: str) -> Current:
+def understood(found: Found, terms: Terms) -> Current:
     """What a document says; raises Rejected, with all reasons, where it cannot be understood."""
     if found.document is None:
         raise Rejected(*found.reasons)
-    return read_document(found.document, client)
+    return read_document(found.document, terms)
 
 
 class Marker:
     """Marks documents as synced, as far as they still say what was handed over."""
 
-    def __init__(self, connection: Connection, client: str) -> None:
+    def __init__(self, connection: Connection, terms: Terms) -> None:
         self._connection = connection
-        self._client = client
+        self._terms = terms
 
     async def mark(self, sent: Sequence[HandOver], at: datetime) -> None:
         """Mark what was sent at ``at``; where somebody has edited an order since, record the hand-over alone."""
-        marks = [Operation.update(guard(one.found.readable), self.fields(one, at)) for one in sent]
+        fields = self._terms.fields
+        marks = [Operation.update(guard(one.found.readable, fields), self.fields(one, at)) for one in sent]
         await self._connection.ride_out(lambda: self._write(sent, marks, at))
 
     def fields(self, one: HandOver, at: datetime) -> dict[str, object]:
-        """What a mark sets."""
-        return synced_fields(one.found.readable, self._after(one, one.sync, at), at, is_synced=True)
+        """What a mark sets: with it, what gave way to the client's values is replaced by them."""
+        document = one.found.readable
+        gave_way = changes(document, one.current.order, one.record.order) if one.lost else {}
+        return gave_way | synced_fields(document, self._after(one, one.current.sync, at), at, is_synced=True)
 
     def _after(self, one: HandOver, sync: SyncState | None, at: datetime) -> SyncState:
-        return handed_over(sync, one.record, client=self._client, at=at)
+        return handed_over(sync, one.record, client=self._terms.client, at=at, given=one.given)
 
     async def _write(self, sent: Sequence[HandOver], marks: Sequence[Operation], at: datetime) -> None:
         written = await self._connection.write(marks)
@@ -84,13 +92,13 @@ class Marker:
         logger.warning("orders are being edited in TracOS time and again; the next run sends them once more")
 
     def _alone(self, found: Found, one: HandOver, at: datetime) -> Operation:
-        sync = understood(found, self._client).sync
+        sync = understood(found, self._terms).sync
         return Operation.update(guard_rev(found.readable), {"sync": stored(self._after(one, sync, at))})
 
     def _is_settled(self, found: Found, at: datetime) -> bool:
         """Whether the hand-over at ``at`` needs no record any more, because it has one or cannot have one."""
         try:
-            sync = understood(found, self._client).sync
+            sync = understood(found, self._terms).sync
         except Rejected:
             return True
         return sync is not None and any(one.at == at for one in sync.sent)

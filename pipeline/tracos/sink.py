@@ -1,18 +1,19 @@
 """The inbound end: client records into TracOS, a batch at a time: looked up, decided, written under a guard."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.dataflow.messages import BatchResult, Envelope
 from pipeline.dataflow.ports import BatchSink
 from pipeline.errors import Fatal
 from pipeline.history.decisions import Decisions, Entry
-from pipeline.orders.merge import Project
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.batch import BatchMerge, Documents, Plan
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection
 from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.found import Found, see_confirmed
+from pipeline.tracos.found import see_confirmed
+from pipeline.tracos.matching import Wanted
 from pipeline.tracos.turns import Turns
 from pipeline.tracos.witness import TracosWitness
 
@@ -31,15 +32,13 @@ class TracosSink(BatchSink[Record]):
     def __init__(
         self,
         connection: Connection,
-        client: str,
-        projections: Mapping[str, Project],
+        terms: Terms,
         decisions: Decisions,
         deletes: DeleteBudget,
         witness: TracosWitness,
     ) -> None:
         self._connection = connection
-        self._client = client
-        self._projections = projections
+        self._terms = terms
         self._decisions = decisions
         self._deletes = deletes
         self._witness = witness
@@ -52,7 +51,7 @@ class TracosSink(BatchSink[Record]):
 
     async def write_batch(self, items: Sequence[Envelope[Record]]) -> BatchResult:
         """Merge a batch; several records of one order are merged one after the other, and written once."""
-        merge = BatchMerge(items, self._client, self._projections, self._decisions.run, self._witness)
+        merge = BatchMerge(items, self._terms, self._decisions.run, self._witness)
         stop: Fatal | None = None
         async with self._turns.take(merge.open):
             try:
@@ -65,9 +64,9 @@ class TracosSink(BatchSink[Record]):
         return BatchResult(merge.results(), stop)
 
     async def _attempt(self, merge: BatchMerge) -> None:
-        found = await self._look_up(merge.open)
+        found = await self._look_up(merge, merge.open)
         if unmoved := merge.unmoved(found):
-            latest = await self._look_up(unmoved, confirmed=False)
+            latest = await self._look_up(merge, unmoved, confirmed=False)
             for key in unmoved:
                 see_confirmed(found.get(key, ()), latest.get(key, ()))
         plans, entries = merge.plan(found, now())
@@ -76,14 +75,14 @@ class TracosSink(BatchSink[Record]):
         if plans:
             await self._write(merge, plans)
 
-    async def _look_up(self, keys: Iterable[ExternalId], *, confirmed: bool = True) -> Documents:
-        wanted = set(keys)
-        numbers = [*wanted, *(str(key) for key in wanted if isinstance(key, int))]
-        found: dict[ExternalId, list[Found]] = {}
-        for one in await self._connection.find_numbers(numbers, confirmed=confirmed):
-            for key in wanted.intersection(one.numbers):
-                found.setdefault(key, []).append(one)
-        return found
+    async def _look_up(self, merge: BatchMerge, keys: Iterable[ExternalId], *, confirmed: bool = True) -> Documents:
+        """By order, the documents that its records are about: found by the client's id, else by ours."""
+        wanted = Wanted(self._terms, {key: merge.records(key) for key in keys})
+        if self._terms.ids == "client":
+            found = await self._connection.find_linked(wanted.ids, wanted.numbers, confirmed=confirmed)
+        else:
+            found = await self._connection.find_numbers(wanted.numbers, confirmed=confirmed)
+        return wanted.of(found)
 
     async def _write(self, merge: BatchMerge, plans: Sequence[Plan]) -> None:
         written = await self._connection.write([plan.operation for plan in plans])

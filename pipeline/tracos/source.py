@@ -16,13 +16,15 @@ from pipeline.dataflow.messages import Envelope, Fate, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.errors import Reason, Rejected
 from pipeline.history.decisions import SENT, Decisions, Entry, changed
-from pipeline.orders.merge import Current
+from pipeline.orders.merge import Current, Lost, yielding
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import original, to_record
 from pipeline.tracos.found import Found, Groups
+from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, understood
 
 __all__ = ["TracosSource"]
@@ -48,19 +50,19 @@ class TracosSource(Source[Found]):
     def __init__(
         self,
         connection: Connection,
-        client: str,
-        default_layout: str,
+        terms: Terms,
         decisions: Decisions,
         deletes: DeleteBudget,
         numbers: Sequence[ExternalId] | None = None,
     ) -> None:
         self._connection = connection
-        self._client = client
-        self._layout = default_layout
+        self._terms = terms
         self._decisions = decisions
         self._deletes = deletes
         self._numbers = numbers
-        self._marker = Marker(connection, client)
+        self._marker = Marker(connection, terms)
+        self._intents = Intents(connection, terms)
+        self._called: dict[Locator, ExternalId] = {}
         self._seen = 0
         self._total: int | None = None
         self._unsettled: dict[Locator, Found] = {}
@@ -78,10 +80,10 @@ class TracosSource(Source[Found]):
 
     def to_record(self, found: Found) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
-        current = understood(found, self._client)
+        current = understood(found, self._terms)
         if (locator := _locator(found)) in self._unsettled:
             self._currents[locator] = current
-        return to_record(current, self._layout)
+        return self._told(current)[0]
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[Found] | Unreadable]]:
         """Yield what is unsynced in groups of 1,000, or of 8 MB, along an index that marked documents leave.
@@ -106,15 +108,19 @@ class TracosSource(Source[Found]):
             while group := await self._connection.ride_out(following):
                 fresh = {_locator(found): found for found in group}
                 fresh = {locator: found for locator, found in fresh.items() if locator not in self._unsettled}
+                refused: Mapping[bytes, Reason] = {}
+                if self._terms.ids == "client":
+                    known, refused = await self._intents.made_known(list(fresh.values()))
+                    fresh = {_locator(found): found for found in known}
                 self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
                 self._unsettled |= fresh
                 self._seen += len(fresh)
-                unmarkable = await self._unmarkable(fresh)
+                refused = {**refused, **dict.fromkeys(await self._unmarkable(fresh), UNMARKABLE)}
                 if fresh:
                     yield [
-                        Unreadable(locator, (UNMARKABLE,), original(found.readable), UNMARKABLE.path)
-                        if found.key in unmarkable
-                        else Envelope(found, locator, original(found.readable))
+                        Unreadable(locator, (refused[found.key],), self._original(found), refused[found.key].path)
+                        if found.key in refused
+                        else Envelope(found, locator, self._original(found))
                         for locator, found in fresh.items()
                     ]
         finally:
@@ -126,6 +132,10 @@ class TracosSource(Source[Found]):
         """How many documents are not settled yet."""
         return len(self._unsettled)
 
+    def learn(self, called: Mapping[Locator, ExternalId]) -> None:
+        """The client keeps these orders under ids of its own: their marks say so."""
+        self._called |= called
+
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
         sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
@@ -134,6 +144,7 @@ class TracosSource(Source[Found]):
         for locator in fates:
             del self._unsettled[locator]
             self._currents.pop(locator, None)
+            self._called.pop(locator, None)
 
     async def _mark_all(self, sent: Mapping[Locator, Found]) -> None:
         at = now()
@@ -142,8 +153,17 @@ class TracosSource(Source[Found]):
         await self._marker.mark(hand_overs, at)
 
     def _hand_over(self, locator: Locator, found: Found) -> HandOver:
-        current = self._currents.pop(locator, None) or understood(found, self._client)
-        return HandOver(locator, found, to_record(current, self._layout), current.sync)
+        current = self._currents.pop(locator, None) or understood(found, self._terms)
+        record, lost = self._told(current)
+        return HandOver(locator, found, record, current, lost, self._called.get(locator))
+
+    def _told(self, current: Current) -> tuple[Record, tuple[Lost, ...]]:
+        """The record to hand over, and what of the order gives way to what the client has the say in."""
+        order, lost = yielding(current, self._terms)
+        return to_record(order, current.sync, self._terms, is_new_intent=self._intents.is_new(current.sync)), lost
+
+    def _original(self, found: Found) -> bytes:
+        return original(found.readable, self._terms.fields)
 
     def _entry(self, sent: HandOver, at: datetime) -> Entry:
         """What the client has been told that it was not known to hold."""
@@ -151,13 +171,20 @@ class TracosSource(Source[Found]):
         return Entry(
             at=at,
             run=self._decisions.run,
-            client=self._client,
-            number=record.external_id,
+            client=self._terms.client,
+            number=record.external_id if self._terms.ids == "shared" else record.order.number,
+            id=self._id_of(sent),
             locator=str(sent.locator),
             rule=SENT,
             version=record.order.version,
             changes=changed(record.known, record.order),
+            lost=sent.lost,
         )
+
+    def _id_of(self, sent: HandOver) -> ExternalId | None:
+        if self._terms.ids == "shared":
+            return None
+        return sent.record.external_id if sent.record.is_linked else sent.given
 
     async def _unmarkable(self, fresh: Mapping[Locator, Found]) -> set[bytes]:
         """The keys of those whose mark the collection's validator would refuse: every run would send them again."""
@@ -179,7 +206,7 @@ class TracosSource(Source[Found]):
         if not found.readable.get("deleted"):
             return False
         try:
-            sync = understood(found, self._client).sync
+            sync = understood(found, self._terms).sync
         except Rejected:
             return False
         known = () if sync is None else (sync.base, *(sent.values for sent in sync.sent))

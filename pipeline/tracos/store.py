@@ -1,16 +1,18 @@
 """TracOS's work orders in MongoDB: the connection and the two ends of the chains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.dataflow.ports import Resource
 from pipeline.finding import Finding
-from pipeline.history.decisions import Decisions
-from pipeline.orders.merge import Project
+from pipeline.history.conflicts import Conflict
+from pipeline.history.decisions import Change, Decisions
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.checkup import examine
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
+from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.witness import TracosWitness
@@ -30,21 +32,25 @@ class Tracos(Resource):
         self._decisions = decisions
         self._deletes = DeleteBudget(max_deletes)
 
-    def sink(self, client: str, projections: Mapping[str, Project], witness: TracosWitness | None = None) -> TracosSink:
-        """Where ``client``'s records go; ``projections`` are its layouts', by name. ``witness`` sees what was taken."""
-        witness = witness or self.witness(client)
-        return TracosSink(self._connection, client, projections, self._decisions, self._deletes, witness)
+    def sink(self, terms: Terms, witness: TracosWitness | None = None) -> TracosSink:
+        """Where the records of a client go; ``witness`` sees what was taken."""
+        self._connection.read_too(terms.fields)
+        witness = witness or self.witness(terms)
+        return TracosSink(self._connection, terms, self._decisions, self._deletes, witness)
 
-    def source(self, client: str, default_layout: str, numbers: Sequence[ExternalId] | None = None) -> TracosSource:
-        """The orders that ``client`` has not been told of; those born in TracOS go out in ``default_layout``.
+    def source(self, terms: Terms, numbers: Sequence[ExternalId] | None = None) -> TracosSource:
+        """The orders that a client has not been told of; with ``numbers`` only those among them."""
+        self._connection.read_too(terms.fields)
+        return TracosSource(self._connection, terms, self._decisions, self._deletes, numbers)
 
-        With ``numbers`` only those among them.
-        """
-        return TracosSource(self._connection, client, default_layout, self._decisions, self._deletes, numbers)
+    def witness(self, terms: Terms) -> TracosWitness:
+        """What vouches that a client's delivered records are still here."""
+        self._connection.read_too(terms.fields)
+        return TracosWitness(self._connection, terms)
 
-    def witness(self, client: str) -> TracosWitness:
-        """What vouches that ``client``'s delivered records are still here."""
-        return TracosWitness(self._connection, client)
+    async def restore(self, terms: Terms, conflict: Conflict) -> Change:
+        """Set the value of ``conflict`` again, as a new edit; what was written. Raises as ``Restorer.restore`` does."""
+        return await Restorer(self._connection, terms, self._decisions, conflict).restore()
 
     async def examine(self) -> list[Finding]:
         """What a check-up finds; instead of opening it."""

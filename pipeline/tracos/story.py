@@ -62,7 +62,7 @@ class Story:
         """What was told ahead was not written."""
         before = self._ahead.pop(position, None)
         if before is not None:
-            self._taken_back.append(replace(before, rule=MISSED, version=None, changes=(), lost=()))
+            self._taken_back.append(replace(before, rule=MISSED, version=None, changes=()))
 
     def taken_back(self) -> list[Entry]:
         """The entries that take others back, each once; among them those of what was never written."""

@@ -273,8 +273,8 @@ class Refusal(Struct, frozen=True):
 
     @property
     def is_number_taken(self) -> bool:
-        """Whether there is a document of this number already."""
-        return self.code in DUPLICATES and self.fields == ("number",)
+        """Whether there is a document of this number, or of this id of the client's, already."""
+        return self.code in DUPLICATES and self.fields in {("number",), ("sync.id",)}
 
     @property
     def reason(self) -> Reason:

@@ -18,6 +18,7 @@ from pipeline.dataflow.ports import Witness
 from pipeline.errors import Rejected
 from pipeline.orders.memory import Arrival, SyncState
 from pipeline.orders.merge import known_by
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Record
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import read_document
@@ -59,9 +60,9 @@ class TracosWitness(Witness):
     A proof holds as long as the merge would find its record to be a repeat or stale, and write nothing.
     """
 
-    def __init__(self, connection: Connection, client: str) -> None:
+    def __init__(self, connection: Connection, terms: Terms) -> None:
         self._connection = connection
-        self._client = client
+        self._terms = terms
         self._is_asked = False
         self._proofs: dict[Locator, bytes] = {}
 
@@ -114,7 +115,7 @@ class TracosWitness(Witness):
             return kept
         try:
             document: dict[str, Any] = bson.decode(raw, CODEC)
-            sync = read_document(document, self._client).sync
+            sync = read_document(document, self._terms).sync
         except (Rejected, bson.InvalidBSON):
             return None
         return _ENCODE(replace(proof, print=now)) if proof.holds(sync) else None

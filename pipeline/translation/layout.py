@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from pipeline.orders.workorder import Record, Values
+from pipeline.orders.workorder import Kind, Record, Values
 
 __all__ = ["Layout", "wrapped"]
 
@@ -35,6 +35,10 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
     """Canonical -> the client's JSON, whole and ending in a newline; raises Rejected for what it cannot say."""
     project: Callable[[Values], Values]
     """What the layout can say of values: its own word where it has one, None where it says nothing."""
+    fields: Mapping[str, Kind] = {}
+    """The fields that it has beyond title, description, status and deleted, by their names in a TracOS document."""
+    has_reference: bool = False
+    """Whether its records say our number too, beside the client's id."""
 
 
 def wrapped(data: Mapping[str, Any], layouts: Collection[Layout[Any]]) -> str | None:

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from pipeline.orders.workorder import ExternalId, Intent
+
 __all__ = ["Outgoing"]
 
 
@@ -14,3 +16,10 @@ class Outgoing(Struct, frozen=True):
     """The client is not known to have it."""
     edit: int = 0
     """Tells two edits of an order apart that say the same; the same for one edit however often it is told."""
+    number: ExternalId | None = None
+    """Of an order that the client numbers itself, and has not yet: ours, which stands in its record as ``reference``.
+
+    ``id`` is then the same as a text, and no id of the client's.
+    """
+    intent: Intent | None = None
+    """Of such an order: that the client may have been told of it already, under this key, and have made it."""

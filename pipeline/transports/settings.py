@@ -34,7 +34,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     state_dir: Path = Path("data/state")
     """Where a client may keep what it has to remember from run to run, in files that begin with its name."""
     secret: Callable[[str], str | None] = lambda name: None
-    """The value of an environment variable: secrets are told by its name alone."""
+    """The value of an environment variable, or of the file that the variable beside it (``_FILE``) names.
+
+    Secrets are told by the variable's name alone. Raises WrongSettings where both are set, or the file holds no text.
+    """
     code: str = ""
     """Stands for the client's own code; set by JsonConnector. Another code may understand the same bytes otherwise."""
 
@@ -68,11 +71,17 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         return option if option in self.options else self.variables.get(option, option)
 
     def reveal(self, variable: str) -> str:
-        """The secret in the environment variable ``variable``; raises WrongSettings where it is not set."""
-        value = self.secret(variable)
+        """The secret that ``variable`` holds or has a file for; raises WrongSettings where there is none."""
+        try:
+            value = self.secret(variable)
+        except WrongSettings as error:
+            raise WrongSettings(f"{self.name}: {problem}" for problem in error.problems) from error
         if not value:
             raise WrongSettings(
-                [f"{self.name}: the environment variable {variable} is not set, and holds a secret of it"]
+                [
+                    f"{self.name}: the environment variable {variable} is not set, and holds a secret of it "
+                    f"(or {variable}_FILE, the name of a file that does)"
+                ]
             )
         return value
 

@@ -46,13 +46,20 @@ def editor(plant, text):
 class TestUsage:
     def test_help_names_every_command_and_the_exit_codes(self, plant):
         out = plant.command("--help")
-        for command in ("run", "plan", "doctor", "dead-letters", "history", "explain", "graph", "inspect"):
+        for command in ("run", "plan", "doctor", "dead-letters", "conflicts", "history", "explain", "graph", "inspect"):
             assert re.search(rf"│ {command} ", out), command
         assert "4 `plan` found something to do" in " ".join(out.split())
 
     @pytest.mark.parametrize(
         "arguments",
-        [["nonsense"], ["--nonsense"], ["run", "--only", "sideways"], ["explain"], ["dead-letters", "retry"]],
+        [
+            ["nonsense"],
+            ["--nonsense"],
+            ["run", "--only", "sideways"],
+            ["explain"],
+            ["dead-letters", "retry"],
+            ["conflicts", "restore", "1"],
+        ],
     )
     def test_wrong_usage_is_told_and_exits_with_two(self, plant, arguments):
         _, err = plant.run("pipeline/__main__.py", *arguments, exits=2)

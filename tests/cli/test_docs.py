@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.cli.app import COMMANDS, LETTERS
+from pipeline.cli.app import COMMANDS, CONFLICTS, LETTERS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/commands.md").read_text()
 PLAN, RUN, LETTER = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)]
@@ -20,6 +20,8 @@ def test_every_command_is_there():
         assert f"`{command}" in TEXT
     for command in LETTERS:
         assert re.search(rf"dead-letters {command}|`{command}`", TEXT), command
+    for command in CONFLICTS:
+        assert f"| `conflicts {command}" in TEXT
 
 
 def test_the_json_is_what_the_commands_print(plant):
@@ -42,6 +44,9 @@ def test_the_json_is_what_the_commands_print(plant):
     assert json.loads(plant.command("dead-letters", "show", listed["id"], "--json")).keys() == LETTER.keys()
     assert json.loads(plant.command("dead-letters", "stats", "--json")).keys() == named("`stats --json`")
     assert json.loads(plant.command("explain", "103", "--json")).keys() == named("`explain NUMBER --json`")
+    plant.command("conflicts", "restore", "103", "title")
+    conflicts = json.loads(plant.command("conflicts", "list", "--json"))
+    assert set().union(*(one.keys() for one in conflicts)) == named("`conflicts list --json`")
     assert json.loads(plant.command("doctor", "--json"))[0].keys() == named("`doctor --json`")
     assert json.loads(plant.command("dead-letters", "retry", "--all", "--json", exits=3)).keys() == named(
         "`retry --json`"

@@ -425,3 +425,21 @@ async def test_a_source_may_settle_several_batches_at_once():
     await run(read(source, flow="f") | deliver(ListSink()) | settle(source))
     assert source.most == 2
     assert source.acked == [str(number) for number in range(20)]
+
+
+async def test_a_source_learns_the_ids_that_a_sink_gives_before_its_items_are_settled():
+    class Naming(ListSink):
+        async def write_batch(self, items):
+            result = await super().write_batch(items)
+            given = {position: f"E{item.payload}" for position, item in enumerate(items) if item.payload != "b"}
+            return BatchResult(result.outcomes, called=given)
+
+    class Learning(ListSource):
+        def learn(self, called):
+            assert not set(map(str, called)) & set(self.fates)
+            self.called |= {str(locator): given for locator, given in called.items()}
+
+    source = Learning("abc", group=2)
+    source.called = {}
+    await run(read(source, flow="f") | deliver(Naming()) | settle(source))
+    assert source.called == {"0": "Ea", "2": "Ec"}

@@ -7,10 +7,15 @@ from msgspec.structs import replace
 
 from pipeline.orders.memory import handed_over
 from pipeline.orders.merge import Current, Rule, decide
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Record, Status, WorkOrder
 from pipeline.translation import flag_order, status_order
 
-PROJECTIONS = {"status_order": status_order.LAYOUT.project, "flag_order": flag_order.LAYOUT.project}
+TERMS = Terms(
+    client="erp",
+    projections={"status_order": status_order.LAYOUT.project, "flag_order": flag_order.LAYOUT.project},
+    default_layout="status_order",
+)
 
 
 def at(day, hour=8):
@@ -31,7 +36,7 @@ def ours(updated=None, **values):
 
 
 def judge(record, current, locator="a.json"):
-    return decide(record, locator, current, client="erp", project=PROJECTIONS[record.layout])
+    return decide(record, locator, current, terms=TERMS)
 
 
 def taken(record, current=None, locator="a.json"):
@@ -105,9 +110,7 @@ class TestArrival:
     def take(self, came, current=None, day=None, **values):
         """A record that came in the file ``came``, of the time ``day``, where it has one."""
         record, name = shown(day, **values) if day else shown(**values), f"{came}.json"
-        decision = decide(
-            record, name, current, client="erp", project=PROJECTIONS["status_order"], arrival=(came, name, 1)
-        )
+        decision = decide(record, name, current, terms=TERMS, arrival=(came, name, 1))
         return decision.rule, Current(order=decision.order, sync=decision.sync)
 
     @pytest.mark.parametrize("day", [None, 3])
@@ -142,7 +145,7 @@ class TestArrival:
 
     def test_where_nobody_knows_when_it_came_it_goes_on(self):
         _, current = self.take(5, None, title="new")
-        decision = decide(shown(title="mended"), "5.json", current, client="erp", project=PROJECTIONS["status_order"])
+        decision = decide(shown(title="mended"), "5.json", current, terms=TERMS)
         assert decision.order.title == "mended"
 
     def test_a_file_that_was_written_again_with_the_time_of_before_goes_on(self):

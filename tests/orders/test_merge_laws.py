@@ -8,10 +8,14 @@ from msgspec.structs import replace
 
 from pipeline.orders.memory import handed_over
 from pipeline.orders.merge import Current, Rule, decide
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import MERGED_FIELDS, Record, Status, Values, WorkOrder
 from pipeline.translation import flag_order, status_order
 
 LAYOUTS = {layout.name: layout for layout in (status_order.LAYOUT, flag_order.LAYOUT)}
+TERMS = Terms(
+    client="erp", projections={name: one.project for name, one in LAYOUTS.items()}, default_layout="status_order"
+)
 START = datetime(2026, 10, 1, tzinfo=UTC)
 
 titles = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -95,7 +99,7 @@ class World:
     def inbound_runs(self, _=None):
         for locator, record in self.inbound.items():
             came = (int(locator.removesuffix(".json")), locator, 1)
-            decision = decide(record, locator, self.tracos, client="erp", project=self.layout.project, arrival=came)
+            decision = decide(record, locator, self.tracos, terms=TERMS, arrival=came)
             self.decisions.append(decision)
             if decision.writes:
                 self.tracos = Current(order=decision.order, sync=decision.sync)
@@ -242,16 +246,15 @@ orders = st.builds(
 @settings(max_examples=300)
 @given(layouts, st.lists(st.tuples(orders, st.booleans()), min_size=1, max_size=6))
 def test_every_record_is_decided_whatever_came_before_and_twice_is_once(layout, story):
-    project = LAYOUTS[layout].project
     current = None
     for number, (order, hand_over) in enumerate(story):
         record = Record(order=order, external_id=1, layout=layout)
-        decision = decide(record, f"{number}.json", current, client="erp", project=project)
-        again = decide(record, f"{number}.json", current, client="erp", project=project)
+        decision = decide(record, f"{number}.json", current, terms=TERMS)
+        again = decide(record, f"{number}.json", current, terms=TERMS)
         assert decision == again
         if decision.writes:
             current = Current(order=decision.order, sync=decision.sync)
-        after = decide(record, f"{number}.json", current, client="erp", project=project)
+        after = decide(record, f"{number}.json", current, terms=TERMS)
         assert after.rule is (Rule.REPEAT if decision.writes else decision.rule)
         assert not after.writes
         if hand_over:

@@ -6,6 +6,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pipeline.history.decisions import DecisionLog
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.store import Tracos
+from tests.tracos.orders import TERMS
 
 
 @pytest.fixture
@@ -42,4 +43,4 @@ async def tracos(make_tracos):
 
 @pytest.fixture
 def sink(tracos):
-    return tracos.sink("erp", {"plain": lambda values: values})
+    return tracos.sink(TERMS)

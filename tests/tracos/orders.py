@@ -3,8 +3,19 @@
 from datetime import UTC, datetime
 
 from pipeline.dataflow.messages import Envelope
+from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Record, Status, WorkOrder
 from tests.places import place
+
+
+def terms(*layouts, **more):
+    """What is agreed with the client ``erp``, whose ``layouts`` can say everything."""
+    return Terms(
+        client="erp", projections=dict.fromkeys(layouts, lambda values: values), default_layout=layouts[0], **more
+    )
+
+
+TERMS = terms("plain")
 
 
 def at(day, hour=8):

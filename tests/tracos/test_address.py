@@ -12,7 +12,7 @@ from pipeline.dataflow.messages import Outcome
 from pipeline.errors import WrongSettings
 from pipeline.tracos.address import durable, read_address, wrong_names
 from pipeline.tracos.indexes import IS_ID
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 SECRET = "hunter2"
 
@@ -151,7 +151,7 @@ async def test_an_option_in_a_database_or_a_value_is_no_option(make_tracos, mong
 async def test_a_secondary_that_lags_is_not_asked(make_tracos, replica_set, database_name):
     uri = replica_set.uri + "&readPreference=secondary&w=1"
     async with make_tracos(uri) as tracos:
-        sink, source = tracos.sink("erp", {"plain": lambda values: values}), tracos.source("erp", "plain")
+        sink, source = tracos.sink(TERMS), tracos.source(TERMS)
         assert await taken(sink, [envelope(order(1, updated=at(8)))]) == [Outcome.CREATED]
         with replica_set.behind(1):
             await tracos._connection.collection.insert_one({"number": 2})
@@ -167,7 +167,7 @@ CASELESS = {"locale": "en", "strength": 1}
 async def test_a_collection_that_takes_letters_for_equal_still_tells_orders_apart(make_tracos, orders, database):
     await database.create_collection(orders.name, collation=CASELESS)
     async with make_tracos() as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         batch = [envelope(order("po-1", updated=at(8)), "a"), envelope(order("PO-1", updated=at(8)), "b")]
         assert await taken(sink, batch) == [Outcome.CREATED] * 2
         assert await taken(sink, batch) == [Outcome.REPEAT] * 2
@@ -181,7 +181,7 @@ async def test_a_collection_that_takes_letters_for_equal_still_tells_orders_apar
 async def test_a_guard_tells_an_edit_of_letters_alone(make_tracos, orders, database, monkeypatch):
     await database.create_collection(orders.name, collation=CASELESS)
     async with make_tracos() as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         await taken(sink, [envelope(order("po-1", updated=at(8), title="pump"))])
         write, edits = tracos._connection.write, []
 

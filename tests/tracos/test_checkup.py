@@ -8,7 +8,7 @@ from pymongo import MongoClient
 
 from pipeline.errors import Fatal, Outage
 from tests.mongo import Mongod, ReplicaSet, until
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 ORDERS = {"db": "plant", "collection": "workorders"}
 
@@ -71,7 +71,7 @@ async def test_each_right_that_is_missing_is_named_and_nothing_is_written(look, 
 async def test_a_run_says_at_once_which_right_it_lacks(make_tracos, guarded, name, lacks):
     with pytest.raises(Fatal, match=rf"lacks the right to {lacks} on plant\.workorders.*grant it readWrite") as caught:
         async with make_tracos(guarded.uri_of(name), database="plant") as tracos:
-            sink = tracos.sink("erp", {"plain": lambda values: values})
+            sink = tracos.sink(TERMS)
             await taken(sink, [envelope(order(1, updated=at(9), title="new"))])
     assert not isinstance(caught.value, Outage)
     assert "new" not in str(caught.value)
@@ -100,6 +100,6 @@ async def test_members_that_cannot_confirm_are_told(make_tracos):
             assert findings["majority"].says == "no majority of members can confirm writes: 2 are needed, 1 run"
             with pytest.raises(Outage, match="no majority of its members confirms writes"):
                 async with make_tracos(uri, retry_seconds=0.5) as tracos:
-                    await taken(tracos.sink("erp", {"plain": lambda values: values}), [envelope(order(1))])
+                    await taken(tracos.sink(TERMS), [envelope(order(1))])
         finally:
             members.kill()

@@ -11,7 +11,7 @@ from pipeline.dataflow.messages import Fate, Outcome
 from pipeline.errors import Deferred, TracosOutage
 from pipeline.history.decisions import read_decisions
 from tests.mongo import until
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 CREATED, UPDATED, REPEAT = Outcome.CREATED, Outcome.UPDATED, Outcome.REPEAT
 HASTY = "&wtimeoutMS=200"
@@ -47,7 +47,7 @@ def sure(replica_set, name):
 async def test_what_no_majority_confirms_is_no_success_however_often_it_is_tried(open_tracos, replica_set, sure):
     """The look-up showed the run its own unconfirmed writes, which it took for confirmed ones and acked."""
     async with open_tracos(retry_seconds=2) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         with replica_set.behind(1, 2):
             result = await sink.write_batch(batch())
             assert isinstance(result.stop, TracosOutage)
@@ -64,7 +64,7 @@ async def test_a_majority_that_comes_back_in_time_confirms_and_counts_what_was_w
     open_tracos, replica_set, sure, decision_file
 ):
     async with open_tracos(retry_seconds=30) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         with replica_set.behind(1, 2):
             writing = asyncio.create_task(taken(sink, batch()))
             await asyncio.to_thread(until, lambda: sure.with_options(read_concern=ReadConcern("local")).find_one())
@@ -77,7 +77,7 @@ async def test_a_majority_that_comes_back_in_time_confirms_and_counts_what_was_w
 
 async def test_an_update_that_no_majority_confirms_is_no_edit_of_somebody_else(open_tracos, replica_set, sure):
     async with open_tracos(retry_seconds=2) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         await taken(sink, batch())
         with replica_set.behind(1, 2):
             result = await sink.write_batch(batch(9, title="new"))
@@ -91,7 +91,7 @@ async def test_a_mark_that_no_majority_confirms_stops_the_run(open_tracos, repli
         await tracos._connection.collection.insert_many(
             [{"number": number, "status": "created"} for number in range(5)]
         )
-        source = tracos.source("erp", "plain")
+        source = tracos.source(TERMS)
         items = [item async for group in source.read() for item in group]
         assert len(items) == 5
         with replica_set.behind(1, 2), pytest.raises(TracosOutage, match="no majority"):

@@ -8,7 +8,7 @@ from pipeline.dataflow.messages import Outcome
 from pipeline.errors import Fatal, TracosOutage
 from pipeline.tracos.connection import Operation
 from tests.mongo import fail_commands
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 CREATED, UPDATED = Outcome.CREATED, Outcome.UPDATED
 MAY_PASS = [6, 7, 50, 89, 91, 112, 133, 189, 262, 365, 9001, 10107, 11600, 11601, 11602, 13435, 14031]
@@ -72,7 +72,7 @@ async def test_what_may_pass_is_ridden_out_though_it_is_told_of_one_statement(si
 
 async def test_what_stays_is_an_outage_with_its_name(make_tracos, mongo_uri):
     async with make_tracos(retry_seconds=0.5) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         told = pytest.raises(TracosOutage, match=r"could not work for 0\.5 s \(code 262, ExceededTimeLimit\)")
         with fail_commands(mongo_uri, "insert", errorCode=262, times="alwaysOn"), told:
             await taken(sink, batch(8))
@@ -96,7 +96,7 @@ async def test_what_does_not_pass_is_told_at_once(sink, mongo_uri, code, told):
 async def test_writes_that_no_majority_confirms_are_no_success(make_tracos, mongo_uri, orders):
     late = {"code": 64, "errmsg": "waiting for replication timed out", "errInfo": {"wtimeout": True}}
     async with make_tracos(retry_seconds=0.5) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         with fail_commands(mongo_uri, "insert", writeConcernError=late):
             assert await taken(sink, batch(8)) == [CREATED] * 3
         never = {"code": 100, "errmsg": "Not enough data-bearing nodes"}

@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from pipeline.dataflow.messages import Envelope, Fate, Outcome, Unreadable
 from pipeline.errors import Rejected
 from pipeline.history.decisions import read_decisions
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 from tests.tracos.test_found import BROKEN, STRANGE, broken
 
 CREATED, UPDATED, REPEAT = Outcome.CREATED, Outcome.UPDATED, Outcome.REPEAT
@@ -41,7 +41,7 @@ async def everything(source):
 )
 async def test_one_foreign_document_costs_one_record_and_the_next_run_writes_nothing(sink, tracos, orders, document):
     await orders.insert_one(document)
-    source = tracos.source("erp", "plain")
+    source = tracos.source(TERMS)
     results = await taken(sink, batch(range(10)))
     assert [one for one in results if not isinstance(one, Rejected)] == [CREATED] * 9 or results == [
         UPDATED if number == 5 else CREATED for number in range(10)
@@ -62,7 +62,7 @@ async def test_one_foreign_document_costs_one_record_and_the_next_run_writes_not
 async def test_what_cannot_be_decoded_is_a_letter_outbound_too_and_the_others_go(tracos, orders):
     bad = [broken(9 + n, values, at=n) for n, (values, _) in enumerate(BROKEN)]
     await orders.insert_many([{"number": 1, "status": "created"}, *bad])
-    source = tracos.source("erp", "plain")
+    source = tracos.source(TERMS)
     items = await everything(source)
     assert len({item.locator for item in items}) == len(BROKEN) + 1
     good = [item for item in items if not item.payload.reasons]
@@ -80,7 +80,7 @@ async def test_ids_that_look_alike_are_marked_each_with_its_own(tracos, orders):
     made = [ObjectId() for _ in range(20)]
     ids = [*made, *map(str, made)]
     await orders.insert_many([{"_id": one, "number": at, "status": "created"} for at, one in enumerate(ids)])
-    source = tracos.source("erp", "plain")
+    source = tracos.source(TERMS)
     items = await everything(source)
     assert len({item.locator for item in items}) == len(ids)
     await orders.update_many({}, {"$set": {"title": "edited"}})
@@ -124,7 +124,7 @@ async def test_a_mark_that_the_validator_would_refuse_is_a_letter_before_the_han
     odd = {"number": 9, "status": "created", "other": 1}
     await database.command("insert", "workorders", documents=[odd], bypassDocumentValidation=True)
     async with make_tracos() as tracos:
-        source = tracos.source("erp", "plain")
+        source = tracos.source(TERMS)
         items = await everything(source)
         refused = [item for item in items if isinstance(item, Unreadable)]
         assert len(refused) == (4 if level == "strict" else 3)
@@ -136,7 +136,7 @@ async def test_a_mark_that_the_validator_would_refuse_is_a_letter_before_the_han
         assert await orders.count_documents({"isSynced": True}) == 4 - len(refused)
     await database.command("collMod", "workorders", validator={})
     async with make_tracos() as tracos:
-        now_good = [one for one in await everything(tracos.source("erp", "plain")) if isinstance(one, Envelope)]
+        now_good = [one for one in await everything(tracos.source(TERMS)) if isinstance(one, Envelope)]
         assert len(now_good) == len(refused)
         raws = {(one.locator, one.raw): one.stamp for one in refused}
         assert all(raws[one.locator, one.raw] != one.stamp for one in now_good), "else they would be held for ever"
@@ -144,7 +144,7 @@ async def test_a_mark_that_the_validator_would_refuse_is_a_letter_before_the_han
 
 async def test_two_machines_count_what_each_of_them_wrote(make_tracos, orders, tmp_path):
     async with make_tracos() as one, make_tracos() as other:
-        sinks = [each.sink("erp", {"plain": lambda values: values}) for each in (one, other)]
+        sinks = [each.sink(TERMS) for each in (one, other)]
         counts = [0, 0]
 
         async def fill(number):

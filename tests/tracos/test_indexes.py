@@ -13,7 +13,7 @@ from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
 from pipeline.tracos.indexes import IS_ID, find_twins, missing, prepare
 from tests.mongo import until
-from tests.tracos.orders import envelope, order, taken
+from tests.tracos.orders import TERMS, envelope, order, taken
 
 OLD = {"number": {"$exists": True}}
 
@@ -22,7 +22,7 @@ async def test_opening_makes_the_indexes_once(make_tracos, orders):
     for _ in range(2):
         async with make_tracos():
             indexes = await orders.index_information()
-    assert set(indexes) == {"_id_", "number_1", "isSynced_1__id_1"}
+    assert set(indexes) == {"_id_", "number_1", "sync.id_1", "isSynced_1__id_1"}
     assert indexes["number_1"]["unique"] is True
     assert indexes["isSynced_1__id_1"]["key"] == [("isSynced", 1), ("_id", 1)]
     await orders.insert_many([{"title": "no number"}, {"title": "none either"}])
@@ -59,7 +59,7 @@ async def test_drafts_without_a_number_are_nobodys_twins(make_tracos, orders, dr
     await orders.insert_many([dict(draft), dict(draft), {"number": 1}])
     async with make_tracos() as tracos:
         await orders.insert_one(dict(draft))
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         assert await taken(sink, [envelope(order(2))]) == [Outcome.CREATED]
         assert await find_twins(orders) == []
         for number in (1, 2, 1.0, Decimal128("2")):
@@ -89,7 +89,7 @@ async def test_an_index_of_version_1_stays_while_the_new_one_cannot_be_built(ord
         raise OperationFailure("Index already exists with a different name", 85)
 
     monkeypatch.setattr(AsyncIOMotorCollection, "create_indexes", conflict)
-    with pytest.raises(Fatal, match="isSynced"):
+    with pytest.raises(Fatal, match=r"sync\.id"):
         await prepare(orders)
     assert "number_1" in await orders.index_information()
 
@@ -122,7 +122,7 @@ async def test_an_index_of_somebody_else_that_does_not_do_is_left_and_ours_is_ma
 async def test_an_index_of_ours_that_was_hidden_is_told(make_tracos, orders, database):
     async with make_tracos():
         pass
-    for name, fields in (("number_1", "number"), ("isSynced_1__id_1", "isSynced, _id")):
+    for name, fields in (("number_1", "number"), ("sync.id_1", "sync.id"), ("isSynced_1__id_1", "isSynced, _id")):
         await database.command("collMod", orders.name, index={"name": name, "hidden": True})
         assert await missing(orders) == [fields]
         with pytest.raises(Fatal, match=r"hidden.*unhide it"):
@@ -181,4 +181,4 @@ async def test_two_who_open_at_once_make_them_once(make_tracos, orders):
             pass
 
     await asyncio.gather(*(opened() for _ in range(4)))
-    assert set(await orders.index_information()) == {"_id_", "number_1_ids", "isSynced_1__id_1"}
+    assert set(await orders.index_information()) == {"_id_", "number_1_ids", "sync.id_1", "isSynced_1__id_1"}

@@ -8,12 +8,12 @@ import pytest
 from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
 from tests.places import deliver_all
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 
 
 @pytest.fixture
 def source(tracos):
-    return tracos.source("erp", "plain")
+    return tracos.source(TERMS)
 
 
 async def everything(source):
@@ -64,7 +64,7 @@ async def test_an_acked_order_is_marked_with_what_was_sent(source, orders):
 
 
 async def test_an_order_goes_back_in_the_layout_it_came_in_under_the_id_it_came_with(tracos, source, orders):
-    sink = tracos.sink("erp", {"other": lambda values: values})
+    sink = tracos.sink(terms("other"))
     await orders.insert_one({"number": 10, "title": "Pump"})
     await taken(sink, [envelope(order("10", layout="other"))])
     await orders.update_one({}, {"$set": {"title": "ours", "isSynced": False}})
@@ -135,17 +135,17 @@ async def test_the_original_bytes_are_the_same_until_the_order_says_something_el
 
 async def test_more_deletions_than_allowed_stop_the_run_before_any_is_sent(make_tracos, orders):
     async with make_tracos(max_deletes=1) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         await taken(sink, [envelope(order(number, updated=at(8)), str(number)) for number in range(2)])
         await orders.update_many({}, {"$set": {"deleted": True, "isSynced": False}})
         with pytest.raises(BudgetExceeded, match="more than 1 work orders"):
-            await everything(tracos.source("erp", "plain"))
+            await everything(tracos.source(TERMS))
 
 
 async def test_deleted_orders_that_the_client_never_knew_cost_nothing(make_tracos, orders):
     await orders.insert_many([{"number": number, "deleted": True} for number in range(3)])
     async with make_tracos(max_deletes=0) as tracos:
-        assert len(await everything(tracos.source("erp", "plain"))) == 3
+        assert len(await everything(tracos.source(TERMS))) == 3
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -154,7 +154,7 @@ async def test_whatever_becomes_of_them_all_that_was_given_is_forgotten_and_only
 ):
     chance = random.Random(seed)
     await orders.insert_many([{"number": number, "title": "t"} for number in range(60)])
-    source, delivered = tracos.source("erp", "plain"), set()
+    source, delivered = tracos.source(TERMS), set()
     async for group in source.read():
         fates = {item.locator: chance.choice(list(Fate)) for item in group}
         delivered |= {item.payload.readable["number"] for item in group if fates[item.locator] is Fate.DELIVERED}

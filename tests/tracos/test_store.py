@@ -8,7 +8,7 @@ import pytest
 from pipeline.dataflow.messages import Outcome
 from pipeline.errors import Outage, WrongSettings
 from tests.mongo import Mongod
-from tests.tracos.orders import envelope, order, taken
+from tests.tracos.orders import TERMS, envelope, order, taken
 
 AWAY = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"
 
@@ -29,7 +29,7 @@ async def test_a_server_that_stays_away_is_an_outage_in_one_line(make_tracos):
 async def test_a_lost_reply_counts_what_was_written_once(make_tracos, orders, monkeypatch):
     """A standalone server never retries writes: the reply is lost, the write was applied."""
     async with make_tracos(retry_seconds=30) as tracos:
-        sink = tracos.sink("erp", {"plain": lambda values: values})
+        sink = tracos.sink(TERMS)
         connection, lost = tracos._connection, []
         write = connection.write
 
@@ -53,7 +53,7 @@ async def test_on_a_replica_set_writes_wait_for_the_majority_and_repeats_are_kno
     with tempfile.TemporaryDirectory(prefix="m-") as folder:
         server = Mongod(Path(folder), replica_set=True).start()
         async with make_tracos(server.uri, retry_seconds=20) as tracos:
-            sink = tracos.sink("erp", {"plain": lambda values: values})
+            sink = tracos.sink(TERMS)
             batch = [envelope(order(1)), envelope(order(2), "b.json")]
             assert await taken(sink, batch) == [Outcome.CREATED] * 2
             assert await taken(sink, batch) == [Outcome.REPEAT] * 2

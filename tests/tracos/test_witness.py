@@ -8,7 +8,7 @@ from bson import ObjectId
 from pipeline.orders.workorder import Status
 from pipeline.tracos.document import read_document
 from tests.places import place
-from tests.tracos.orders import at, envelope, order, taken
+from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 A, B = place("a.json"), place("b.ndjson:2")
 
@@ -19,14 +19,14 @@ async def held(witness, proofs):
 
 @pytest.fixture
 def witness(tracos):
-    witness = tracos.witness("erp")
+    witness = tracos.witness(TERMS)
     witness.attend()
     return witness
 
 
 @pytest.fixture
 def sink(tracos, witness):
-    return tracos.sink("erp", {"plain": lambda values: values}, witness)
+    return tracos.sink(TERMS, witness)
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ async def test_each_is_given_once_and_none_where_nothing_was_delivered(witness, 
 
 
 async def test_nothing_is_kept_until_somebody_asks(tracos):
-    witness = tracos.witness("erp")
-    await taken(tracos.sink("erp", {"plain": lambda values: values}, witness), [envelope(order(1), "a.json")])
+    witness = tracos.witness(TERMS)
+    await taken(tracos.sink(TERMS, witness), [envelope(order(1), "a.json")])
     assert witness.take([A]) == [None]
 
 

@@ -1,0 +1,84 @@
+"""``conflicts``: what gave way in merges, and a value that gave way set again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from pipeline.cli.ages import age
+from pipeline.cli.conduct import conduct, shown
+from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.plan import said
+from pipeline.cli.start import begin
+from pipeline.cli.summary import SIDES
+from pipeline.history.conflicts import Conflict, read_conflicts
+from pipeline.history.journal import Journal, new_run
+from pipeline.service.restoring import Restoring, find_conflict
+from pipeline.service.session import Sessions
+
+__all__ = ["list_", "restore"]
+
+COLUMNS: Final = ["when (UTC)", "client", "order", "field", "whose", "gave way", "kept", "because", "restored (UTC)"]
+
+MINUTES: Final = "%Y-%m-%d %H:%M"
+
+
+def list_(
+    *,
+    since: Annotated[timedelta | None, Parameter(converter=age, n_tokens=1)] = None,
+    client: str | None = None,
+    json: Json = False,
+) -> int:
+    """List the values that gave way to the other side's, newest first: whose, to what, and why.
+
+    Args:
+        since: That gave way at most so long ago: 90m, 12h, 7d.
+        client: Of this client alone.
+        json: Print JSON.
+    """
+    path = begin().data_decision_log
+    found = [one for one in read_conflicts(path) if client in (None, one.client) and _is_young(one, since)]
+    if json:
+        print_json(found)
+    elif found:
+        print_table(COLUMNS, map(_row, found), wide=["gave way", "kept", "because"])
+    else:
+        print_lines([f"nothing gave way in {path}" + (" that is like this" if since is not None or client else "")])
+    return 0
+
+
+def restore(number: str, field: str, /, *, client: str | None = None) -> int:
+    """Set the value that gave way last again, as a new edit in TracOS; the next run tells the client.
+
+    Args:
+        number: The order's number; the client's own id.
+        field: Of the order, as `conflicts list` names it.
+        client: The client, where several have an order of this number.
+    """
+    settings = begin()
+    work, record = Restoring(find_conflict(settings.data_decision_log, number, field, client)), new_run("restore")
+    ended = conduct(Sessions(settings, run=record.run), work, record, Journal(settings.data_journal))
+    with shown():
+        if change := work.change:
+            one = work.conflict
+            what = f"order {one.number}: {field} set again: {said(change.old)} → {said(change.new)}"
+            print_lines([f"{what}; the next run tells {one.client}"])
+    return ended.exit
+
+
+def _is_young(conflict: Conflict, since: timedelta | None) -> bool:
+    return since is None or datetime.now(UTC) - conflict.at <= since
+
+
+def _row(one: Conflict) -> list[str]:
+    return [
+        f"{one.at:{MINUTES}}",
+        one.client,
+        str(one.number),
+        one.field,
+        SIDES.get(one.side, one.side),
+        said(one.value),
+        said(one.kept),
+        one.because,
+        f"{one.restored:{MINUTES}}" if one.restored else "",
+    ]

@@ -1,0 +1,97 @@
+"""What a record tells of the values that were handed to the client before: pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from pipeline.orders.memory import Sent, SyncState
+from pipeline.orders.renderings import is_rendering
+from pipeline.orders.terms import Project
+from pipeline.orders.workorder import NOTHING, Values, WorkOrder, fields_of, is_later, with_values
+
+__all__ = ["Known", "agree", "confirm", "overlay"]
+
+
+class Known(NamedTuple):
+    """What is known of the client's side once a record has told what it took."""
+
+    earlier: tuple[Values, ...]
+    """What it showed, or was handed, before base."""
+    base: Values
+    """What it showed last, or has been proved to have taken since."""
+    sent: tuple[Sent, ...]
+    """What is still unconfirmed."""
+    untaken: frozenset[str] = frozenset()
+    """The fields in which the record still shows base where something else was sent."""
+    echoes: Mapping[str, Any] = {}
+    """By field, our value of which the record shows the client's rendering."""
+
+
+def confirm(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
+    """What ``seen`` tells of the values that were handed over."""
+    base = project(sync.base or NOTHING)
+    stored = overlay(sync.base or NOTHING, base)
+    earlier: tuple[Values, ...] = (stored,)
+    sent = sync.sent
+    echoes = {field: ours for field, ours in sync.echoes.items() if seen.get(field) in (None, stored.get(field))}
+    if not sent:
+        return Known(earlier, stored, (), echoes=echoes)
+    handed = [with_values(project(one.values), dict.fromkeys(one.overruled)) for one in sent]
+    fields = fields_of(seen, *handed)
+    proven = max((_first_showing(field, seen, base, handed) for field in fields), default=-1)
+    if proven >= 0:
+        echoes |= _echoes(seen, handed[proven])
+        stored = overlay(stored, handed[proven])
+        earlier = (*earlier, *handed[:proven])
+        sent, handed = sent[proven + 1 :], handed[proven + 1 :]
+    if not handed:
+        return Known(earlier, stored, sent, echoes=echoes)
+    last = handed[-1]
+    untaken = frozenset(
+        field
+        for field in fields
+        if last.get(field) is not None
+        and seen.get(field) == stored.get(field) is not None
+        and last.get(field) != stored.get(field)
+        and echoes.get(field) != last.get(field)
+    )
+    if untaken and sent[-1].state == "resent" and sync.received and is_later(seen.version, sync.received.version):
+        shown = {field: ours for field, ours in _echoes(seen, last).items() if field in untaken}
+        return Known((*earlier, *handed[:-1]), overlay(stored, last), (), echoes={**echoes, **shown})
+    if untaken and sent[-1].state == "sent":
+        sent = (*sent[:-1], replace(sent[-1], state="doubted"))
+    return Known(earlier, stored, sent, untaken, echoes)
+
+
+def overlay(under: Values, over: Values) -> Values:
+    """``over`` where it says something, else ``under``."""
+    said = {field: over.get(field) for field in fields_of(over) if over.get(field) is not None}
+    if "deleted" in said:
+        said["deleted_at"] = over.deleted_at if said["deleted"] else None
+    return with_values(under, said) if said else under
+
+
+def agree(shown: Values, handed: Values, echoes: Mapping[str, Any]) -> bool:
+    """Whether everything handed over is what the client shows, in its own way."""
+    return all(handed.get(field) in (None, shown.get(field), echoes.get(field)) for field in fields_of(handed))
+
+
+def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:
+    """The first of ``handed`` that ``seen`` must have taken: its value of ``field`` is there and not in base."""
+    value = seen.get(field)
+    if value is None or value == base.get(field):
+        return -1
+    exact = next((i for i, values in enumerate(handed) if values.get(field) == value), -1)
+    if exact >= 0:
+        return exact
+    return next((i for i, values in enumerate(handed) if is_rendering(field, values.get(field), value)), -1)
+
+
+def _echoes(seen: WorkOrder, handed: Values) -> dict[str, Any]:
+    """By field, the values of ``handed`` that ``seen`` shows otherwise and means the same."""
+    return {
+        field: handed.get(field)
+        for field in fields_of(handed)
+        if is_rendering(field, handed.get(field), seen.get(field))
+    }

@@ -54,4 +54,4 @@ class DynamicsFsConnector(HttpConnector):
 
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe; ``url`` ends in ``/api/data/v9.2/msdyn_workorders``."""
-    return DynamicsFsConnector(settings, (dynamics_fs.LAYOUT,), PRESETS, HttpOptions)
+    return DynamicsFsConnector(settings, (dynamics_fs.TABLE,), PRESETS, HttpOptions)

@@ -15,6 +15,7 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
 from pipeline.translation.layout import Layout
+from pipeline.translation.table import Table
 from pipeline.translation.times import happened
 from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
@@ -44,7 +45,7 @@ class HttpConnector(JsonConnector):
     def __init__(
         self,
         settings: ClientSettings,
-        layouts: tuple[Layout[Any], ...],
+        layouts: tuple[Table | Layout[Any], ...],
         presets: Mapping[str, Any] = NOTHING,
         options: type[HttpOptions] = HttpOptions,
     ) -> None:

@@ -61,8 +61,8 @@ class JsonConnector(Connector):
         layout = self.layouts.get(record.layout)
         if layout is None:
             raise Rejected(f"the client has no layout of the name in $.sync.layout; it has: {', '.join(self.layouts)}")
-        body = layout.to_json(record)
-        return Outgoing(str(record.external_id), body, is_new=record.known is None, edit=record.edit)
+        told = Outgoing(str(record.external_id), layout.to_json(record), is_new=record.known is None, edit=record.edit)
+        return told if record.is_linked else replace(told, number=record.order.number, intent=record.intent)
 
     def identify(self, raw: bytes) -> ExternalId | None:
         """The order's id, where ``raw`` is an object that has one, and it can be one."""

@@ -22,6 +22,7 @@ from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import maximo
 from pipeline.translation.json import dump
 from pipeline.transports.http import HttpOptions
+from pipeline.transports.http.push import makes
 
 __all__ = ["connect"]
 
@@ -44,6 +45,7 @@ PRESETS: Final[Mapping[str, Any]] = {
     "push_headers": {"properties": "wonum,siteid"},
     "update_headers": {"x-method-override": "PATCH", "patchtype": "MERGE"},
     "create": "POST",
+    "ids": "client",
 }
 
 _SITE: Final = re.compile(r"[^\s\"'\\]+")
@@ -95,6 +97,10 @@ class MaximoOptions(HttpOptions, frozen=True, kw_only=True):
             return None
         return said.removeprefix(f"{self.siteid}/") if key[:1] == "_" and said.startswith(f"{self.siteid}/") else None
 
+    def id_at(self, address: str) -> str | None:
+        """The same, where it is no address of one: then it tells no number."""
+        return self.order_at(address)
+
 
 class MaximoConnector(HttpConnector):
     """Keeps to one site, and speaks its words."""
@@ -116,7 +122,7 @@ class MaximoConnector(HttpConnector):
         body = msgspec.json.decode(told.body)
         if "status" in body:
             body["status"] = self.options.words.get(body["status"], body["status"])
-        if told.is_new:
+        if makes(told, self.options):
             body["siteid"] = self.options.siteid
         return replace(told, body=dump(body))
 

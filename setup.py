@@ -21,9 +21,10 @@ from pipeline.errors import Fatal
 from pipeline.orders.workorder import Status
 from pipeline.service.settings import Settings, load
 from pipeline.tracos.embedded import embedded_mongod
-from pipeline.translation.flag_order import FLAG_OF
-from pipeline.translation.status_order import WORD_OF
+from pipeline.translation import flag_order, status_order
 from pipeline.translation.times import format_time
+
+FLAG_OF, WORD_OF = flag_order.TABLE.status.word_of, status_order.TABLE.status.word_of
 
 BEGIN = datetime(2026, 10, 1, 8, tzinfo=UTC)
 BULK = 5_000

@@ -11,7 +11,7 @@ import msgspec
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
-from pipeline.translation.status_order import STATUS_OF
+from pipeline.translation.status_order import TABLE
 from pipeline.translation.times import format_time
 
 __all__ = ["WORDS", "Documents", "Place", "fill_with_files", "fill_with_lines", "groups", "order"]
@@ -20,7 +20,7 @@ Documents = Collection[dict[str, Any]]
 
 BAD: Final = b'{"id": "no status", "createdAt": "yesterday"}'
 
-WORDS: Final = {word: status.value for word, status in STATUS_OF.items()}
+WORDS: Final = {word: status.value for word, status in TABLE.status.words.items()}
 
 
 class Place:

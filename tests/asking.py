@@ -13,6 +13,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope
 from pipeline.orders.workorder import Intent
 from pipeline.translation import status_order
+from pipeline.translation.table import at
 from tests.places import Vouching, deliver_all
 from tests.scripted import serving
 
@@ -33,16 +34,11 @@ def client_of(erp, tmp_path, secrets=None, *, kind=rest_json, **options):
 class Numbering:
     """A kind of client that numbers its orders itself, and keeps ours at ``externalRef``."""
 
-    LAYOUT = replace(
-        status_order.LAYOUT,
-        has_reference=True,
-        validate=lambda data, zone: (status_order.validate(data, zone), data.get("externalRef")),
-        to_record=lambda checked: replace(status_order.to_record(checked[0]), reference=checked[1]),
-    )
+    TABLE = replace(status_order.TABLE, reference=at("externalRef"))
 
     @classmethod
     def connect(cls, settings):
-        return HttpConnector(settings, (cls.LAYOUT,), {"ids": "client"})
+        return HttpConnector(settings, (cls.TABLE,), {"ids": "client"})
 
 
 def born(number, title="new", *, again=False, is_new=True, **more):

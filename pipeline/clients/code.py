@@ -14,10 +14,15 @@ __all__ = ["code_of"]
 
 def code_of(client: type, layouts: Iterable[Layout[Any]]) -> str:
     """A digest of the modules that the class of a client, what it inherits from, and its layouts are in."""
+    layouts = tuple(layouts)
     modules = {kind.__module__ for kind in client.__mro__}
     for layout in layouts:
         modules |= {getattr(one, "__module__", "") for one in (layout.validate, layout.to_record, layout.project)}
-    told = [f"{client.__qualname__}", *(f"{name} {_digest(name)}" for name in sorted(modules - {"builtins"}))]
+    told = [
+        f"{client.__qualname__}",
+        *(layout.code for layout in layouts),
+        *(f"{name} {_digest(name)}" for name in sorted(modules - {"builtins"})),
+    ]
     return hashlib.blake2b("\n".join(told).encode(), digest_size=12).hexdigest()
 
 

@@ -42,7 +42,7 @@ class CsvFolder(JsonConnector):
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        super().__init__(settings, (status_order.LAYOUT,))
+        super().__init__(settings, (status_order.TABLE,))
         self._options = settings.read(CsvOptions)
         said = asdict(self._options)
         self._form = CsvForm(**{field.name: said[field.name] for field in fields(CsvForm)})

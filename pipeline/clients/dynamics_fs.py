@@ -67,4 +67,4 @@ class DynamicsFsConnector(HttpConnector):
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
     presets = {**PRESETS, **(SHARED if settings.options.get("ids") == "shared" else {})}
-    return DynamicsFsConnector(settings, (dynamics_fs.LAYOUT,), presets, DynamicsFsOptions)
+    return DynamicsFsConnector(settings, (dynamics_fs.TABLE,), presets, DynamicsFsOptions)

@@ -16,7 +16,7 @@ class ErpJson(JsonConnector):
     """JSON files in, JSON files out; two layouts, recognised by their keys."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        super().__init__(settings, (status_order.LAYOUT, flag_order.LAYOUT))
+        super().__init__(settings, (status_order.TABLE, flag_order.TABLE))
         self._folders = settings.read(FolderOptions)
 
     def check(self) -> Sequence[Finding]:

@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
 from pipeline.orders.workorder import Record
 from pipeline.translation.layout import Layout
+from pipeline.translation.table import Table
 from pipeline.translation.times import happened
 from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
@@ -45,7 +46,7 @@ class HttpConnector(JsonConnector):
     def __init__(
         self,
         settings: ClientSettings,
-        layouts: tuple[Layout[Any], ...],
+        layouts: tuple[Table | Layout[Any], ...],
         presets: Mapping[str, Any] = NOTHING,
         options: type[HttpOptions] = HttpOptions,
     ) -> None:
@@ -56,7 +57,7 @@ class HttpConnector(JsonConnector):
         except WrongSettings as error:
             own = (line if line.startswith(f"{self.name}: ") else f"{self.name}: {line}" for line in error.problems)
             raise WrongSettings(own) from error
-        self.ids, self.number = self.options.ids, self.options.number
+        self.ids = self.options.ids
         if self.options.find and not any(layout.has_reference for layout in self.layouts.values()):
             raise WrongSettings([f"{self.name}: find: its layout has no reference: say where our number stands there"])
         self._state = State(settings.state_dir / f"{self.name}.sqlite3")

@@ -11,9 +11,11 @@ from pipeline.clients.code import code_of
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
+from pipeline.translation.engine import layout_of
 from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
 from pipeline.translation.layout import Layout, wrapped
+from pipeline.translation.table import Table
 
 __all__ = ["Checked", "JsonConnector"]
 
@@ -30,12 +32,14 @@ class Checked(Struct, frozen=True, gc=False):
 class JsonConnector(Connector):
     """The functions between JSON objects and Record; a client adds ``source`` and ``sink``."""
 
-    def __init__(self, settings: ClientSettings, layouts: tuple[Layout[Any], ...]) -> None:
+    def __init__(self, settings: ClientSettings, spoken: tuple[Table | Layout[Any], ...]) -> None:
+        layouts = [layout_of(one, settings.timezone) if isinstance(one, Table) else one for one in spoken]
         self.settings = replace(settings, code=code_of(type(self), layouts))
         self.name = settings.name
         self.layouts: Mapping[str, Layout[Any]] = {layout.name: layout for layout in layouts}
         self.default_layout = settings.layout or layouts[0].name
         self.timezone = settings.timezone
+        self.number, self.authority = settings.number, settings.authority
         if self.default_layout not in self.layouts:
             known = ", ".join(self.layouts)
             raise WrongSettings([f"{self.name}: {settings.called('layout')}: it has no such layout; known: {known}"])
@@ -61,8 +65,15 @@ class JsonConnector(Connector):
         layout = self.layouts.get(record.layout)
         if layout is None:
             raise Rejected(f"the client has no layout of the name in $.sync.layout; it has: {', '.join(self.layouts)}")
-        told = Outgoing(str(record.external_id), layout.to_json(record), is_new=record.known is None, edit=record.edit)
-        return told if record.is_linked else replace(told, number=record.order.number, intent=record.intent)
+        body = layout.to_json(record)
+        return Outgoing(
+            str(record.external_id),
+            body,
+            is_new=record.known is None,
+            edit=record.edit,
+            number=None if record.is_linked else record.order.number,
+            intent=record.intent,
+        )
 
     def identify(self, raw: bytes) -> ExternalId | None:
         """The order's id, where ``raw`` is an object that has one, and it can be one."""
@@ -74,12 +85,11 @@ class JsonConnector(Connector):
             data = self.parse(raw)
         except Rejected:
             return ()
-        ids = [data.get(layout.id_key) for layout in self.layouts.values()]
-        return [found for found in ids if _is_id(found)]
+        return [found for layout in self.layouts.values() for found in layout.ids_in(data) if _is_id(found)]
 
     def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
         """The one layout whose id key is there; without any, the one that most keys belong to."""
-        named = [layout for layout in self.layouts.values() if layout.id_key in data]
+        named = [layout for layout in self.layouts.values() if layout.ids_in(data)]
         if len(named) == 1:
             return named[0]
         if named:

@@ -27,14 +27,14 @@ from pipeline.transports.http.push import makes
 __all__ = ["connect"]
 
 WHERE: Final = "oslc.where"
-OWN_WORDS: Final = maximo.VOCABULARY.status_of
+OWN_WORDS: Final = maximo.TABLE.status.words
 
 PRESETS: Final[Mapping[str, Any]] = {
     "items": "member",
     "page": "link",
     "next": "responseInfo.nextPage.href",
     "size_param": "oslc.pageSize",
-    "params": {"lean": "1", "oslc.select": ",".join(sorted(maximo.LAYOUT.keys))},
+    "params": {"lean": "1", "oslc.select": ",".join(sorted({*maximo.LAYOUT.keys, "siteid"}))},
     "order_params": {"lean": "1"},
     "since_param": WHERE,
     "since": 'changedate>="{time}"',
@@ -114,17 +114,14 @@ class MaximoConnector(HttpConnector):
         site = data.get("siteid")
         if site is not None and site != self.options.siteid:
             raise Rejected(Reason(f"an order of another site than {self.options.siteid}", "$.siteid"))
-        return super().validate({**data, "status": self._own_word(data)} if "status" in data else data)
+        return super().validate(data)
 
     def from_record(self, record: Record) -> Outgoing:
-        """The record in Maximo's JSON, its status in the site's word; a new one belongs to the site."""
+        """The record in Maximo's JSON; a new one belongs to the site."""
         told = super().from_record(record)
-        body = msgspec.json.decode(told.body)
-        if "status" in body:
-            body["status"] = self.options.words.get(body["status"], body["status"])
-        if makes(told, self.options):
-            body["siteid"] = self.options.siteid
-        return replace(told, body=dump(body))
+        if not makes(told, self.options):
+            return told
+        return replace(told, body=dump({**msgspec.json.decode(told.body), "siteid": self.options.siteid}))
 
     def identify(self, raw: bytes) -> ExternalId | None:
         """The order's number; with its site, where that is another one, whose numbers may be the same."""
@@ -135,14 +132,9 @@ class MaximoConnector(HttpConnector):
             return number
         return number if number is None or site in (None, self.options.siteid) else f"{site}/{number}"
 
-    def _own_word(self, data: Mapping[str, Any]) -> Any:
-        """Maximo's own word for the status of a record."""
-        word = data["status"]
-        own = [said for said in (word, data.get("status_maxvalue")) if isinstance(said, str) and said in OWN_WORDS]
-        own += [own for own, said in self.options.words.items() if said == word]
-        return own[0] if own else word
-
 
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
-    return MaximoConnector(settings, (maximo.LAYOUT,), PRESETS, MaximoOptions)
+    words = settings.options.get("words")
+    known = {own: said for own, said in words.items() if own in OWN_WORDS} if isinstance(words, Mapping) else {}
+    return MaximoConnector(settings, (maximo.table_of(known),), PRESETS, MaximoOptions)

@@ -9,4 +9,4 @@ __all__ = ["connect"]
 
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe; it speaks the layouts of ``erp_json``."""
-    return HttpConnector(settings, (status_order.LAYOUT, flag_order.LAYOUT))
+    return HttpConnector(settings, (status_order.TABLE, flag_order.TABLE))

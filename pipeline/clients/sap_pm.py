@@ -6,15 +6,12 @@ Sources: OASIS OData 4.0; odata.org OData 2.0, "URI Conventions" (``datetimeoffs
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, Literal
 
-from msgspec.structs import replace
-
-from pipeline.clients.connector import ClientSettings, Outgoing
+from pipeline.clients.connector import ClientSettings
 from pipeline.clients.http_connector import HttpConnector
-from pipeline.orders.workorder import Record
 from pipeline.translation import sap_pm
+from pipeline.translation.times import TICKS
 from pipeline.transports.http import HttpOptions
 
 __all__ = ["connect"]
@@ -65,18 +62,10 @@ class SapPmConnector(HttpConnector):
     def __init__(self, settings: ClientSettings) -> None:
         said = settings.options
         in_d = str(said.get("items", "")).partition(".")[0] == "d"
-        self._version = said.get("odata") or (2 if in_d else 4)
-        presets = PRESETS_2 if self._version == TWO else PRESETS
-        super().__init__(settings, (sap_pm.LAYOUT,), presets, SapPmOptions)
-
-    def from_record(self, record: Record) -> Outgoing:
-        """The record in SAP's JSON."""
-        told = super().from_record(record)
-        return replace(told, body=sap_pm.in_odata_2(told.body)) if self._version == TWO else told
-
-    def moment(self, said: Any) -> datetime | None:
-        """The time that a record shows, in the words of either version."""
-        return super().moment(sap_pm.plain_time(said))
+        version = said.get("odata") or (2 if in_d else 4)
+        presets = PRESETS_2 if version == TWO else PRESETS
+        table = sap_pm.table_of(TICKS if version == TWO else "")
+        super().__init__(settings, (table,), presets, SapPmOptions)
 
 
 def connect(settings: ClientSettings) -> HttpConnector:

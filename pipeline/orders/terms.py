@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from pipeline.orders.workorder import ExternalId, Kind, Values
 
-__all__ = ["Authority", "Ids", "Project", "Terms", "within"]
+__all__ = ["ID", "Authority", "Ids", "Project", "Terms", "within"]
 
 Project: TypeAlias = Callable[[Values], Values]
 """What a layout can say of values: a field's own word where it has one, None where it says nothing."""
@@ -18,6 +18,7 @@ Ids: TypeAlias = Literal["shared", "client"]
 """``shared``: an order has one number on both sides; ``client``: the client numbers its orders itself."""
 
 ID: Final = "{id}"
+"""Stands for the client's id in ``number``."""
 
 
 class Authority(StrEnum):

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from pipeline.errors import WrongSettings
+from pipeline.orders.terms import Authority
 from pipeline.service.places import Claim, claimed_collection, claimed_path, crossings
 from pipeline.service.settings import Settings
 from pipeline.tracos.address import wrong_names
@@ -19,8 +20,15 @@ __all__ = ["Customer", "Customers", "customers"]
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
 DEFAULT: Final = "erp_json"
-TEXTS: Final = ("kind", "timezone", "layout", "collection", "database", "every")
+TEXTS: Final = ("kind", "timezone", "layout", "collection", "database", "every", "direction", "number")
+TABLES: Final = ("authority",)
 """The keys that every entry may have; all others are options of its kind."""
+DIRECTIONS: Final[Mapping[str, Collection[str]]] = {
+    "both": ("inbound", "outbound"),
+    "inbound": ("inbound",),
+    "outbound": ("outbound",),
+}
+"""By what an entry says: the flows that are run for the client."""
 PLACES: Final = ("_dir", "_file")
 """How the options are called that name a folder or a file."""
 
@@ -32,6 +40,12 @@ class Customer(Struct, frozen=True, kw_only=True):
     kind: str
     timezone: ZoneInfo
     layout: str | None
+    flows: Collection[str] = DIRECTIONS["both"]
+    """Those that are run for it."""
+    number: str = "{id}"
+    """What an order of its own is called in TracOS, where it numbers its orders itself."""
+    authority: Mapping[str, Authority] = {}
+    """Who has the say, by field."""
     database: str
     collection: str
     every: str | None = None
@@ -181,10 +195,25 @@ def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
     every = entry.get("every")
     if isinstance(every, str) and every.strip() and not _EVERY.fullmatch(every):
         wrong.append(("every", "expected a time such as 15m or 1h"))
+    direction = entry.get("direction")
+    if isinstance(direction, str) and direction.strip() and direction not in DIRECTIONS:
+        wrong.append(("direction", f"expected one of {', '.join(DIRECTIONS)}"))
+    number = entry.get("number")
+    if isinstance(number, str) and number.strip() and "{id}" not in number:
+        wrong.append(("number", "expected a text with {id}, such as SAP-{id}"))
+    wrong += _wrong_authority(entry.get("authority", {}))
     zone = entry.get("timezone")
     if isinstance(zone, str) and zone.strip() and _zone(zone) is None:
         wrong.append(("timezone", "expected the name of a time zone, such as UTC or America/Sao_Paulo"))
     return wrong
+
+
+def _wrong_authority(said: Any) -> list[tuple[str, str]]:
+    if not isinstance(said, Mapping):
+        return [("authority", 'expected a table such as { status = "client" }')]
+    known = ", ".join(Authority)
+    fields = [field for field, who in said.items() if not isinstance(who, str) or who not in set(Authority)]
+    return [("authority", f"{field}: expected one of {known}") for field in fields]
 
 
 def _is_blank(value: Any) -> bool:
@@ -210,10 +239,13 @@ def _customer(name: str, entry: Mapping[str, Any], settings: Settings, where: st
         kind=entry["kind"],
         timezone=ZoneInfo(entry["timezone"]) if "timezone" in entry else settings.client_timezone,
         layout=entry.get("layout"),
+        flows=DIRECTIONS[entry.get("direction", "both")],
+        number=entry.get("number", "{id}"),
+        authority={field: Authority(who) for field, who in entry.get("authority", {}).items()},
         database=entry.get("database", settings.database),
         collection=entry.get("collection", settings.mongo_collection),
         every=entry.get("every"),
-        options={key: value for key, value in entry.items() if key not in TEXTS},
+        options={key: value for key, value in entry.items() if key not in TEXTS + TABLES},
         defaults={"durability": settings.durability},
         variables={"durability": "DURABILITY"},
         where=where,

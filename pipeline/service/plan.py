@@ -43,6 +43,8 @@ async def make_plan(session: Session, uri: str) -> Plan:
     plan = Plan()
     async with session.tracos(uri) as tracos:
         for name, flow in FLOWS.items():
+            if name not in session.flows:
+                continue
             dead = session.dead(name)
             plan.reports.append(await run(flow(session.client, tracos, dead)))
             plan.dead_letters += dead.noted if isinstance(dead, NotedLetters) else ()

@@ -253,6 +253,9 @@ class Sync(Work):
         tracos = session.tracos(uri)
         async with AsyncExitStack() as opened:
             for name, flow in self._flows.items():
+                if name not in session.flows:
+                    logger.info("{}: its direction leaves out {}", session.client.name, name)
+                    continue
                 chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:

@@ -1,7 +1,8 @@
 """Sessions with the systems that the settings name: each customer's client, TracOS, the dead letters."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.registry import find_client
@@ -9,6 +10,8 @@ from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import Identify
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
+from pipeline.orders.terms import ID
+from pipeline.orders.workorder import MERGED_FIELDS
 from pipeline.service.customers import Customer, customers, located
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
@@ -38,6 +41,11 @@ class Session:
         uri = settings.mongo_uri
         server = f"at {read_address(uri).shown}" if uri else f"embedded in {settings.data_mongo_dir}"
         return f"{one.database}.{one.collection} {server}"
+
+    @property
+    def flows(self) -> Collection[str]:
+        """Those that are run for this customer."""
+        return self.customer.flows
 
     def tracos(self, uri: str) -> Tracos:
         """Our system, at ``uri``: the collection that holds this customer's orders."""
@@ -119,6 +127,8 @@ class Sessions:
                     name=customer.name,
                     timezone=customer.timezone,
                     layout=customer.layout,
+                    number=customer.number,
+                    authority=customer.authority,
                     options=customer.options,
                     defaults=customer.defaults,
                     variables=customer.variables,
@@ -127,12 +137,11 @@ class Sessions:
                     secret=self.settings.secrets.get,
                 )
             )
+            problems = list(_disagreements(customer, client))
         except WrongSettings as error:
             problems = list(error.problems)
         except Exception as error:  # somebody else's code: it stops nobody else's client
             problems = [f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"]
-        else:
-            problems = []
         wrong = self.problems.get(customer.name, []) + [located(customer, problem) for problem in problems]
         if wrong:
             self.problems[customer.name] = wrong
@@ -140,3 +149,19 @@ class Sessions:
             effects = self._effects
             decisions = effects.decisions(self.decisions)
             self._made[customer.name] = Session(self.settings, customer, effects.client(client), decisions, effects)
+
+
+def _disagreements(customer: Customer, client: Connector) -> Iterator[str]:
+    """What the settings say of a client that it does not do; raises WrongSettings for layouts that do not agree."""
+    fields = (*MERGED_FIELDS, *client.terms.fields)
+    for field in customer.authority:
+        if field not in fields:
+            near = get_close_matches(field, fields, 1)
+            mean = f"did you mean {near[0]}? " if near else ""
+            yield f"{customer.name}: authority: its layouts have no field {field}; {mean}they have: {', '.join(fields)}"
+    if customer.authority != client.authority:
+        yield f"{customer.name}: authority: clients of the kind {customer.kind} know nothing of it"
+    if customer.number != client.number:
+        yield f"{customer.name}: number: clients of the kind {customer.kind} know nothing of it"
+    elif customer.number != ID and client.ids == "shared":
+        yield f'{customer.name}: number: with shared ids an order has one number on both sides: set ids = "client"'

@@ -1,5 +1,6 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,11 +23,12 @@ from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
 from pipeline.tracos.document import changes, guard, new_document, read_document, synced_fields
 from pipeline.tracos.found import Found
+from pipeline.tracos.matching import mismatch, why_taken
 from pipeline.tracos.story import Story
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["BatchMerge", "Documents", "Plan", "raws"]
+__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "raws"]
 
 Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
 """What was found of orders; more than one document for an order means twins."""
@@ -47,6 +49,7 @@ UNLIKE: Final = (
     "its document in TracOS is not found again by what was read of it, though nobody edits it: a field may be in it "
     "twice, or of a kind that cannot be compared; set it right there"
 )
+"""Why no write reaches an order."""
 
 
 class Plan(Struct, gc=False):
@@ -87,6 +90,7 @@ class BatchMerge:
         self._run = run
         self._witness = witness
         self._story = Story()
+        self._new_ids = _new_ids()
         self._last: tuple[Sequence[Plan], Documents] = (), {}
         """What was planned last, and what it was compared with; of use only for orders whose write is not done."""
         self._intended: dict[int, Outcome] = {}
@@ -95,7 +99,7 @@ class BatchMerge:
         """With what an order's records were last compared."""
         self._missed: Counter[ExternalId] = Counter()
         """How often an order's write missed, and nothing else was found than before."""
-        self._taken_numbers: dict[ExternalId, Refusal] = {}
+        self._taken_numbers: dict[ExternalId, Reason] = {}
         self._results: dict[int, Outcome | Exception] = {}
         latest = now() + YEARS_AHEAD
         for position, item in enumerate(items):
@@ -142,7 +146,7 @@ class BatchMerge:
 
     def take_number(self, key: ExternalId, refusal: Refusal) -> None:
         """Some other document has the order's number, or the client's id, already."""
-        self._taken_numbers[key] = refusal
+        self._taken_numbers[key] = why_taken(self._terms, next(self.records(key)), refusal)
 
     def records(self, key: ExternalId) -> Iterator[Record]:
         """The records of an open order."""
@@ -155,7 +159,7 @@ class BatchMerge:
     def results(self) -> list[Outcome | Exception]:
         """By position; Deferred for what is still open, but for what no waiting helps."""
         for key in [key for key in self.open if self._missed[key] >= ATTEMPTS - 1]:
-            self.refuse(key, self._taken(key) if key in self._taken_numbers else Reason(UNLIKE))
+            self.refuse(key, self._taken_numbers.get(key, Reason(UNLIKE)))
         late = Deferred(LATE)
         return [self._results.get(position, late) for position in range(len(self._items))]
 
@@ -179,7 +183,7 @@ class BatchMerge:
             if found and document is None:
                 raise Rejected(*found[0].reasons)
             before = None if document is None else read_document(document, self._terms)
-            if before is not None and (fault := self._mismatch(key, before)):
+            if before is not None and (fault := mismatch(self._terms, key, before)):
                 self.refuse(key, fault)
                 return None
         except Rejected as error:
@@ -206,7 +210,7 @@ class BatchMerge:
                 self._note(_Taken(document["_id"], current.sync, digests), found[0].raw)
             return None
         last = _with_mark(writing)
-        document_id = ObjectId() if document is None else document["_id"]
+        document_id = next(self._new_ids) if document is None else document["_id"]
         return Plan(
             key,
             self._operation(document_id, document, before, last, at),
@@ -262,32 +266,13 @@ class BatchMerge:
         self._story.decide(position, entry)
         return decision
 
-    def _taken(self, key: ExternalId) -> Reason:
-        """Why a new order cannot have its number, or its id."""
-        refusal = self._taken_numbers[key]
-        if self._terms.ids == "shared" or refusal.fields != ("number",):
-            return refusal.reason
-        number = self._terms.number_of(next(self.records(key)).external_id)
-        return Reason(
-            f"another order in TracOS has the number {number}, and nothing says that the two are one: link them by the "
-            "record's reference, or set `number`, such as ERP-{id}"
-        )
-
-    def _mismatch(self, key: ExternalId, found: Current) -> Reason | None:
-        """Why the document that was found by a record's reference is not the record's; None where it is."""
-        linked, number = found.sync.id if found.sync else None, found.order.number
-        if linked is not None and id_key(linked) != key:
-            return Reason(f"its reference names the order {number}, which is linked to the client's {linked} already")
-        if linked is None and self._terms.ids == "shared" and id_key(number) != key:
-            return Reason(f'its reference names the order {number}: for that the client must be set to ids = "client"')
-        return None
-
     def _operation(
         self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
     ) -> Operation:
         if document is None or before is None:
             new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
-            return Operation.insert({"_id": document_id, **new})
+            new["_id"] = document_id  # encoded first, wherever it stands
+            return Operation.insert(new)
         sets = changes(document, before.order, last.order)
         sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
         return Operation.update(guard(document, self._terms.fields), sets)
@@ -299,6 +284,15 @@ class BatchMerge:
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]
         self._results.update(results)
+
+
+def _new_ids() -> Iterator[ObjectId]:
+    """Ids of one batch, made as MongoDB makes them: a time, five random bytes, three that count.
+
+    One by one the driver takes five times as long for each.
+    """
+    first = ObjectId().binary[:4] + os.urandom(5)
+    return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
 
 
 def raws(found: Sequence[Found]) -> list[bytes]:

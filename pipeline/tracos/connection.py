@@ -299,6 +299,9 @@ def _patience(address: Address) -> float:
 
 def _chunks(encoded: Mapping[int, bytes]) -> Iterator[list[int]]:
     """The positions, in lists that one command can hold."""
+    if sum(map(len, encoded.values())) <= COMMAND_BYTES:
+        yield from [list(encoded)] if encoded else []
+        return
     chunk: list[int] = []
     size = 0
     for position, statement in encoded.items():

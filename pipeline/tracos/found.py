@@ -1,8 +1,8 @@
 """What look-ups give: documents decoded one by one, so that one that cannot be decoded concerns its own order alone."""
 
+import struct
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import bson
@@ -53,6 +53,8 @@ MEASURED: Final[Mapping[int, int]] = {
 """Where a value begins with a length: what is to be added to that."""
 
 DOCUMENT, ARRAY, REGEX = 0x03, 0x04, 0x0B
+
+_INT: Final = struct.Struct("<I").unpack_from
 
 UNCONFIRMED: Final = 64
 """WriteConcernTimeout."""
@@ -162,10 +164,13 @@ def read_batch(batch: bytes) -> list[Found]:
 
 def split(batch: bytes) -> list[bytes]:
     """The raw documents of a raw batch."""
-    bounds = [0]
-    while bounds[-1] < len(batch):
-        bounds.append(bounds[-1] + _int(batch, bounds[-1]))
-    return [batch[begin:end] for begin, end in pairwise(bounds)]
+    raws: list[bytes] = []
+    at, end = 0, len(batch)
+    while at < end:
+        after = at + _INT(batch, at)[0]
+        raws.append(batch[at:after])
+        at = after
+    return raws
 
 
 def _read_one(raw: bytes) -> Found:
@@ -220,7 +225,8 @@ def _wrapped(element: bytes) -> bytes:
 
 
 def _int(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "little")
+    size: int = _INT(data, at)[0]
+    return size
 
 
 def _order(number: Any) -> ExternalId | None:

@@ -14,6 +14,7 @@ from pipeline.history.decisions import RESTORED, Change, Decisions, Entry
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Status, WorkOrder, id_key, later
+from pipeline.tracos.batch import UNLIKE
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.document import READ, changes, guard, read_document
@@ -48,6 +49,8 @@ class Restorer:
         """What the last write was guarded by, which missed, or whose reply was lost."""
         self._made: Mapping[str, Any] = {}
         """What that write would have set."""
+        self._missed = 0
+        """How often that write missed, and nothing else was found than before."""
         self._change = Change(conflict.field, None, None)
 
     async def restore(self) -> Change:
@@ -56,12 +59,14 @@ class Restorer:
         Raises WrongUsage where there is no such order any more, where it cannot be understood, says that value already,
         or where MongoDB refuses it; Fatal where somebody edits the order time and again, or for an outage.
         """
-        refused: Fatal = Fatal(f"{self._called} is being edited in TracOS time and again: nothing was set; do it again")
+        refused = Fatal(f"{self._called} is being edited in TracOS time and again: nothing was set; do it again")
         try:
             for _ in range(ATTEMPTS):
                 if await self._connection.ride_out(self._attempt):
                     await self._decisions.record(self._story.taken_back())
                     return self._change
+            if self._missed >= ATTEMPTS - 1:
+                raise Rejected(UNLIKE)
         except Rejected as error:
             refused = WrongUsage(f"{self._called}: {error}: nothing was set")
         await self._decisions.record(self._story.taken_back())  # not after an outage, when it may be written
@@ -73,6 +78,7 @@ class Restorer:
         before = self._compared
         if before is not None and found.raw == before.raw:
             see_confirmed([found], [await self._look_up(confirmed=False)])
+            self._missed += 1
         try:
             current = understood(found, self._terms)
         except Rejected as error:

@@ -45,11 +45,12 @@ class Story:
 
     def done(self, positions: Iterable[int]) -> list[Entry]:
         """The entries to tell of what is done, where they were not told ahead, in the order of ``positions``."""
-        due = [position for position in positions if position in self._due]
         if not self._ahead:
-            return [self._decided[position] for position in due]
+            return [self._decided[position] for position in positions if position in self._due]
         entries: list[Entry] = []
-        for position in due:
+        for position in positions:
+            if position not in self._due:
+                continue
             if self._is_told(position):
                 del self._ahead[position]
             else:

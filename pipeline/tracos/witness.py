@@ -95,7 +95,7 @@ class TracosWitness(Witness):
             for number, group in enumerate(groups):
                 looking += [asyncio.ensure_future(self._look(after)) for after in groups[number + 1 : number + 2]]
                 known, found = await looking.pop(0)
-                answers += map(self._answer, group, known, map(found.get, (one.id for one in known)))
+                answers += map(self._answer, group, known, [found.get(one.id) for one in known])
         finally:
             for look in looking:
                 look.cancel()
@@ -148,7 +148,7 @@ def _key(raw: bytes) -> bytes:
 
 
 def _id_of(key: bytes) -> Any:
-    if key.startswith(OBJECT_ID):
+    if key[:2] == OBJECT_ID:
         return ObjectId(key[2:])
     try:
         return bson.decode((len(key) + 5).to_bytes(4, "little") + key + b"\0", CODEC)[""]

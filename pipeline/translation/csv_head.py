@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pipeline.errors import Rejected
 from pipeline.translation.ids import show
-from pipeline.translation.status_order import STATUS_OF
+from pipeline.translation.status_order import TABLE
 
 __all__ = ["KEYS", "REQUIRED", "CsvForm", "Head", "plain", "understand"]
 
@@ -62,7 +62,7 @@ class Head(Struct, frozen=True):
         except csv.Error:
             return False
         said = {key: cell.strip() for key, cell in zip(self.keys, cells, strict=False) if key}
-        return all(said.get(key) for key in REQUIRED) and said["status"] in STATUS_OF
+        return all(said.get(key) for key in REQUIRED) and said["status"] in TABLE.status.words
 
 
 def understand(cells: Sequence[str], form: CsvForm) -> Head:

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import Struct
 
 from pipeline.orders.workorder import Kind, Record, Values
+from pipeline.translation.paths import Path, getter
 
 __all__ = ["Layout", "wrapped"]
 
@@ -21,7 +22,7 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
 
     name: str
     id_key: str
-    """The key that holds the client's id, such as ``id`` or ``orderNo``."""
+    """The key that holds the client's id, such as ``id`` or ``orderNo``; of a nested one, all on the way, with dots."""
     keys: frozenset[str]
     """All keys the layout knows; others are ignored."""
     validate: Callable[[Mapping[str, Any], tzinfo], R]
@@ -39,6 +40,20 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
     """The fields that it has beyond title, description, status and deleted, by their names in a TracOS document."""
     has_reference: bool = False
     """Whether its records say our number too, beside the client's id."""
+    id_path: Path = ()
+    """The keys on the way to the id; empty: ``id_key`` alone."""
+    paths: Collection[Path] = ()
+    """All paths that the layout knows; empty: its keys."""
+    is_ours: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether a JSON object is an order of this client at all; others are skipped. None: all are."""
+    code: str = ""
+    """What tells it from others that are made of the same functions."""
+
+    def ids_in(self, data: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What an object has in the place of the id; empty where it has no such place."""
+        path = self.id_path or (self.id_key,)
+        around = getter(path[:-1])(data)
+        return (around[path[-1]],) if isinstance(around, Mapping) and path[-1] in around else ()
 
 
 def wrapped(data: Mapping[str, Any], layouts: Collection[Layout[Any]]) -> str | None:
@@ -46,7 +61,7 @@ def wrapped(data: Mapping[str, Any], layouts: Collection[Layout[Any]]) -> str | 
 
     An order is an object with the id of one of ``layouts``, and more of its keys than are around it.
     """
-    if any(layout.id_key in data for layout in layouts):
+    if any(layout.ids_in(data) for layout in layouts):
         return None
     return _find(data, data, layouts, "$", DEPTH)
 
@@ -59,7 +74,7 @@ def _find(
         if not isinstance(first, dict):
             continue
         for layout in layouts:
-            if layout.id_key in first and len(layout.keys & first.keys()) > len(layout.keys & around.keys()):
+            if layout.ids_in(first) and len(layout.keys & first.keys()) > len(layout.keys & around.keys()):
                 return f"{path}.{key}"
         if depth > 1 and (found := _find(first, around, layouts, f"{path}.{key}", depth - 1)):
             return found

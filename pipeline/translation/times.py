@@ -10,12 +10,18 @@ Systems that cannot leave a date empty write one that nobody means: ``0001-01-01
 """
 
 import re
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 import msgspec
 
-__all__ = ["can_be", "format_time", "happened", "means_none", "parse_time", "tell"]
+__all__ = ["TICKS", "can_be", "format_time", "happened", "means_none", "parse_time", "tell", "ticks_of"]
+
+TICKS: Final = "/Date(ms)/"
+"""The form of OData 2: milliseconds since 1970 in UTC, with an offset for display alone ("JSON Format", odata.org)."""
+
+_TICKS: Final = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{1,4})?\)/")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _GRAMMAR: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -28,7 +34,12 @@ _FIRST: Final = datetime(1970, 1, 2, 12, tzinfo=UTC)
 _LAST: Final = datetime(2099, 1, 1, tzinfo=UTC)
 """From here on dates stand for "never": 2099-12-31, 2999-12-31, 9999-12-31."""
 
-_NOTHING: Final = re.compile(r"(?i)null|(?:0000-00-00|00([./-])00\1(?:00)?00)(?:[t ][0:.]+)?(?:z|[+-]0[0:]+)?|0{8}|")
+_CALENDAR: Final = range(-62_135_596_800_000, 253_402_300_800_000)
+"""Milliseconds since 1970 in the years 1 to 9999."""
+
+_NOTHING: Final = re.compile(
+    r"(?i)null|(?:0000-00-00|00([./-])00\1(?:00)?00)(?:[t ][0:.]+)?(?:z|[+-]0[0:]+)?|0{8}(?:0{6})?|"
+)
 """What stands for no date without being one: nothing, NULL of a database, zeros."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -69,8 +80,13 @@ def tell(moment: datetime | None) -> str | None:
     return format_time(moment) if moment is not None and can_be(moment) else None
 
 
+def ticks_of(moment: datetime) -> str:
+    """The time in the form of OData 2."""
+    return f"/Date({(moment - _EPOCH) // timedelta(milliseconds=1)}+0000)/"
+
+
 def happened(text: str, zone: tzinfo) -> datetime | None:
-    """When something happened, as ``parse_time`` reads it; None where ``text`` is what systems write for "no date".
+    """When something happened, as ``parse_time`` or OData 2 has it; None where ``text`` is what stands for "no date".
 
     That is nothing, NULL, zeros, and any date before 2 January 1970 or after 2098. Raises ValueError for what is
     neither.
@@ -78,6 +94,9 @@ def happened(text: str, zone: tzinfo) -> datetime | None:
     try:
         moment = parse_time(text, zone)
     except ValueError:
+        if (ticks := _TICKS.fullmatch(text)) and (since := int(ticks[1])) in _CALENDAR:
+            moment = _EPOCH + timedelta(milliseconds=since)
+            return moment if can_be(moment) else None
         if means_none(text) or _is_beyond(text):
             return None
         raise

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, ValidationError, convert, structs
 
 from pipeline.errors import WrongSettings
+from pipeline.orders.terms import ID, Authority
 
 __all__ = ["ClientSettings"]
 
@@ -23,6 +24,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Of dates that name no zone."""
     layout: str | None = None
     """Name of the layout of orders born in TracOS. None: the client's first."""
+    number: str = ID
+    """What an order of the client's own is called in TracOS, where the client numbers its orders itself."""
+    authority: Mapping[str, Authority] = {}
+    """Who has the say, by field."""
     options: Mapping[str, Any] = {}
     """What this kind of client is told beside: folders, addresses ...; ``read`` turns them into a Struct."""
     defaults: Mapping[str, Any] = {}

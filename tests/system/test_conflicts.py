@@ -85,6 +85,23 @@ def test_one_is_restored_and_the_next_run_tells_the_client_once(lost):
     assert [bool(line.split("\t")[-1]) for line in lost.command("conflicts", "list").splitlines()] == [False, True]
 
 
+def test_each_run_counts_its_own_by_side_and_an_idle_one_none(lost):
+    runs = json.loads(lost.command("history", "--json"))
+    assert [run.get("gave_way", {}) for run in runs] == [{}, {"tracos": 1}, {"client": 1}]
+    edit(lost, 1, status="pending", title="Both", updatedAt="2026-10-09T08:00:00Z")
+    lost.put("4.json", order(1, "Theirs too", 8, status="CANCELLED"))
+    out = lost.command("run")
+    assert "\n  values that gave way: 2 of the client; to see them: python -m pipeline conflicts list\n" in out
+    assert "gave way" not in lost.command("run")
+    assert [line.split("\t")[-1] for line in lost.command("history").splitlines()] == [
+        "",
+        "1 of TracOS",
+        "1 of the client",
+        "2 of the client",
+        "",
+    ]
+
+
 def test_explain_and_the_journal_tell_of_it(lost):
     lost.command("conflicts", "restore", "1", "status")
     told = lost.command("explain", "1").splitlines()

@@ -10,7 +10,9 @@ from pymongo.errors import AutoReconnect
 from pipeline.errors import Fatal, Outage, WrongUsage
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.decisions import RESTORED, read_decisions
-from pipeline.tracos.connection import ATTEMPTS, Connection
+from pipeline.tracos.connection import ATTEMPTS, Connection, Written
+from pipeline.tracos.found import Found
+from pipeline.tracos.restore import Restorer
 from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 NOW = datetime.now(UTC).year
@@ -227,6 +229,48 @@ class TestInBetween:
             await between.restore(TERMS, conflict())
         assert (await orders.find_one({"number": 1}))["title"] == "Pump"
         assert told(decision_file) == []
+
+    async def test_a_document_that_is_never_found_again_is_told_as_such(
+        self, between, orders, known, decision_file, monkeypatch
+    ):
+        await known()
+        between._connection.times = 0
+
+        async def missing(self, operations):
+            return Written(0, {})
+
+        monkeypatch.setattr(Connection, "write", missing)
+        with pytest.raises(WrongUsage, match="is not found again by what was read of it, though nobody edits it"):
+            await between.restore(TERMS, conflict())
+        assert told(decision_file) == []
+
+    async def test_what_a_majority_does_not_have_yet_is_waited_for(self, between, orders, known, monkeypatch):
+        await known()
+        waited = []
+        real = Restorer._look_up
+
+        async def behind(self, *, confirmed=True):
+            found = await real(self)
+            if confirmed or waited:
+                return found
+            waited.append(True)
+            return Found.of({**found.readable, "title": "not confirmed yet"})
+
+        async def missing(operations):
+            between._connection.something = nothing
+            await orders.update_one({"number": 1}, {"$inc": {"sync.rev": 1}})
+            await Connection.write(between._connection, operations)
+            await orders.update_one({"number": 1}, {"$inc": {"sync.rev": -1}})
+            raise AutoReconnect("gone")
+
+        async def nothing(operations):
+            pass
+
+        between._connection.something = missing
+        monkeypatch.setattr(Restorer, "_look_up", behind)
+        await between.restore(TERMS, conflict())
+        assert waited == [True]
+        assert (await orders.find_one({"number": 1}))["title"] == "Old"
 
     async def test_somebody_sets_it_first(self, between, orders, known, decision_file):
         await known()

@@ -22,7 +22,7 @@ def id_of(cell, form=CsvForm()):  # noqa: B008 - it is frozen
 
 def order_of(row, form=CsvForm(), head=HEAD, zone=UTC):  # noqa: B008 - it is frozen
     head = head.replace(",", form.delimiter)
-    record = status_order.to_record(status_order.validate(read_row((head + row).encode(), form), zone))
+    record = status_order.LAYOUT.validate(read_row((head + row).encode(), form), zone)
     return record.order
 
 

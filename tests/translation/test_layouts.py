@@ -58,14 +58,16 @@ def reasons(layout, data):
 
 class TestTables:
     def test_status_words_are_total_and_exclusive_both_ways(self):
-        assert set(status_order.WORD_OF) == set(Status)
-        assert {status_order.STATUS_OF[word]: word for word in status_order.STATUS_OF} == status_order.WORD_OF
-        assert len(status_order.STATUS_OF) == len(Status)
+        words = status_order.TABLE.status
+        assert set(words.word_of) == set(Status)
+        assert {words.words[word]: word for word in words.words} == words.word_of
+        assert len(words.words) == len(Status)
 
     def test_flags_are_total_and_reversible_but_for_created(self):
-        assert set(flag_order.FLAG_OF) == set(Status)
-        assert set(flag_order.FLAG_OF.values()) == set(flag_order.STATUS_OF)
-        lossy = {s for s, flag in flag_order.FLAG_OF.items() if flag_order.STATUS_OF[flag] is not s}
+        flags = flag_order.TABLE.status
+        assert set(flags.word_of) == set(Status)
+        assert set(flags.word_of.values()) == set(flags.words)
+        lossy = {s for s, flag in flags.word_of.items() if flags.words[flag] is not s}
         assert lossy == {Status.CREATED}
 
     def test_every_key_that_is_read_is_known(self):
@@ -185,7 +187,7 @@ class TestFlagOrder:
         back = read(FLAG, data).order
         assert (back.status, back.deleted, back.deleted_at) == (None, True, deleted_at or order.updated_at)
 
-    @pytest.mark.parametrize(("flag", "status"), flag_order.STATUS_OF.items())
+    @pytest.mark.parametrize(("flag", "status"), flag_order.TABLE.status.words.items())
     def test_the_flags(self, flag, status):
         data = {"orderNo": 1, "creationDate": "2026-10-01", flag: True, "isDeleted": None, "isSynced": "ignored"}
         assert read(FLAG, data).order.status is status

@@ -31,20 +31,21 @@ def why(*args, **values):
 
 @every
 def test_every_word_means_something_and_everything_has_a_word(name):
-    vocabulary = LAYOUTS[name].VOCABULARY
-    assert set(vocabulary.word_of) == set(Status)
-    assert set(vocabulary.steps) == set(vocabulary.status_of)
-    for status, word in vocabulary.word_of.items():
-        assert vocabulary.project(vocabulary.project(status)) == vocabulary.project(status)
-        assert word in vocabulary.status_of
-    for word, status in vocabulary.status_of.items():
-        assert vocabulary.project(status) is status, word
+    place, project = LAYOUTS[name].TABLE.status, LAYOUTS[name].LAYOUT.project
+    assert set(place.word_of) == set(Status)
+    assert set(place.steps) == {*place.words, *place.deleted}
+    for status, word in place.word_of.items():
+        seen = project(Values(status=status))
+        assert project(seen) == seen
+        assert seen.status is place.words[word]
+    for word, status in place.words.items():
+        assert project(Values(status=status)).status is status, word
 
 
 @every
 @pytest.mark.parametrize("status", Status)
 def test_a_status_that_has_not_changed_is_not_told(name, status):
-    key = LAYOUTS[name].VOCABULARY.key
+    key = LAYOUTS[name].TABLE.status.path[0]
     assert key not in told(name, status, status)
 
 
@@ -64,7 +65,7 @@ def test_a_status_that_has_not_changed_is_not_told(name, status):
     ],
 )
 def test_legal_steps(name, known, now, word):
-    assert told(name, now, known)[LAYOUTS[name].VOCABULARY.key] == word
+    assert told(name, now, known)[LAYOUTS[name].TABLE.status.path[0]] == word
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_what_is_deleted_here_is_cancelled_there_or_flagged_where_that_is_legal(
 )
 def test_saps_statuses_are_a_set_and_canc_is_no_cancellation(codes, status, deleted):
     data = {"MaintenanceOrder": "4000001", "SystemStatus": codes, "CreationDateTime": "2026-10-01T08:00:00Z"}
-    record = sap_pm.to_record(sap_pm.validate(data, UTC))
+    record = sap_pm.LAYOUT.validate(data, UTC)
     assert (record.order.status, record.order.deleted) == (status, deleted)
 
 
@@ -123,17 +124,17 @@ def test_saps_statuses_are_a_set_and_canc_is_no_cancellation(codes, status, dele
 def test_a_set_without_a_status_of_an_orders_life(codes):
     data = {"MaintenanceOrder": "4000001", "SystemStatus": codes, "CreationDateTime": "2026-10-01T08:00:00Z"}
     with pytest.raises(Rejected, match=r"\$\.SystemStatus"):
-        sap_pm.validate(data, UTC)
+        sap_pm.LAYOUT.validate(data, UTC)
 
 
 def test_saps_short_text_holds_forty_characters():
     order = WorkOrder(number="7", title="x" * 41, status=Status.CREATED, created_at=NOW)
     with pytest.raises(Rejected, match="40 characters"):
-        sap_pm.to_json(Record(order=order, external_id="7", layout="sap_pm"))
+        sap_pm.LAYOUT.to_json(Record(order=order, external_id="7", layout="sap_pm"))
 
 
 @pytest.mark.parametrize("number", [None, "690970000", 690970006, True, 1.5])
 def test_dynamics_numbers(number):
     data = {"msdyn_workorderid": "a", "msdyn_systemstatus": number, "createdon": "2026-10-01T08:00:00Z"}
     with pytest.raises(Rejected, match="690970003 Completed"):
-        dynamics_fs.validate(data, UTC)
+        dynamics_fs.LAYOUT.validate(data, UTC)

@@ -112,7 +112,8 @@ def list_files(
         with os.scandir(within) as entries:
             for entry in entries:
                 name = entry.name
-                if not name.lower().endswith(endings):
+                lower = name.lower()
+                if not lower.endswith(endings):
                     if unread is not None:
                         unread.note(entry)
                     continue
@@ -120,11 +121,7 @@ def list_files(
                     state: os.stat_result | None = entry.stat()
                 except OSError:
                     state = _dangling(entry)
-                if (
-                    state is not None
-                    and (spare is None or not spare(place_of(name), state))
-                    and name.lower() not in endings
-                ):
+                if state is not None and (spare is None or not spare(place_of(name), state)) and lower not in endings:
                     found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
     finally:
         os.close(within)

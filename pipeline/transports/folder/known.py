@@ -6,8 +6,9 @@ that the systems which took the records do not bear out now.
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from loguru import logger
@@ -64,9 +65,11 @@ class KnownFiles:
         self._kept = len(index.files)
         holds = iter(await self._witness.hold([proof for file in index.files.values() for proof in file.proofs]))
         for place, file in index.files.items():
-            proofs = tuple(proof for _ in file.proofs if (proof := next(holds)) is not None)
-            if len(proofs) == len(file.proofs):
-                self._before[place] = file if proofs == file.proofs else _File(file.mark, proofs)
+            proofs = tuple(islice(holds, len(file.proofs)))
+            if proofs == file.proofs:
+                self._before[place] = file
+            elif None not in proofs:
+                self._before[place] = _File(file.mark, cast(tuple[bytes, ...], proofs))
 
     def spares(self, place: str, state: os.stat_result) -> bool:
         """Whether the file at this place, which was listed in this state, is known."""

@@ -130,8 +130,6 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     """Not set: nothing with POST, else ``push_path``."""
     ids: Literal["shared", "client"] = "shared"
     """``client``: it numbers its orders itself, and keeps ours as a reference; ``shared``: both use one number."""
-    number: str = "{id}"
-    """With ids of the client's own: the number that an order of the client's gets in TracOS, such as ``SAP-{id}``."""
     created_id: str = ""
     """Where in the answer to a creation the order's id is, keys joined by dots.
 
@@ -285,8 +283,6 @@ def _problems(options: HttpOptions) -> Sequence[str]:
 
 def _problems_of_ids(options: HttpOptions) -> Sequence[str]:
     problems = []
-    if "{id}" not in options.number:
-        problems.append("number: expected a text with {id}, such as SAP-{id}")
     if options.find and "{number}" not in options.find:
         problems.append("find: expected a text with {number}, such as ?externalRef={number}")
     if options.ids == "client" and "{id}" in (options.create_path or ""):

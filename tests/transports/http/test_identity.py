@@ -306,7 +306,6 @@ class TestTheSearch:
         [
             ({"find": "?ref=7"}, r"north: find: expected a text with \{number\}"),
             ({"create_path": "/{id}"}, r'create_path: expected no \{id\} in it: with ids = "client"'),
-            ({"number": "SAP"}, r"number: expected a text with \{id\}"),
             ({"ids": "both"}, "ids"),
             ({"absent": "x"}, "absent"),
         ],

@@ -31,7 +31,7 @@ from pipeline import (
     run,
     settle,
 )
-from pipeline.errors import Unhandled
+from pipeline.errors import Gone, Unhandled
 from pipeline.testing import ListSink, ListSource, MemoryDeadLetters
 
 fates = st.sampled_from(["pass", "unread", "map", "async map", "skip", "refuse", "defer"])

@@ -9,7 +9,18 @@ from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import DeadLetters, Source
 from pipeline.dataflow.stage import Chain
-from pipeline.dataflow.stages import dead_letters, deliver, hold_known, parse, read, settle, translate, validate, within
+from pipeline.dataflow.stages import (
+    dead_letters,
+    deliver,
+    filter_items,
+    hold_known,
+    parse,
+    read,
+    settle,
+    translate,
+    validate,
+    within,
+)
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
 
@@ -28,10 +39,10 @@ def inbound(
     """What the client shows, merged into TracOS; from ``source``, where it is not the client's own."""
     witness = tracos.witness(client.terms)
     source = source or client.source(witness)
+    parsed = read(source, flow=f"{client.name}.inbound", stop=stop) | hold_known(dead) | parse(client.parse)
+    ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
     return (
-        read(source, flow=f"{client.name}.inbound", stop=stop)
-        | hold_known(dead)
-        | parse(client.parse)
+        ours
         | validate(client.validate)
         | translate(client.to_record)
         | deliver(tracos.sink(client.terms, witness))

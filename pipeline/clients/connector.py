@@ -48,6 +48,15 @@ class Connector(ABC):
         """
         return ()
 
+    @property
+    def is_choosy(self) -> bool:
+        """Whether its system may show orders that are not this client's."""
+        return any(layout.where for layout in self.layouts.values())
+
+    def is_ours(self, data: Any) -> bool:
+        """Whether plain data may be an order of this client: what is not is skipped, never told and never dead."""
+        return any(layout.is_ours(data) for layout in self.layouts.values())
+
     @abstractmethod
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The end that orders come from: one record's original bytes per item.

@@ -62,6 +62,10 @@ class DryClient(Connector):
         """As the client."""
         return self._client.parse(raw)
 
+    def is_ours(self, data: Any) -> bool:
+        """As the client."""
+        return self._client.is_ours(data)
+
     def validate(self, data: Any) -> Any:
         """As the client."""
         return self._client.validate(data)

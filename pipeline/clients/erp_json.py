@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
+from pipeline.clients.spelling import spoken_by
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
@@ -13,10 +14,10 @@ __all__ = ["ErpJson", "connect"]
 
 
 class ErpJson(JsonConnector):
-    """JSON files in, JSON files out; two layouts, recognised by their keys."""
+    """JSON files in, JSON files out; two layouts, recognised by their keys, or the one of its settings."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        super().__init__(settings, (status_order.TABLE, flag_order.TABLE))
+        super().__init__(settings, spoken_by(settings, (status_order.TABLE, flag_order.TABLE)))
         self._folders = settings.read(FolderOptions)
 
     def check(self) -> Sequence[Finding]:

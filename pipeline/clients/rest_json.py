@@ -2,11 +2,12 @@
 
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.http_connector import HttpConnector
+from pipeline.clients.spelling import spoken_by
 from pipeline.translation import flag_order, status_order
 
 __all__ = ["connect"]
 
 
 def connect(settings: ClientSettings) -> HttpConnector:
-    """The client that ``settings`` describe; it speaks the layouts of ``erp_json``."""
-    return HttpConnector(settings, (status_order.TABLE, flag_order.TABLE))
+    """The client that ``settings`` describe; it speaks the layouts of ``erp_json``, or the one of its settings."""
+    return HttpConnector(settings, spoken_by(settings, (status_order.TABLE, flag_order.TABLE)))

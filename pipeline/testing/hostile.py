@@ -1,5 +1,6 @@
 """What a client must live with: hostile bytes, values, texts and ids, and instants that zones tell differently."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -53,21 +54,44 @@ def with_other_values(raw: bytes) -> list[bytes]:
     except msgspec.DecodeError:
         return []
     odd = []
-    for key in data if isinstance(data, dict) else ():
-        odd.append(msgspec.json.encode({name: value for name, value in data.items() if name != key}))
+    for path in _paths(data) if isinstance(data, dict) else ():
+        odd.append(msgspec.json.encode(_with(data, path)))
         for value in VALUES:
             try:
-                odd.append(msgspec.json.encode({**data, key: value}))
+                odd.append(msgspec.json.encode(_with(data, path, value)))
             except (UnicodeEncodeError, OverflowError):
                 continue
     return odd
 
 
+def _paths(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The way to each value, also to those in objects, and to the objects."""
+    for key, value in data.items():
+        yield (key,)
+        if isinstance(value, dict):
+            yield from ((key, *path) for path in _paths(value))
+
+
+def _with(data: Mapping[str, Any], path: Sequence[str], *value: Any) -> dict[str, Any]:
+    """``data`` with another value at ``path``, or none."""
+    key, *more = path
+    if more:
+        return {**data, key: _with(data[key], more, *value)}
+    rest = {name: said for name, said in data.items() if name != key or value}
+    return {**rest, key: value[0]} if value else rest
+
+
 def without_meaning(raw: bytes) -> Any:
-    """The record with its id, and nothing else that is right."""
+    """The record with its id and what is around it, and nothing else that is right."""
     try:
         data = msgspec.json.decode(raw)
     except msgspec.DecodeError:
         head, _, row = raw.partition(b"\n")
         return head + b"\n" + row.replace(b",", b",,,,,,,,", 1).replace(b";", b";;;;;;;;", 1)
-    return {key: value if index == 0 else {"odd": True} for index, (key, value) in enumerate(data.items())}
+    return _without_meaning(data)
+
+
+def _without_meaning(data: Mapping[str, Any]) -> dict[str, Any]:
+    first = next(iter(data))
+    said = _without_meaning(data[first]) if isinstance(data[first], dict) and data[first] else data[first]
+    return {key: said if key == first else {"odd": True} for key in data}

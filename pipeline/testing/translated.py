@@ -1,6 +1,7 @@
 """What the tests of the conformance suite share: records read and told by a client, and what its system then holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -50,19 +51,37 @@ def born_of(client: Connector, record: Record) -> Outgoing | None:
 
 
 def whole(client: Connector, body: bytes, record: Record) -> bytes:
-    """``body`` as the client's system would show it: with the keys that only itself sets."""
+    """``body`` as the client's system would show it: with what a new order says, and the keys that only itself sets."""
     try:
         client.validate(client.parse(body))
     except Rejected:
         layout = client.layouts[record.layout]
         data = msgspec.json.decode(body)
-        data.setdefault(layout.id_key, record.external_id)
+        with suppress(Rejected):
+            _fill(data, msgspec.json.decode(layout.to_json(replace(record, known=None))))
+        _fill(data, _at(layout.id_path or (layout.id_key,), record.external_id))
+        for path, values in layout.where.items():
+            _fill(data, _at(path, values[0]))
         moment = record.order.created_at.isoformat() if record.order.created_at else None
-        for key in layout.keys - data.keys():
-            if key.lower().startswith("creat"):
-                data[key] = moment
+        for path in layout.paths or [(key,) for key in layout.keys]:
+            if path[-1].lower().startswith("creat"):
+                _fill(data, _at(path, moment))
         return msgspec.json.encode(data)
     return body
+
+
+def _at(path: Sequence[str], value: Any) -> dict[str, Any]:
+    """An object with ``value`` at the end of ``path``."""
+    return {path[0]: _at(path[1:], value) if len(path) > 1 else value}
+
+
+def _fill(data: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add what ``data`` does not say."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(data.setdefault(key, {}), dict):
+            _fill(data[key], value)
+        else:
+            data.setdefault(key, value)
 
 
 def is_near(time: datetime, moment: datetime, record: Record) -> bool:

@@ -212,7 +212,7 @@ class Words(Codec, frozen=True):
 
     words: Mapping[str, Value]
     """What the client says -> what it means."""
-    tell: Mapping[Value, str] = {}
+    tell: Mapping[Any, str] = {}
     """A value of ours -> the word for it, where that is not the first that means it."""
     are_numbers: bool = False
     """The client's words are whole numbers: a number is told; a number and its text are read."""

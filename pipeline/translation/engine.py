@@ -12,7 +12,7 @@ from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 from pipeline.translation.codecs import Anything, Text, Time
 from pipeline.translation.json import dump
 from pipeline.translation.layout import Layout
-from pipeline.translation.paths import Path, getter, json_path, missing, put
+from pipeline.translation.paths import getter, json_path, missing, put
 from pipeline.translation.statuses import meanings, putter_of, reader_of, step
 from pipeline.translation.table import At, DeletedAt, Table
 from pipeline.translation.times import can_be
@@ -48,7 +48,7 @@ def layout_of(table: Table, zone: tzinfo = UTC) -> Layout[Record]:
         project=project,
         fields={name: place.codec.kind for name, place in table.more.items()},
         has_reference=table.reference is not None,
-        is_ours=_is_ours(table.where),
+        where=table.where,
         code=repr(table),
     )
 
@@ -141,18 +141,6 @@ def _void(place: DeletedAt) -> Callable[[Mapping[str, Any], list[Reason]], bool]
     return void
 
 
-def _is_ours(where: Mapping[Path, tuple[Any, ...]]) -> Callable[[Mapping[str, Any]], bool] | None:
-    if not where:
-        return None
-    wanted = [(getter(path), {str(value) for value in values}) for path, values in where.items()]
-
-    def is_ours(data: Mapping[str, Any]) -> bool:
-        found = ((get(data), values) for get, values in wanted)
-        return all(said is None or isinstance(said, Reason) or str(said) in values for said, values in found)
-
-    return is_ours
-
-
 def _to_json(table: Table, project: Callable[[Values], Values], zone: tzinfo) -> Callable[[Record], bytes]:
     says = [_sayer(table, project, zone, *one) for one in _texts(table)]
     says.insert(0 if table.status.form == "flags" else len(says), _say_status(table))
@@ -195,7 +183,11 @@ def _others(table: Table) -> Iterator[tuple[str, At, Get]]:
     if table.deleted_at is not None:
         yield "deletedAt", table.deleted_at, _deletion if table.is_date_alone else _deleted_at
     for field, place in table.more.items():
-        yield field, place, lambda values, field=field: values.more.get(field)  # type: ignore[misc]
+        yield field, place, _more(field)
+
+
+def _more(field: str) -> Get:
+    return lambda values: values.more.get(field)
 
 
 def _sayer(table: Table, project: Callable[[Values], Values], zone: tzinfo, field: str, place: At, get: Get) -> Say:

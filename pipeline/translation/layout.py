@@ -44,8 +44,8 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
     """The keys on the way to the id; empty: ``id_key`` alone."""
     paths: Collection[Path] = ()
     """All paths that the layout knows; empty: its keys."""
-    is_ours: Callable[[Mapping[str, Any]], bool] | None = None
-    """Whether a JSON object is an order of this client at all; others are skipped. None: all are."""
+    where: Mapping[Path, tuple[Any, ...]] = {}
+    """Only orders with one of these values at each path are the client's; others are skipped, and nobody is told."""
     code: str = ""
     """What tells it from others that are made of the same functions."""
 
@@ -54,6 +54,14 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
         path = self.id_path or (self.id_key,)
         around = getter(path[:-1])(data)
         return (around[path[-1]],) if isinstance(around, Mapping) and path[-1] in around else ()
+
+    def is_ours(self, data: Mapping[str, Any]) -> bool:
+        """Whether a JSON object may be an order of this client: nothing in it says that it is of others."""
+        for path, values in self.where.items():
+            said = getter(path)(data)
+            if isinstance(said, str | int | float) and str(said) not in map(str, values):
+                return False
+        return True
 
 
 def wrapped(data: Mapping[str, Any], layouts: Collection[Layout[Any]]) -> str | None:

@@ -24,6 +24,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Of dates that name no zone."""
     layout: str | None = None
     """Name of the layout of orders born in TracOS. None: the client's first."""
+    layouts: Mapping[str, Mapping[str, Any]] = {}
+    """Tables as settings spell them, by name: ``layout`` may name one, and is then all that the client speaks."""
     number: str = ID
     """What an order of the client's own is called in TracOS, where the client numbers its orders itself."""
     authority: Mapping[str, Authority] = {}

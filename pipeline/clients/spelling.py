@@ -204,9 +204,11 @@ class _Spelling:
         self._known(key, table, ("at", *OPTIONS["deleted"]))
         path = self._taken_path(key, table.get("at"))
         when = table.get("when", "true" if self._is_row else True)
-        is_text = isinstance(when, str)
-        otherwise = table.get("otherwise", ("false" if when == "true" else "") if is_text else type(when)(not when))
-        if not all([self._is_plain((*key, "when"), when), self._is_plain((*key, "otherwise"), otherwise)]):
+        if not self._is_plain((*key, "when"), when):
+            return None
+        unsaid = ("false" if when == "true" else "") if isinstance(when, str) else type(when)(not when)
+        otherwise = table.get("otherwise", unsaid)
+        if not self._is_plain((*key, "otherwise"), otherwise):
             return None
         if str(when) == str(otherwise) or isinstance(when, bool) is not isinstance(otherwise, bool):
             self.wrong((*key, "otherwise"), "expected another value of the kind of when")

@@ -6,7 +6,7 @@ What is read and then written, and read again, is the same: ``write`` says what 
 import math
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pipeline.orders.workorder import INT64, ExternalId, Kind, Value
 from pipeline.translation.ids import fault_of
-from pipeline.translation.times import TICKS, can_be, happened, means_none, parse_time, tell, ticks_of
+from pipeline.translation.times import TICKS, can_be, happened, means_none, tell, ticks_of
 
 __all__ = ["Anything", "Codec", "Flag", "Id", "Number", "Reference", "Text", "Time", "Words", "precision"]
 
@@ -175,8 +175,16 @@ class Time(Codec, frozen=True):
             raise ValueError("not a date: expected a text")
         if not self.form or self.form == TICKS:
             return happened(said, zone)
-        moment = self._parsed(said.strip(), zone)
-        return moment if moment is not None and can_be(moment) else None
+        text = said.strip()
+        try:
+            moment = datetime.strptime(text, self.form)
+            return happened((moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat(), zone)
+        except OverflowError:
+            return None  # on the first or last day of all
+        except ValueError:
+            if means_none(text):
+                return None
+            raise ValueError(f"not a date: expected {self.form}") from None
 
     def write(self, value: Any, zone: tzinfo) -> str | None:  # noqa: D102 - as Codec says
         if not isinstance(value, datetime):
@@ -194,17 +202,6 @@ class Time(Codec, frozen=True):
                 "cannot be told exactly, as in an hour that comes twice: add %z to the format, or let timezone be UTC"
             )
         return text
-
-    def _parsed(self, text: str, zone: tzinfo) -> datetime | None:
-        try:
-            moment = datetime.strptime(text, self.form)
-            return parse_time(moment.isoformat(), zone)
-        except ValueError:
-            if means_none(text):
-                return None
-            raise ValueError(f"not a date: expected {self.form}") from None
-        except OverflowError:
-            return None
 
 
 class Words(Codec, frozen=True):

@@ -62,7 +62,7 @@ def restore(number: str, field: str, /, *, client: str | None = None) -> int:
         if change := work.change:
             one = work.conflict
             what = f"order {one.number}: {field} set again: {said(change.old)} → {said(change.new)}"
-            print_lines([f"{what}; the next run tells {one.client}"])
+            print_lines([f"{what}; {work.next}"])
     return ended.exit
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter, validators
 
-from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.output import Json, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin
-from pipeline.cli.summary import WORDS
+from pipeline.cli.summary import WORDS, by_side
 from pipeline.history.journal import Run, read_runs
 
 __all__ = ["history"]
@@ -25,7 +25,9 @@ COLUMNS: Final = [
     "sent",
     "dead",
     "run",
+    "gave\nway",
 ]
+"""On a terminal the last is a number, for which there is just the room; elsewhere it tells the sides."""
 
 
 def history(
@@ -47,7 +49,7 @@ def history(
         print_table(
             COLUMNS,
             map(_row, runs),
-            right=["took", "exit", "read", "created", "updated", "sent", "dead"],
+            right=["took", "exit", "read", "created", "updated", "sent", "dead", COLUMNS[-1]],
             wide=["ended"],
         )
     else:
@@ -70,6 +72,7 @@ def _row(run: Run) -> list[str]:
         "" if run.exit is None else str(run.exit),
         *(f"{count:,}" for count in counted),
         run.run,
+        f"{sum(run.gave_way.values()):,}" if is_terminal() else by_side(run.gave_way),
     ]
 
 

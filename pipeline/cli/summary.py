@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.dataflow.run import Report
 
-__all__ = ["summary"]
+__all__ = ["SIDES", "WORDS", "by_side", "summary"]
 
 ARROWS: Final = {"inbound": "client → TracOS", "outbound": "TracOS → client"}
 
@@ -74,11 +74,15 @@ def _places(reports: Sequence[Report]) -> str:
     return f"  {' → '.join(place for place, _ in groupby(places))}" if places else ""
 
 
+def by_side(gave_way: Mapping[str, int]) -> str:
+    """How many values gave way, by whose they were; empty where none did."""
+    return ", ".join(f"{count:,} of {SIDES.get(side, side)}" for side, count in sorted(gave_way.items()))
+
+
 def _lost(gave_way: Mapping[str, int]) -> list[str]:
-    counts = [f"{count:,} of {SIDES.get(side, side)}" for side, count in sorted(gave_way.items())]
-    if not counts:
+    if not gave_way:
         return []
-    return ["", f"  values that gave way: {', '.join(counts)}; python -m pipeline explain NUMBER says why"]
+    return ["", f"  values that gave way: {by_side(gave_way)}; to see them: python -m pipeline conflicts list"]
 
 
 def _dead(reports: Sequence[Report], folder: Path) -> list[str]:

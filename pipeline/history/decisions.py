@@ -135,8 +135,8 @@ class DecisionLog(Decisions):
             append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
             self.rules.update(entry.rule for entry in fresh)
             for entry in fresh:
-                count = self.gave_way.subtract if entry.rule == MISSED else self.gave_way.update
-                count(lost.side for lost in entry.lost)
+                for lost in entry.lost:
+                    self.gave_way[lost.side] += -1 if entry.rule == MISSED else 1
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -7,6 +7,7 @@ from pipeline.dataflow.run import Report
 from pipeline.errors import WrongUsage
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.decisions import Change
+from pipeline.orders.terms import Authority
 from pipeline.orders.workorder import id_key
 from pipeline.service.run import Work
 from pipeline.service.session import Session
@@ -41,8 +42,18 @@ class Restoring(Work):
         self.clients = {conflict.client}
         self.change: Change | None = None
         """What was written, once it is."""
+        self.next = ""
+        """What becomes of it then."""
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
-        """Set it."""
+        """Set it; raises WrongUsage where the next run would only set it back."""
+        terms, one = session.client.terms, self.conflict
+        if terms.authority_of(one.field) == Authority.CLIENT:
+            raise WrongUsage(
+                f"order {one.number}: {one.client} has the say in {one.field}, and the next run would set it back: "
+                "nothing was set; change it there, or change the client's `authority`"
+            )
         async with session.tracos(uri) as tracos:
-            self.change = await tracos.restore(session.client.terms, self.conflict)
+            self.change = await tracos.restore(terms, one)
+        is_told = "outbound" in session.flows
+        self.next = f"the next run tells {one.client}" if is_told else f"its direction leaves it untold to {one.client}"

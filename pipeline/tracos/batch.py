@@ -23,11 +23,12 @@ from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
 from pipeline.tracos.document import changes, guard, new_document, read_document, synced_fields
 from pipeline.tracos.found import Found
+from pipeline.tracos.matching import mismatch, why_taken
 from pipeline.tracos.story import Story
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["BatchMerge", "Documents", "Plan", "raws"]
+__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "raws"]
 
 Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
 """What was found of orders; more than one document for an order means twins."""
@@ -48,6 +49,7 @@ UNLIKE: Final = (
     "its document in TracOS is not found again by what was read of it, though nobody edits it: a field may be in it "
     "twice, or of a kind that cannot be compared; set it right there"
 )
+"""Why no write reaches an order."""
 
 
 class Plan(Struct, gc=False):
@@ -97,7 +99,7 @@ class BatchMerge:
         """With what an order's records were last compared."""
         self._missed: Counter[ExternalId] = Counter()
         """How often an order's write missed, and nothing else was found than before."""
-        self._taken_numbers: dict[ExternalId, Refusal] = {}
+        self._taken_numbers: dict[ExternalId, Reason] = {}
         self._results: dict[int, Outcome | Exception] = {}
         latest = now() + YEARS_AHEAD
         for position, item in enumerate(items):
@@ -144,7 +146,7 @@ class BatchMerge:
 
     def take_number(self, key: ExternalId, refusal: Refusal) -> None:
         """Some other document has the order's number, or the client's id, already."""
-        self._taken_numbers[key] = refusal
+        self._taken_numbers[key] = why_taken(self._terms, next(self.records(key)), refusal)
 
     def records(self, key: ExternalId) -> Iterator[Record]:
         """The records of an open order."""
@@ -157,7 +159,7 @@ class BatchMerge:
     def results(self) -> list[Outcome | Exception]:
         """By position; Deferred for what is still open, but for what no waiting helps."""
         for key in [key for key in self.open if self._missed[key] >= ATTEMPTS - 1]:
-            self.refuse(key, self._taken(key) if key in self._taken_numbers else Reason(UNLIKE))
+            self.refuse(key, self._taken_numbers.get(key, Reason(UNLIKE)))
         late = Deferred(LATE)
         return [self._results.get(position, late) for position in range(len(self._items))]
 
@@ -181,7 +183,7 @@ class BatchMerge:
             if found and document is None:
                 raise Rejected(*found[0].reasons)
             before = None if document is None else read_document(document, self._terms)
-            if before is not None and (fault := self._mismatch(key, before)):
+            if before is not None and (fault := mismatch(self._terms, key, before)):
                 self.refuse(key, fault)
                 return None
         except Rejected as error:
@@ -263,26 +265,6 @@ class BatchMerge:
             )
         self._story.decide(position, entry)
         return decision
-
-    def _taken(self, key: ExternalId) -> Reason:
-        """Why a new order cannot have its number, or its id."""
-        refusal = self._taken_numbers[key]
-        if self._terms.ids == "shared" or refusal.fields != ("number",):
-            return refusal.reason
-        number = self._terms.number_of(next(self.records(key)).external_id)
-        return Reason(
-            f"another order in TracOS has the number {number}, and nothing says that the two are one: link them by the "
-            "record's reference, or set `number`, such as ERP-{id}"
-        )
-
-    def _mismatch(self, key: ExternalId, found: Current) -> Reason | None:
-        """Why the document that was found by a record's reference is not the record's; None where it is."""
-        linked, number = found.sync.id if found.sync else None, found.order.number
-        if linked is not None and id_key(linked) != key:
-            return Reason(f"its reference names the order {number}, which is linked to the client's {linked} already")
-        if linked is None and self._terms.ids == "shared" and id_key(number) != key:
-            return Reason(f'its reference names the order {number}: for that the client must be set to ids = "client"')
-        return None
 
     def _operation(
         self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime

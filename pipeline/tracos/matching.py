@@ -1,12 +1,18 @@
-"""Which document a record is about: found by the client's id, else by our number as its reference; pure."""
+"""Which document a record is about: found by the client's id, else by our number as its reference; pure.
+
+Orders are linked by exact keys alone: what is ambiguous is told and left as it is.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.errors import Reason
+from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record, id_key
 from pipeline.tracos.found import Found
+from pipeline.tracos.verdicts import Refusal
 
-__all__ = ["Wanted"]
+__all__ = ["Wanted", "mismatch", "why_taken"]
 
 
 class Wanted:
@@ -43,6 +49,27 @@ class Wanted:
             if key not in documents and number in named:
                 documents[key] = named[number]
         return documents
+
+
+def mismatch(terms: Terms, key: ExternalId, found: Current) -> Reason | None:
+    """Why the document that was found by a record's reference is not that of its order ``key``; None where it is."""
+    linked, number = found.sync.id if found.sync else None, found.order.number
+    if linked is not None and id_key(linked) != key:
+        return Reason(f"its reference names the order {number}, which is linked to the client's {linked} already")
+    if linked is None and terms.ids == "shared" and id_key(number) != key:
+        return Reason(f'its reference names the order {number}: for that the client must be set to ids = "client"')
+    return None
+
+
+def why_taken(terms: Terms, record: Record, refusal: Refusal) -> Reason:
+    """Why the new order of a record cannot have its number, or its id."""
+    if terms.ids == "shared" or refusal.fields != ("number",):
+        return refusal.reason
+    number = terms.number_of(record.external_id)
+    return Reason(
+        f"another order in TracOS has the number {number}, and nothing says that the two are one: link them by the "
+        "record's reference, or set `number`, such as ERP-{id}"
+    )
 
 
 def _spelled(keys: Iterable[ExternalId]) -> list[ExternalId]:

@@ -13,7 +13,8 @@ from pipeline.history.conflicts import Conflict
 from pipeline.history.decisions import RESTORED, Change, Decisions, Entry
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
-from pipeline.orders.workorder import Status, WorkOrder, id_key, later
+from pipeline.orders.workorder import MERGED_FIELDS, Kind, Status, id_key, later, with_values
+from pipeline.tracos.batch import UNLIKE
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.document import READ, changes, guard, read_document
@@ -48,6 +49,8 @@ class Restorer:
         """What the last write was guarded by, which missed, or whose reply was lost."""
         self._made: Mapping[str, Any] = {}
         """What that write would have set."""
+        self._missed = 0
+        """How often that write missed, and nothing else was found than before."""
         self._change = Change(conflict.field, None, None)
 
     async def restore(self) -> Change:
@@ -56,12 +59,14 @@ class Restorer:
         Raises WrongUsage where there is no such order any more, where it cannot be understood, says that value already,
         or where MongoDB refuses it; Fatal where somebody edits the order time and again, or for an outage.
         """
-        refused: Fatal = Fatal(f"{self._called} is being edited in TracOS time and again: nothing was set; do it again")
+        refused = Fatal(f"{self._called} is being edited in TracOS time and again: nothing was set; do it again")
         try:
             for _ in range(ATTEMPTS):
                 if await self._connection.ride_out(self._attempt):
                     await self._decisions.record(self._story.taken_back())
                     return self._change
+            if self._missed >= ATTEMPTS - 1:
+                raise Rejected(UNLIKE)
         except Rejected as error:
             refused = WrongUsage(f"{self._called}: {error}: nothing was set")
         await self._decisions.record(self._story.taken_back())  # not after an outage, when it may be written
@@ -73,6 +78,7 @@ class Restorer:
         before = self._compared
         if before is not None and found.raw == before.raw:
             see_confirmed([found], [await self._look_up(confirmed=False)])
+            self._missed += 1
         try:
             current = understood(found, self._terms)
         except Rejected as error:
@@ -113,14 +119,13 @@ class Restorer:
     def _sets(self, document: Mapping[str, Any], current: Current, at: datetime) -> dict[str, Any]:
         """The new edit as values to set; what the decision log is told of it is decided with it."""
         order, field, value = current.order, self._conflict.field, self._conflict.value
-        after = replace(order, updated_at=later(order.updated_at, at))
-        if field == "deleted":
-            after = replace(after, deleted=bool(value), deleted_at=at if value else None)
-            sets = changes(document, order, after)
-        elif field in ("title", "description", "status"):
-            sets = changes(document, order, _with(after, field, value))
+        touched = replace(order, updated_at=later(order.updated_at, at))
+        kind = self._terms.fields.get(field)
+        if field in MERGED_FIELDS or (kind is Kind.TIME and value is not None):
+            sets = changes(document, order, with_values(touched, _values(field, value, at)))
         else:
-            sets = changes(document, order, after) | {field: like(document.get(field), value)}
+            said = value if kind is Kind.TEXT else like(document.get(field), value)
+            sets = changes(document, order, touched) | {field: said}
         was = bool(document.get(field)) if field == "deleted" else document.get(field)
         if field not in sets or (sets[field] == was and isinstance(was, bool) is isinstance(sets[field], bool)):
             raise Rejected(f"{field} says that already")
@@ -172,13 +177,21 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def _with(order: WorkOrder, field: str, value: Any) -> WorkOrder:
-    """The order with one of its texts, or its status, set."""
+def _values(field: str, value: Any, at: datetime) -> dict[str, Any]:
+    """A value of one of the four, or of a time, as an order has it; a deletion is dated ``at``, when it is made."""
     try:
-        said = Status(value) if field == "status" and value is not None else value
-    except ValueError as error:
-        raise Rejected("the decision log holds no status that there is") from error
-    return replace(order, **{field: said})
+        match field:
+            case "deleted":
+                return {"deleted": bool(value), "deleted_at": at if value else None}
+            case "status":
+                return {"status": None if value is None else Status(value)}
+            case "title" | "description":
+                return {field: value}
+        return {field: parse_time(value, UTC)}
+    except (ValueError, TypeError) as error:
+        raise Rejected(
+            f"the decision log holds no {'status' if field == 'status' else 'time'} that there is"
+        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The page's addresses: the list of letters, one letter, the runs, and the forms that mend, retry and discard."""
+"""The page's addresses: letters, one letter, conflicts, runs, and the forms that mend, retry and discard."""
 
 import asyncio
 import hashlib
@@ -22,6 +22,7 @@ from pipeline.deadletters import DeadLetterOffice, Filed, Filters, Letter
 from pipeline.deadletters.pointer import lines_around, locate, readable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, WrongUsage
+from pipeline.history.conflicts import read_conflicts
 from pipeline.history.journal import Run, read_runs
 from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried
@@ -39,6 +40,9 @@ Raises Fatal for what stopped it.
 HERE: Final = Path(__file__).parent
 PAGE: Final = 100
 RUNS: Final = 40
+CONFLICTS: Final = 100
+BRIEF: Final = 300
+"""How much of a value is shown in a list."""
 FILTERS: Final = ("flow", "client", "stage", "reason")
 _ID: Final = re.compile(r"[0-9a-f]{10}")
 
@@ -51,6 +55,7 @@ def make_app(settings: Settings, again: Again, secret: Secrets, port: int) -> AS
         Route("/retry", page.retry_all, methods=["POST"]),
         Route("/letters/{id}", page.letter),
         Route("/letters/{id}/{action}", page.act, methods=["POST"]),
+        Route("/conflicts", page.conflicts),
         Route("/runs", page.runs),
         Route("/style.css", page.style),
     ]
@@ -70,7 +75,7 @@ class _Page:
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self._templates.globals.update(root=f"/{secret.token}", form_token=secret.form)
-        self._templates.filters["visible"] = _visible
+        self._templates.filters |= {"visible": _visible, "brief": _brief}
 
     async def letters(self, request: Request) -> Response:
         filters = _filters(request.query_params)
@@ -165,6 +170,11 @@ class _Page:
         runs = list(reversed(await in_thread(lambda: list(read_runs(self._settings.data_journal))[-RUNS:])))
         return self._html("runs.html", runs=[_counted(run) for run in runs], chart=_chart(runs[::-1]), told="")
 
+    async def conflicts(self, _: Request) -> Response:
+        found = await in_thread(read_conflicts, self._settings.data_decision_log)
+        sides = Counter(one.side for one in found)
+        return self._html("conflicts.html", conflicts=found[:CONFLICTS], sides=sides, total=len(found), told="")
+
     async def style(self, _: Request) -> Response:
         return FileResponse(HERE / "style.css", media_type="text/css")
 
@@ -234,6 +244,12 @@ def _is_page(request: Request) -> bool:
 def _visible(text: object) -> str:
     """Text of a payload without what would hide or turn around what it says."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(text))
+
+
+def _brief(value: object) -> str:
+    """A value as a list shows it: the beginning of a long one, and a sign where there is none."""
+    text = "-" if value is None else str(value)
+    return _visible(text if len(text) <= BRIEF else f"{text[:BRIEF]}…")
 
 
 def _pieces(line: Any) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_it_says_where_the_orders_are_and_what_gave_way():
         "  inbound   client → TracOS  1 read   1 updated\n"
         "  outbound  TracOS → client  0 read   nothing to do\n"
         "\n"
-        "  values that gave way: 1 of the client, 1,200 of TracOS; python -m pipeline explain NUMBER says why\n"
+        "  values that gave way: 1 of the client, 1,200 of TracOS; to see them: python -m pipeline conflicts list\n"
     )
     several = summary({"erp": reports[:1], "other": reports[1:]}, **options)
     assert "\n  erp  data/in → plant.workorders at mongodb://h:27017\n" in several

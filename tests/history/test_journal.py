@@ -43,3 +43,13 @@ def test_no_journal_has_no_runs_and_one_that_cannot_be_written_is_fatal(tmp_path
     assert list(read_runs(tmp_path / "none")) == []
     with pytest.raises(Fatal, match="DATA_JOURNAL"):
         Journal(tmp_path).write(new_run("run"))
+
+
+def test_a_line_of_a_version_that_counted_less_is_read(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    path.write_text(
+        '{"run":"20250101T000000Z-0001","command":"run","began":"2025-01-01T00:00:00Z","ending":"finished","exit":0,'
+        '"flows":[{"flow":"erp.inbound","client":"erp","read":3}]}\n'
+    )
+    (run,) = read_runs(path)
+    assert (run.exit, run.flows[0].read, run.gave_way) == (0, 3, {})

@@ -85,6 +85,37 @@ def test_one_is_restored_and_the_next_run_tells_the_client_once(lost):
     assert [bool(line.split("\t")[-1]) for line in lost.command("conflicts", "list").splitlines()] == [False, True]
 
 
+def test_a_value_of_the_clients_is_restored_and_both_sides_say_it(lost):
+    assert lost.sent()["1.json"]["status"] == "ON_HOLD"
+    lost.command("conflicts", "restore", "1", "status")
+    lost.command("run")
+    assert lost.sent()["1.json"]["status"] == "DONE"
+    lost.put("4.json", lost.sent()["1.json"])
+    lost.command("run")
+    document = lost.documents()[1]
+    assert (document["status"], document["isSynced"]) == ("completed", True)
+    before = lost.state()
+    lost.command("run")
+    assert lost.state() == before
+
+
+def test_each_run_counts_its_own_by_side_and_an_idle_one_none(lost):
+    runs = json.loads(lost.command("history", "--json"))
+    assert [run.get("gave_way", {}) for run in runs] == [{}, {"tracos": 1}, {"client": 1}]
+    edit(lost, 1, status="pending", title="Both", updatedAt="2026-10-09T08:00:00Z")
+    lost.put("4.json", order(1, "Theirs too", 8, status="CANCELLED"))
+    out = lost.command("run")
+    assert "\n  values that gave way: 2 of the client; to see them: python -m pipeline conflicts list\n" in out
+    assert "gave way" not in lost.command("run")
+    assert [line.split("\t")[-1] for line in lost.command("history").splitlines()] == [
+        "",
+        "1 of TracOS",
+        "1 of the client",
+        "2 of the client",
+        "",
+    ]
+
+
 def test_explain_and_the_journal_tell_of_it(lost):
     lost.command("conflicts", "restore", "1", "status")
     told = lost.command("explain", "1").splitlines()
@@ -147,6 +178,20 @@ def test_what_is_there_already_or_gone_is_told(lost):
     lost.orders.delete_many({})
     _, err = lost.run("pipeline/__main__.py", "conflicts", "restore", "1", "title", exits=2)
     assert "order 1: TracOS has no such order any more: nothing was set" in err
+
+
+def test_a_client_that_is_told_nothing_and_one_that_has_the_say(plant):
+    two_clients(plant)
+    path = plant.home / "clients.toml"
+    said = path.read_text()
+    path.write_text(said.replace("[clients.a]", '[clients.a]\nauthority = { title = "client" }'))
+    _, err = plant.run("pipeline/__main__.py", "conflicts", "restore", "1", "title", "--client", "a", exits=2)
+    assert "order 1: a has the say in title, and the next run would set it back: nothing was set" in err
+    assert plant.orders.database["a"].find_one()["title"] == "Theirs"
+    path.write_text(said.replace("[clients.a]", '[clients.a]\ndirection = "inbound"'))
+    assert plant.command("conflicts", "restore", "1", "title", "--client", "a") == (
+        "order 1: title set again: Theirs → Ours a; its direction leaves it untold to a\n"
+    )
 
 
 def two_clients(plant):

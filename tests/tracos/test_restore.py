@@ -5,12 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import Decimal128, Int64
+from msgspec.structs import replace
 from pymongo.errors import AutoReconnect
 
 from pipeline.errors import Fatal, Outage, WrongUsage
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.decisions import RESTORED, read_decisions
-from pipeline.tracos.connection import ATTEMPTS, Connection
+from pipeline.orders.workorder import Kind
+from pipeline.tracos.connection import ATTEMPTS, Connection, Written
+from pipeline.tracos.found import Found
+from pipeline.tracos.restore import Restorer
 from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 NOW = datetime.now(UTC).year
@@ -107,6 +111,34 @@ async def test_any_field_is_set_in_the_kind_of_what_is_there(tracos, orders, kno
     after = await orders.find_one({"number": 1})
     assert (after["of its own"], after["isSynced"], after["sync"]["rev"]) == (expected, False, 2)
     assert isinstance(after["of its own"], float) is isinstance(expected, float)
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "value", "expected"),
+    [
+        (Kind.TEXT, "2026-10-05T08:00:00.000Z", "2026-10-07T08:00:00Z", "2026-10-07T08:00:00Z"),
+        (Kind.TIME, "2026-10-05", "2026-10-07T08:00:00Z", "2026-10-07T08:00:00.000Z"),
+        (Kind.TIME, at(5), "2026-10-07T08:00:00Z", at(7)),
+        (Kind.TIME, None, "2026-10-07T08:00:00Z", "2026-10-07T08:00:00.000Z"),
+        (Kind.NUMBER, 3.5, 5, 5.0),
+        (Kind.FLAG, True, False, False),
+    ],
+)
+async def test_a_field_of_the_clients_layouts_is_set_in_its_kind(tracos, orders, known, kind, own, value, expected):
+    await known(due=own)
+    await tracos.restore(replace(TERMS, fields={"due": kind}), conflict("due", value))
+    after = await orders.find_one({"number": 1})
+    assert (after["due"], type(after["due"])) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(Kind.TIME, "soon"), (Kind.NUMBER, "5"), (Kind.FLAG, "true"), (Kind.TEXT, 5)]
+)
+async def test_a_value_of_another_kind_is_none_of_such_a_field(tracos, orders, known, kind, value):
+    before = await known()
+    with pytest.raises(WrongUsage, match=r"^order 1: .*: nothing was set$"):
+        await tracos.restore(replace(TERMS, fields={"due": kind}), conflict("due", value))
+    assert await orders.find_one({"number": 1}) == before
 
 
 async def test_a_field_that_has_gone_comes_back(tracos, orders, known):
@@ -228,6 +260,48 @@ class TestInBetween:
         assert (await orders.find_one({"number": 1}))["title"] == "Pump"
         assert told(decision_file) == []
 
+    async def test_a_document_that_is_never_found_again_is_told_as_such(
+        self, between, orders, known, decision_file, monkeypatch
+    ):
+        await known()
+        between._connection.times = 0
+
+        async def missing(self, operations):
+            return Written(0, {})
+
+        monkeypatch.setattr(Connection, "write", missing)
+        with pytest.raises(WrongUsage, match="is not found again by what was read of it, though nobody edits it"):
+            await between.restore(TERMS, conflict())
+        assert told(decision_file) == []
+
+    async def test_what_a_majority_does_not_have_yet_is_waited_for(self, between, orders, known, monkeypatch):
+        await known()
+        waited = []
+        real = Restorer._look_up
+
+        async def behind(self, *, confirmed=True):
+            found = await real(self)
+            if confirmed or waited:
+                return found
+            waited.append(True)
+            return Found.of({**found.readable, "title": "not confirmed yet"})
+
+        async def missing(operations):
+            between._connection.something = nothing
+            await orders.update_one({"number": 1}, {"$inc": {"sync.rev": 1}})
+            await Connection.write(between._connection, operations)
+            await orders.update_one({"number": 1}, {"$inc": {"sync.rev": -1}})
+            raise AutoReconnect("gone")
+
+        async def nothing(operations):
+            pass
+
+        between._connection.something = missing
+        monkeypatch.setattr(Restorer, "_look_up", behind)
+        await between.restore(TERMS, conflict())
+        assert waited == [True]
+        assert (await orders.find_one({"number": 1}))["title"] == "Old"
+
     async def test_somebody_sets_it_first(self, between, orders, known, decision_file):
         await known()
 
@@ -291,3 +365,34 @@ async def test_killed_before_the_write_it_can_be_restored_again(tracos, orders, 
     await tracos.restore(TERMS, conflict())
     assert (await orders.find_one({"number": 1}))["title"] == "Old"
     assert read_conflicts(decision_file) == []
+
+
+FIELDS = {"due": Kind.TIME, "priority": Kind.TEXT, "hours": Kind.NUMBER, "stop": Kind.FLAG}
+EARLIER = {"due": at(20), "priority": "low", "hours": 2.5, "stop": False}
+OURS = {"due": at(21), "priority": "high", "hours": 3, "stop": True}
+THEIRS = {"due": at(22), "priority": "none", "hours": 4, "stop": False}
+
+
+@pytest.mark.parametrize("ids", ["shared", "client"])
+@pytest.mark.parametrize("wins", ["client", "tracos"])
+@pytest.mark.parametrize("in_bson", [True, False])
+async def test_what_a_merge_let_go_comes_back_whatever_the_field_and_whoever_numbers(
+    tracos, orders, decision_file, ids, wins, in_bson
+):
+    terms = replace(TERMS, fields=FIELDS, ids=ids, number="ERP-{id}" if ids == "client" else "{id}")
+    sink = tracos.sink(terms)
+    await taken(sink, [envelope(order(1, updated=at(2), more=EARLIER))])
+    ours = OURS if in_bson else OURS | {"due": "2026-10-21T08:00:00.000Z"}
+    await orders.update_one({}, {"$set": ours | {"isSynced": False, "updatedAt": at(3 if wins == "client" else 9)}})
+    await taken(sink, [envelope(order(1, updated=at(5), more=THEIRS), "b.json")])
+    lost = {one.field: one for one in read_conflicts(decision_file)}
+    assert lost.keys() == FIELDS.keys() - {"stop"}, "only one side edited that"
+    for one in lost.values():
+        await tracos.restore(terms, one)
+    after = await orders.find_one()
+    gone = ours if wins == "client" else THEIRS | {"stop": True}
+    if wins == "tracos" and not in_bson:
+        gone = gone | {"due": "2026-10-22T08:00:00.000Z"}
+    assert {field: after[field] for field in FIELDS} == gone
+    assert after["isSynced"] is False
+    assert not [one for one in read_conflicts(decision_file) if not one.restored]

@@ -151,11 +151,52 @@ def test_the_runs_tell_how_many_values_gave_way(shared_site):
     assert "<td>2 of the client, 2 of TracOS</td>" in ask(shared_site, "runs")[2]
 
 
+class TestConflicts:
+    def test_they_are_listed_and_counted_by_side_and_the_runs_lead_there(self, shared_site):
+        assert 'conflicts">gave way</a>' in ask(shared_site, "runs")[2]
+        page = ask(shared_site, "conflicts")[2]
+        assert "<h1>4 values gave way: 2 of the client, 2 of TracOS</h1>" in page
+        rows = re.findall(r"<tr>\n<td>[^<]*</td>\n(.*?)</tr>", page, re.DOTALL)
+        assert [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in rows][-1] == [
+            *(
+                "erp_json",
+                "103",
+                "title",
+                "TracOS",
+                "Older in TracOS",
+                "Newer here",
+                "the client&#39;s edit is newer",
+                "",
+            )
+        ]
+
+    def test_what_was_restored_says_so_and_values_are_shown_harmlessly_and_in_brief(self, site):
+        evil = "<script>alert(1)</script>\u202e" + "x" * 1000
+        site.plant.orders.update_one({"number": 103}, {"$set": {"title": evil, "isSynced": False}})
+        order = {"id": 103, "status": "DONE", "createdAt": "2026-10-01", "updatedAt": "2026-10-20", "title": "Again"}
+        site.plant.put("later.json", order)
+        site.plant.command("run")
+        site.plant.command("conflicts", "restore", "103", "title")
+        page = ask(site, "conflicts")[2]
+        assert "<h1>5 values gave way: 2 of the client, 3 of TracOS</h1>" in page
+        first = page[page.index("<tbody>") :].partition("</tr>")[0]
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202exxx" in first
+        assert "x" * 250 in first
+        assert "x" * 300 not in first
+        assert re.search(r"<td>\d{4}-\d\d-\d\d \d\d:\d\d</td>\s*$", first)
+
+    def test_without_any_and_without_a_log(self, site):
+        (site.plant.home / "data/decisions.jsonl").unlink()
+        status, _, page = ask(site, "conflicts")
+        assert (status, "<h1>0 values gave way</h1>" in page) == (200, True)
+
+
 class TestGuard:
     def test_every_answer_forbids_scripts_and_frames_and_keeping(self, shared_site):
         for path in (
             "",
             "runs",
+            "conflicts",
             "style.css",
             f"letters/{letter_id(shared_site, 'bad-schema.json')}",
             "letters/0000000000",

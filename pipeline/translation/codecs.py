@@ -62,9 +62,13 @@ class Text(Codec, frozen=True):
 
     longest: int | None = None
     """Characters that the client keeps; a longer text is not told."""
+    empty: bool = True
+    """Whether an empty text is one; else it is none."""
 
     def read(self, said: Any, zone: tzinfo) -> str | None:  # noqa: D102 - as Codec says
         if isinstance(said, str):
+            if not said and not self.empty:
+                return None
             if said.isascii() or _encodable(said):
                 return said
             raise ValueError("not a text that UTF-8 can hold")

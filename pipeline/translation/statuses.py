@@ -50,8 +50,8 @@ def reader_of(place: StatusAt) -> Callable[[Mapping[str, Any], list[Reason]], Me
         try:
             if said is not None:
                 meaning = find(said)
-            if meaning is None and place.beside:
-                meaning = find(beside(data))
+            if meaning is None and place.beside and (other := beside(data)) is not None:
+                meaning = find(other)
         except ValueError as error:
             unsaid: str | None = str(error)
         else:

@@ -21,7 +21,7 @@ __all__ = ["Anything", "Codec", "Flag", "Id", "Number", "Reference", "Text", "Ti
 EXACT: Final = 2**53
 """Up to here every whole number is one that a float can hold."""
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}(?:\.[0-9]{1,30})?")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}(?:\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 _SAMPLE: Final = datetime(2026, 10, 31, 15, 16, 45, 123000)
 _UNITS: Final = (
@@ -131,17 +131,12 @@ class Number(Codec, frozen=True):
                 return None
             if not _NUMBER.fullmatch(text):
                 raise ValueError("not a number")
-            said = float(text) if "." in text else int(text)
+            said = int(text) if text.lstrip("+-").isdecimal() else float(text)
         return _plain_number(said)
 
     def write(self, value: Any, zone: tzinfo) -> int | float | str:  # noqa: D102 - as Codec says
         number = _plain_number(value)
-        if not self.decimal_comma:
-            return number
-        text = str(number)
-        if not _NUMBER.fullmatch(text):
-            raise ValueError("too large or too small to be written with a decimal comma")
-        return text.replace(".", ",")
+        return str(number).replace(".", ",") if self.decimal_comma else number
 
 
 class Flag(Codec, frozen=True):

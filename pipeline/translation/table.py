@@ -128,21 +128,21 @@ class Table(Struct, frozen=True, kw_only=True):
         return word_of
 
     @property
-    def paths(self) -> frozenset[Path]:
-        """All paths that the table knows."""
-        return frozenset(self._paths())
+    def paths(self) -> tuple[Path, ...]:
+        """All paths that the table knows, each once."""
+        return tuple(dict.fromkeys(path for path in self._paths() if path))
 
     def _paths(self) -> Iterator[Path]:
-        places = (self.id, self.reference, self.created_at, self.updated_at, self.title, self.description)
-        for place in (*places, self.deleted, self.deleted_at, *self.more.values()):
-            if place is not None:
-                yield place.path
         status = self.status
+        yield self.id.path
+        yield self.reference.path if self.reference else ()
         if status.form == "flags":
             yield from ((*status.path, flag) for flag in (*status.words, *status.deleted))
         else:
-            yield status.path
-        yield from (path for path in (status.beside, *self.where, *self.constants) if path)
+            yield from (status.path, status.beside)
+        places = (self.created_at, self.updated_at, self.title, self.description, self.deleted, self.deleted_at)
+        yield from (place.path for place in (*places, *self.more.values()) if place is not None)
+        yield from (*self.where, *self.constants)
 
 
 CODE: Final = Text(empty=False)

@@ -82,7 +82,39 @@ NESTED = [
     for number, word in enumerate(["OPN", "APP", "WIP", "HLD", "CLS", "CAN", "OPN"])
 ]
 
+ROWS = tomllib.loads(
+    """
+id = "Auftrag Nr."
+reference = "Fremdnummer"
+created_at = { at = "Angelegt", format = "%d.%m.%Y %H:%M" }
+title = "Kurztext"
+deleted = { at = "Storno", when = "J", otherwise = "N" }
+
+[status]
+at = "Status"
+words = { "10" = "created", "20" = "pending", "30" = "in_progress", "35" = "on_hold", "40" = "completed", "90" = "cancelled" }
+
+[fields]
+priority = { at = "Prio", words = { "1" = "high", "2" = "low" } }
+estimatedHours = { at = "Stunden", kind = "number", decimal_comma = true }
+requiresShutdown = { at = "Stillstand", kind = "flag" }
+dueDate = { at = "Termin", kind = "time", format = "%d.%m.%Y" }
+"""  # noqa: E501 - as TOML wants it, on one line
+)
+HEADS = "Auftrag Nr.;Status;Angelegt;Kurztext;Prio;Stunden;Stillstand;Termin;Storno"
+GERMAN = [
+    f"{HEADS}\r\n{number};{word};01.10.2026 08:00;Späne;1;2,5;true;31.12.2026;N\r\n".encode()
+    for number, word in enumerate([10, 20, 30, 35, 40, 90], 1)
+]
+
 OURS = {
+    "a table over rows": ClientUnderTest(
+        connect=csv_folder.connect,
+        samples=[*GERMAN, GERMAN[0].replace(b"\n1;", b"\n7;").replace(b";N", b";J")],
+        stand=lambda: FolderStand(".csv"),
+        options={"delimiter": ";"},
+        layouts={"rows": ROWS},
+    ),
     "a table": ClientUnderTest(connect=erp_json.connect, samples=NESTED, layouts={"acme": TABLE}),
     "erp_json": ClientUnderTest(connect=erp_json.connect, samples=[*STATUS, *FLAG]),
     "csv_folder": ClientUnderTest(

@@ -1,6 +1,7 @@
 """A client whose records are JSON objects: which of its layouts a record is in is recognised by its keys."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Final, TypeGuard
 
 import msgspec
@@ -41,8 +42,12 @@ class JsonConnector(Connector):
         self.timezone = settings.timezone
         self.number, self.authority = settings.number, settings.authority
         if self.default_layout not in self.layouts:
-            known = ", ".join(self.layouts)
-            raise WrongSettings([f"{self.name}: {settings.called('layout')}: it has no such layout; known: {known}"])
+            known = [*self.layouts, *settings.layouts]
+            near = get_close_matches(self.default_layout, known, 1)
+            mean = f"did you mean {near[0]}? " if near else ""
+            raise WrongSettings(
+                [f"{self.name}: {settings.called('layout')}: it has no such layout; {mean}known: {', '.join(known)}"]
+            )
 
     def parse(self, raw: bytes) -> Mapping[str, Any]:
         """The JSON object in ``raw``."""

@@ -74,6 +74,7 @@ class WrongTable(WrongSettings):
     """A table that cannot work, for all of ``mistakes``."""
 
     def __init__(self, name: str, mistakes: Collection[Mistake]) -> None:
+        self.name = name
         self.mistakes = tuple(mistakes)
         super().__init__(f"layouts.{name}.{mistake}" for mistake in mistakes)
 

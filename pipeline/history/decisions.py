@@ -14,7 +14,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
 from pipeline.orders.merge import Lost, Rule
-from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder, fields_of
+from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
 
 __all__ = ["MISSED", "RESTORED", "SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
 
@@ -69,9 +69,13 @@ def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tup
     """The merged fields in which ``after`` differs from ``before`` (None: from nothing)."""
     changes = []
     before = before or NOTHING
-    for field in fields_of(before, after):
-        old, new = before.get(field), after.get(field)
-        if old != new and (old or new or field not in MERGED_FIELDS):
+    for field in MERGED_FIELDS:  # in the order of fields_of; one by one through get they cost twice as much
+        old, new = getattr(before, field), getattr(after, field)
+        if old != new and (old or new):
+            changes.append(Change(field, old, new))
+    for field in sorted(before.more.keys() | after.more.keys()) if before.more or after.more else ():
+        old, new = before.more.get(field), after.more.get(field)
+        if old != new:
             changes.append(Change(field, old, new))
     return tuple(changes)
 

@@ -3,16 +3,19 @@
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from pipeline.clients.spelling import WrongTable
 from pipeline.errors import WrongSettings
 from pipeline.orders.terms import Authority
 from pipeline.service.places import Claim, claimed_collection, claimed_path, crossings
 from pipeline.service.settings import Settings
+from pipeline.service.toml_lines import line_of
 from pipeline.tracos.address import wrong_names
 
 __all__ = ["Customer", "Customers", "customers"]
@@ -40,6 +43,8 @@ class Customer(Struct, frozen=True, kw_only=True):
     kind: str
     timezone: ZoneInfo
     layout: str | None
+    layouts: Mapping[str, Mapping[str, Any]] = {}
+    """The tables that its ``layout`` may name, as the file spells them."""
     flows: Collection[str] = DIRECTIONS["both"]
     """Those that are run for it."""
     number: str = "{id}"
@@ -84,32 +89,26 @@ def customers(settings: Settings) -> Customers:
     return _of_file(settings.clients_file, settings)
 
 
-def line_of(text: str, name: str, key: str) -> int:
-    """The line, from 1, where the entry ``name`` says ``key``; of the entry's head where it does not, else 1."""
-    head = re.compile(rf'\s*\[\s*clients\s*\.\s*["\']?{re.escape(name)}["\']?\s*(?:\.\s*["\']?([\w-]+)["\']?\s*)?\]')
-    said = re.compile(rf'\s*["\']?{re.escape(key)}["\']?\s*[.=]')
-    inside, begins = False, 1
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("["):
-            match = head.match(line)
-            inside = match is not None and match[1] is None
-            if match is not None and match[1] == key:
-                return number
-            if inside:
-                begins = number
-        elif inside and said.match(line):
-            return number
-    return begins
-
-
 def located(customer: Customer, problem: str) -> str:
     """A problem that a client tells of its own settings (``name: key: ...``), with file and line."""
-    if not customer.where:
-        return problem
     parts = problem.split(": ", 2)
     key = parts[1] if len(parts) > 1 and parts[0] == customer.name else ""
+    return _at(customer, problem, "clients", customer.name, *key.split("."))
+
+
+def located_mistakes(customer: Customer, error: WrongTable) -> list[str]:
+    """What is wrong with a table that a client speaks, each with file and line."""
+    return [
+        _at(customer, f"layouts.{error.name}.{mistake}", "layouts", error.name, *mistake.key)
+        for mistake in error.mistakes
+    ]
+
+
+def _at(customer: Customer, problem: str, *path: str) -> str:
+    if not customer.where:
+        return problem
     try:
-        line = line_of(Path(customer.where).read_text(encoding="utf-8-sig"), customer.name, key)
+        line = line_of(Path(customer.where).read_text(encoding="utf-8-sig"), *path)
     except (OSError, UnicodeDecodeError):
         return problem
     return f"{customer.where}:{line}: {problem}"
@@ -145,11 +144,11 @@ def _of_file(path: Path, settings: Settings) -> Customers:
         raise WrongSettings([f"CLIENTS_FILE: {path} cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongSettings([f"CLIENTS_FILE: {path} is no TOML: {error}"]) from error
-    entries = tables.pop("clients", None)
-    strangers = {
-        name: [f"{path}:{_line_of_table(text, name)}: {name}: there is nothing of this name: expected [clients.NAME]"]
-        for name in tables
-    }
+    entries, layouts = tables.pop("clients", None), tables.pop("layouts", {})
+    strangers = {name: [f"{path}:{line_of(text, name)}: {name}: {_stranger(name)}"] for name in tables}
+    if not isinstance(layouts, dict) or not all(isinstance(layout, dict) for layout in layouts.values()):
+        strangers["layouts"] = [f"{path}:{line_of(text, 'layouts')}: layouts: expected tables [layouts.NAME]"]
+        layouts = {}
     if not isinstance(entries, dict) or not entries:
         nobody = f"CLIENTS_FILE: {path} describes no client: expected [clients.NAME] tables"
         raise WrongSettings([nobody, *(line for lines in strangers.values() for line in lines)])
@@ -159,7 +158,7 @@ def _of_file(path: Path, settings: Settings) -> Customers:
         keys = {key for key, _ in wrong[name]}
         if isinstance(entry, dict) and "kind" not in keys:
             fit = {key: value for key, value in entry.items() if key not in keys}
-            one = named[name] = _customer(name, fit, settings, str(path))
+            one = named[name] = _customer(name, fit, settings, str(path), layouts)
             wrong[name] += [(what.split()[1], what) for what in wrong_names(one.database, one.collection)]
     claims = [claim for one in named.values() if not wrong[one.name] for claim in _claims(one)]
     for claim, what in crossings([*settings.claims(), *claims]):
@@ -173,7 +172,7 @@ def _of_file(path: Path, settings: Settings) -> Customers:
     return Customers(
         {name: named[name] for name in wanted if name in named},
         {
-            name: [f"{path}:{line_of(text, name, key)}: {name}: {key}: {what}" for key, what in wrong[name]]
+            name: [f"{path}:{line_of(text, 'clients', name, key)}: {name}: {key}: {what}" for key, what in wrong[name]]
             for name in wanted
             if wrong[name]
         }
@@ -216,14 +215,14 @@ def _wrong_authority(said: Any) -> list[tuple[str, str]]:
     return [("authority", f"{field}: expected one of {known}") for field in fields]
 
 
+def _stranger(name: str) -> str:
+    near = get_close_matches(name, ("clients", "layouts"), 1)
+    mean = f"did you mean {near[0]}? " if near else ""
+    return f"there is nothing of this name: {mean}expected [clients.NAME] and [layouts.NAME]"
+
+
 def _is_blank(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
-
-
-def _line_of_table(text: str, name: str) -> int:
-    """The line, from 1, where something called ``name`` is said outside of all clients."""
-    said = re.compile(rf"""\s*(\[\[?\s*)?["']?{re.escape(name)}["']?\s*[].=]""")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if said.match(line)), 1)
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -233,12 +232,15 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-def _customer(name: str, entry: Mapping[str, Any], settings: Settings, where: str) -> Customer:
+def _customer(
+    name: str, entry: Mapping[str, Any], settings: Settings, where: str, layouts: Mapping[str, Mapping[str, Any]]
+) -> Customer:
     return Customer(
         name=name,
         kind=entry["kind"],
         timezone=ZoneInfo(entry["timezone"]) if "timezone" in entry else settings.client_timezone,
         layout=entry.get("layout"),
+        layouts=layouts,
         flows=DIRECTIONS[entry.get("direction", "both")],
         number=entry.get("number", "{id}"),
         authority={field: Authority(who) for field, who in entry.get("authority", {}).items()},

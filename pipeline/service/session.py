@@ -6,13 +6,14 @@ from difflib import get_close_matches
 
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.registry import find_client
+from pipeline.clients.spelling import WrongTable
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import Identify
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.orders.terms import ID
 from pipeline.orders.workorder import MERGED_FIELDS
-from pipeline.service.customers import Customer, customers, located
+from pipeline.service.customers import Customer, customers, located, located_mistakes
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
 from pipeline.tracos.address import read_address
@@ -127,6 +128,7 @@ class Sessions:
                     name=customer.name,
                     timezone=customer.timezone,
                     layout=customer.layout,
+                    layouts=customer.layouts,
                     number=customer.number,
                     authority=customer.authority,
                     options=customer.options,
@@ -137,12 +139,15 @@ class Sessions:
                     secret=self.settings.secrets.get,
                 )
             )
-            problems = list(_disagreements(customer, client))
+            problems = [located(customer, problem) for problem in _disagreements(customer, client)]
+        except WrongTable as error:
+            problems = located_mistakes(customer, error)
         except WrongSettings as error:
-            problems = list(error.problems)
+            problems = [located(customer, problem) for problem in error.problems]
         except Exception as error:  # somebody else's code: it stops nobody else's client
-            problems = [f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"]
-        wrong = self.problems.get(customer.name, []) + [located(customer, problem) for problem in problems]
+            what = f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"
+            problems = [located(customer, what)]
+        wrong = self.problems.get(customer.name, []) + problems
         if wrong:
             self.problems[customer.name] = wrong
         else:

@@ -1,13 +1,11 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import bson
-from bson import ObjectId
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +19,7 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
-from pipeline.tracos.document import changes, guard, new_document, read_document, synced_fields
+from pipeline.tracos.document import changes, guard, new_document, new_ids, read_document, synced_fields
 from pipeline.tracos.found import Found
 from pipeline.tracos.matching import mismatch, why_taken
 from pipeline.tracos.story import Story
@@ -90,7 +88,7 @@ class BatchMerge:
         self._run = run
         self._witness = witness
         self._story = Story()
-        self._new_ids = _new_ids()
+        self._new_ids = new_ids()
         self._last: tuple[Sequence[Plan], Documents] = (), {}
         """What was planned last, and what it was compared with; of use only for orders whose write is not done."""
         self._intended: dict[int, Outcome] = {}
@@ -284,15 +282,6 @@ class BatchMerge:
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]
         self._results.update(results)
-
-
-def _new_ids() -> Iterator[ObjectId]:
-    """Ids of one batch, made as MongoDB makes them: a time, five random bytes, three that count.
-
-    One by one the driver takes five times as long for each.
-    """
-    first = ObjectId().binary[:4] + os.urandom(5)
-    return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
 
 
 def raws(found: Sequence[Found]) -> list[bytes]:

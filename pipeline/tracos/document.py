@@ -4,11 +4,13 @@ Documents made by others have fields missing, and dates as ISO strings or as BSO
 kind of date is kept; unknown fields are never touched.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from bson import ObjectId
 from msgspec.structs import replace
 
 from pipeline.errors import Reason, Rejected
@@ -26,6 +28,7 @@ __all__ = [
     "guard_rev",
     "identify",
     "new_document",
+    "new_ids",
     "original",
     "read_document",
     "stored",
@@ -113,6 +116,15 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         is_linked=sync.id is not None or terms.ids == "shared",
         intent=intent and replace(intent, is_old=not is_new_intent),
     )
+
+
+def new_ids() -> Iterator[ObjectId]:
+    """Ids for the new documents of one batch, made as MongoDB makes them: a time, five random bytes, three that count.
+
+    One by one the driver takes five times as long for each.
+    """
+    first = ObjectId().binary[:4] + os.urandom(5)
+    return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
 
 
 def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from msgspec import Struct
 
+from pipeline.clients.connector import Connector
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.journal import read_runs
 from pipeline.service.session import Sessions
@@ -109,7 +110,7 @@ def test_what_would_let_orders_cross_or_cannot_be_made(tmp_path, old, new, told)
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[client.south]\nkind = 'erp_json'\n", "1: client: there is nothing of this name: expected [clients.NAME]"),
+        ("[client.south]\nkind = 'erp_json'\n", "1: client: there is nothing of this name: did you mean clients? "),
         ("timezone = 'UTC'\n", "1: timezone: there is nothing of this name"),
         ("[[Clients]]\n", "1: Clients: there is nothing"),
     ],
@@ -151,7 +152,8 @@ class _Nothing(Struct):
 
 def bare(settings):
     settings.read(_Nothing)
-    return SimpleNamespace(name=settings.name)
+    agreed = {name: getattr(Connector, name) for name in ("ids", "number", "authority")}
+    return SimpleNamespace(name=settings.name, terms=SimpleNamespace(fields=()), **agreed)
 
 
 def test_a_file_is_read_as_utf_8_with_or_without_a_mark(tmp_path):

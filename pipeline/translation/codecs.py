@@ -188,10 +188,8 @@ class Time(Codec, frozen=True):
     def write(self, value: Any, zone: tzinfo) -> str | None:  # noqa: D102 - as Codec says
         if not isinstance(value, datetime):
             raise ValueError("not a date")
-        if not self.form:
+        if not self.form or not can_be(value):
             return tell(value)
-        if not can_be(value):
-            return None
         if self.form == TICKS:
             return ticks_of(value)
         text = value.astimezone(zone).strftime(self.form)

@@ -75,6 +75,8 @@ def putter_of(place: StatusAt) -> Callable[[str, dict[str, Any]], None]:
 
         return raise_flag
     code_of: dict[str, str | int] = {word: code for code, word in reversed([*place.codes.items()])}
+    if len(place.path) == 1:
+        return lambda word, told: told.update({place.path[0]: code_of.get(word, word)})
     return lambda word, told: put(told, place.path, code_of.get(word, word))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tomllib
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.clients import erp_json
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.spelling import OPTIONS, TABLES, WrongTable, table_of
-from pipeline.errors import WrongSettings
-from pipeline.orders.workorder import Status
+from pipeline.errors import Rejected, WrongSettings
+from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 from pipeline.testing.model import Model
 from pipeline.translation.codecs import Flag, Id, Number, Reference, Text, Time, Words
 from pipeline.translation.engine import layout_of
@@ -107,7 +108,12 @@ def test_flags_sets_and_words_for_what_is_deleted():
             r"created_at\.format: what it writes is not read as the same",
         ),
         ({"created_at": {"at": "c", "format": 5}}, r"created_at\.format: "),
-        ({"created_at": {"at": "c", "told": "never"}}, r"created_at\.told: there is no never; known: always, create"),
+        ({"created_at": {"at": "c", "told": "never"}}, r"created_at\.told: there is no never; known: always"),
+        (
+            {"updated_at": {"at": "c", "told": "changed"}},
+            r"updated_at\.told: there is no changed; known: always, create",
+        ),
+        ({"fields": {"x": {"at": "n", "told": "create"}}}, r"fields\.x\.told: there is no create; known: always, chan"),
         ({"created_at": {"at": "c", "required": "no"}}, r"created_at\.required: expected true or false"),
         ({"deleted": "d", "deleted_at": "e"}, "deleted_at: there is deleted as well"),
         ({"deleted": {"at": "d", "when": True, "otherwise": True}}, r"deleted\.otherwise: expected another value"),
@@ -183,9 +189,14 @@ anything = st.recursive(
 @given(st.dictionaries(st.sampled_from([*OPTIONS, *TABLES, "odd"]), anything), st.booleans())
 def test_whatever_is_spelled_it_is_a_table_or_a_mistake(said, is_row):
     try:
-        layout_of(table_of("x", said, is_row=is_row))
+        layout = layout_of(table_of("x", said, is_row=is_row))
     except WrongTable as error:
         assert error.problems
+        return
+    for known in (None, Values(title="b", more={"a": "b"})):
+        order = WorkOrder(number=1, title="a", status=Status.CREATED, more={"a": "a"}, deleted=True)
+        with suppress(Rejected):
+            layout.to_json(Record(order=order, external_id=1, layout="x", known=known))
 
 
 def client_of(folder, layout, **layouts):

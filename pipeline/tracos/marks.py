@@ -5,6 +5,7 @@ from datetime import datetime
 
 from loguru import logger
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Rejected
@@ -52,6 +53,19 @@ class Marker:
         fields = self._terms.fields
         marks = [Operation.update(guard(one.found.readable, fields), self.fields(one, at)) for one in sent]
         await self._connection.ride_out(lambda: self._write(sent, marks, at))
+
+    async def link(self, known: Sequence[tuple[Found, ExternalId]]) -> None:
+        """Keep under which ids the client has these orders; one that changes meanwhile is linked by the next run."""
+        links: list[Operation] = []
+        for found, given in known:
+            sync = understood(found, self._terms).sync
+            if sync is not None and sync.id is None:
+                after = replace(sync, id=given, intent=None, rev=sync.rev + 1)
+                links.append(Operation.update(guard_rev(found.readable), {"sync": stored(after)}))
+        if links:
+            written = await self._connection.ride_out(lambda: self._connection.write(links))
+            for refusal in written.refusals.values():
+                logger.warning("an order is known by the client's id now, which cannot be kept: {}", refusal.reason)
 
     def fields(self, one: HandOver, at: datetime) -> dict[str, object]:
         """What a mark sets: with it, what gave way to the client's values is replaced by them."""

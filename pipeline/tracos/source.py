@@ -133,14 +133,19 @@ class TracosSource(Source[Found]):
         return len(self._unsettled)
 
     def learn(self, called: Mapping[Locator, ExternalId]) -> None:
-        """The client keeps these orders under ids of its own: their marks say so."""
+        """The client keeps these orders under ids of its own: their documents say so once they are settled."""
         self._called |= called
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
+        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced.
+
+        What was not delivered, and has an id of the client's now, is linked alone.
+        """
         sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
         if sent:
             await self._mark_all(sent)
+        if linked := self._called.keys() & (fates.keys() - sent.keys()):
+            await self._marker.link([(self._unsettled[locator], self._called[locator]) for locator in linked])
         for locator in fates:
             del self._unsettled[locator]
             self._currents.pop(locator, None)

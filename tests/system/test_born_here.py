@@ -82,7 +82,7 @@ def test_killed_at_any_moment_each_is_made_once_and_linked(plant, more, habits):
     birth(plant, ORDERS)
     with erp_that(**habits) as erp:
         for _ in range(KILLS):
-            process, goal = start(plant, erp, more), len(erp.requests) + ORDERS // 8
+            process, goal = start(plant, erp, more), len(erp.requests) + ORDERS // KILLS // 2
             until(lambda goal=goal: len(erp.requests) >= goal)
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

@@ -1,13 +1,14 @@
 """Orders born in TracOS, and an ERP that numbers its own: one order there for each here, whatever is lost or killed."""
 
+import os
 import random
 import signal
-import time
 
 import pytest
 
 from pipeline.testing.fake_erp import FakeErp
 from pipeline.testing.habits import Faults, Habits
+from tests.mongo import until
 
 CLIENTS = """
 [clients.erp]
@@ -75,32 +76,64 @@ def linked(plant, erp):
     return found
 
 
+FORGETFUL = {"honours_keys": False}
+
+
 @pytest.mark.parametrize(
-    ("more", "honours", "count", "often"),
-    [(FIND, False, 2000, 10), (f"{FIND}\n{UNREAD}", False, 400, 3), (UNREAD, True, 400, 3)],
-    ids=["find and list", "find alone", "keys alone"],
+    ("more", "habits", "count", "often"),
+    [
+        pytest.param(FIND, FORGETFUL, 2000, 10, marks=pytest.mark.slow),
+        (f"{FIND}\n{UNREAD}", FORGETFUL, 300, 3),
+        (UNREAD, {}, 300, 3),
+        (FIND, {**FORGETFUL, "answers": "nothing"}, 300, 2),
+    ],
+    ids=["find and list", "find alone", "keys alone", "never named"],
 )
-def test_killed_time_and_again_and_losing_answers_each_order_is_made_once(plant, erp_of, more, honours, count, often):
+def test_killed_time_and_again_and_losing_answers_each_order_is_made_once(plant, erp_of, more, habits, count, often):
     chance = random.Random(7)
-    erp = erp_of(more, Faults(0.05, ("lost",), seed=7), honours_keys=honours)
+    erp = erp_of(more, Faults(0.05, ("lost", "drop", "503") if count < 2000 else ("lost",), seed=7), **habits)
     born(plant, count)
     for _ in range(often):
-        before = len(erp.orders)
+        goal = len(erp.orders) + chance.randrange(30, 90)
         process = plant.start()
-        while process.poll() is None and len(erp.orders) < before + chance.randrange(30, 120):
-            time.sleep(0.005)
-        assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
+        until(lambda goal=goal: len(erp.orders) >= goal)
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    for _ in range(3):
+    for _ in range(4):
         plant.run()
     assert len(erp.orders) == count
     assert len(set(linked(plant, erp).values())) == count
     assert plant.orders.count_documents({"isSynced": {"$ne": True}}) == 0
+    erp.faults.share = 0.0
     before, requests = list(plant.orders.find()), erp.applied
     out, _ = plant.run()
     assert (list(plant.orders.find()), erp.applied) == (before, requests)
     assert "0 read   nothing to do" in out
+
+
+def test_one_that_was_edited_while_its_answer_was_lost_is_linked_and_told(plant, erp_of):
+    erp = erp_of(f"push_attempts = 1\n{UNREAD}\n{FIND}", **FORGETFUL)
+    born(plant, 1)
+    erp.faults.once("lost")
+    plant.run()
+    plant.orders.update_one({}, {"$set": {"title": "edited", "isSynced": False}})
+    plant.run()
+    plant.run()
+    linked(plant, erp)
+    assert [order["text"] for order in erp.orders.values()] == ["edited"]
+
+
+def test_an_order_that_was_removed_there_is_a_letter(plant, erp_of):
+    erp = erp_of(FIND)
+    born(plant, 2)
+    plant.run()
+    erp.remove("E00001")
+    plant.orders.update_many({}, {"$set": {"title": "edited", "isSynced": False}})
+    plant.run()
+    (letter,) = plant.letters().values()
+    assert "does not have it (404): it was removed there" in str(letter.reasons[0])
+    assert [one["text"] for one in erp.orders.values()] == ["edited"]
+    assert plant.orders.count_documents({"deleted": True}) == 0
 
 
 def test_what_the_list_shows_of_our_orders_links_them_before_anything_is_told(plant, erp_of):
@@ -108,9 +141,8 @@ def test_what_the_list_shows_of_our_orders_links_them_before_anything_is_told(pl
     erp = erp_of(honours_keys=False)
     born(plant, 20)
     process = plant.start()
-    while process.poll() is None and len(erp.orders) < 5:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    until(lambda: len(erp.orders) >= 5)
+    os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     plant.run()
     assert len(erp.orders) == 20
@@ -158,7 +190,7 @@ def test_however_it_tells_the_id_the_order_is_linked(plant, erp_of, answers):
     linked(plant, erp)
 
 
-def test_an_order_that_was_removed_there_is_a_letter_or_a_deletion(plant, erp_of):
+def test_an_order_that_was_removed_there_is_a_deletion_where_absent_says_so(plant, erp_of):
     erp = erp_of(FIND + '\nabsent = "delete"')
     born(plant, 2)
     plant.run()

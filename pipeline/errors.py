@@ -10,6 +10,7 @@
     │   └── Unhandled     items failed in a chain that has no dead_letters stage   exit 1
     ├── Rejected          this item cannot pass: it becomes a dead letter
     └── Deferred          this item is left as it is, for the next run
+        └── Gone          and the other side does not have it any more
 
 Any other ``Exception`` that an item's function raises makes a dead letter of that item too. Messages are one line:
 what, which file or order, why, what to do; they hold neither payload contents nor credentials.
@@ -24,6 +25,7 @@ __all__ = [
     "BudgetExceeded",
     "Deferred",
     "Fatal",
+    "Gone",
     "Outage",
     "PipelineError",
     "Reason",
@@ -116,3 +118,7 @@ class Deferred(PipelineError):
     def __init__(self, message: str = "", *, quote: str = "") -> None:
         super().__init__(message)
         self.quote = quote
+
+
+class Gone(Deferred):
+    """The other side had this item, and has it no more: it is left, and whoever sent it may take it for deleted."""

@@ -2,12 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pipeline.clients import rest_json
 from pipeline.clients.connector import ClientSettings, Outgoing
+from pipeline.clients.http_connector import HttpConnector
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope
+from pipeline.orders.workorder import Intent
+from pipeline.translation import status_order
+from pipeline.translation.table import at
 from tests.places import Vouching, deliver_all
 from tests.scripted import serving
 
@@ -23,6 +29,33 @@ def client_of(erp, tmp_path, secrets=None, *, kind=rest_json, **options):
     """A client of ``erp``, a FakeErp or a Scripted."""
     options = {"url": erp.url, "items": "items", "retry_seconds": 5.0} | options
     return kind.connect(ClientSettings(name="north", options=options, state_dir=tmp_path, secret=(secrets or {}).get))
+
+
+class Numbering:
+    """A kind of client that numbers its orders itself, and keeps ours at ``externalRef``."""
+
+    TABLE = replace(status_order.TABLE, reference=at("externalRef"))
+
+    @classmethod
+    def connect(cls, settings):
+        return HttpConnector(settings, (cls.TABLE,), {"ids": "client"})
+
+
+numbering = Numbering.connect
+"""The same, as a kind that settings can name."""
+
+
+def born(number, title="new", *, again=False, is_new=True, **more):
+    """An order of ours that the client has no number for; ``again``: it may have been told of it before."""
+    body = {"status": "NEW", "createdAt": "2026-10-01T08:00:00Z", "title": title, "externalRef": str(number)}
+    intent = Intent(key=f"key of {number}", at=START, is_old=again)
+    return Outgoing(str(number), msgspec.json.encode(body), is_new=is_new, number=number, intent=intent, **more)
+
+
+async def told(client, *orders):
+    """The whole result of one batch."""
+    async with client.sink() as sink:
+        return await sink.write_batch([Envelope(one, Locator(one.id), raw=one.body) for one in orders])
 
 
 async def pull(client, *, ack=True, witness=None):
@@ -41,9 +74,7 @@ def ids(found):
 
 
 async def push(client, *orders):
-    items = [Envelope(one, Locator(one.id), raw=one.body) for one in orders]
-    async with client.sink() as sink:
-        result = await sink.write_batch(items)
+    result = await told(client, *orders)
     if result.stop is not None:
         raise result.stop
     return result.outcomes

@@ -1,6 +1,6 @@
 """Dynamics 365 Field Service: work orders over the Dataverse Web API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -31,27 +31,40 @@ PRESETS: Final[Mapping[str, Any]] = {
     "push": "PATCH",
     "push_path": "({id})",
     "push_headers": {"Prefer": "return=representation"},
-    "create": "PATCH",
+    "ids": "client",
 }
+
+SHARED: Final[Mapping[str, Any]] = {"create": "PATCH"}
+"""Presets where TracOS's own numbers are GUIDs, under which Dataverse makes orders."""
+
+
+class DynamicsFsOptions(HttpOptions, frozen=True, kw_only=True):
+    """``url`` ends in ``/api/data/v9.2/msdyn_workorders``."""
+
+    def id_at(self, address: str) -> str | None:
+        """The GUID of an order at the address that the header OData-EntityId names."""
+        return dynamics_fs.guid(super().id_at(address) or "")
 
 
 class DynamicsFsConnector(HttpConnector):
     """Knows orders by GUIDs, which mean the same in capitals and in small letters."""
 
     def from_record(self, record: Record) -> Outgoing:
-        """The record in Dataverse's JSON; raises Rejected for an order without a GUID, before anything is sent."""
+        """The record in Dataverse's JSON; raises Rejected for an id that is no GUID, before anything is sent."""
+        if not record.is_linked:
+            return super().from_record(record)
         guid = dynamics_fs.guid(record.external_id)
         if guid is None:
             why = "an order's id must be a GUID to be told to Dynamics; this one was born in TracOS, or is not its own"
             raise Rejected(Reason(why, "$.number"))
         return replace(super().from_record(record), id=guid)
 
-    def identify(self, raw: bytes) -> ExternalId | None:
+    def ids_in(self, raw: bytes) -> Sequence[ExternalId]:
         """The order's GUID, in small letters."""
-        found = super().identify(raw)
-        return found if found is None else dynamics_fs.guid(found) or found
+        return [dynamics_fs.guid(found) or found for found in super().ids_in(raw)]
 
 
 def connect(settings: ClientSettings) -> HttpConnector:
-    """The client that ``settings`` describe; ``url`` ends in ``/api/data/v9.2/msdyn_workorders``."""
-    return DynamicsFsConnector(settings, (dynamics_fs.TABLE,), PRESETS, HttpOptions)
+    """The client that ``settings`` describe."""
+    presets = {**PRESETS, **(SHARED if settings.options.get("ids") == "shared" else {})}
+    return DynamicsFsConnector(settings, (dynamics_fs.TABLE,), presets, DynamicsFsOptions)

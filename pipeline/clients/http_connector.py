@@ -14,6 +14,7 @@ from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
+from pipeline.orders.workorder import Record
 from pipeline.translation.layout import Layout
 from pipeline.translation.table import Table
 from pipeline.translation.times import happened
@@ -56,6 +57,9 @@ class HttpConnector(JsonConnector):
         except WrongSettings as error:
             own = (line if line.startswith(f"{self.name}: ") else f"{self.name}: {line}" for line in error.problems)
             raise WrongSettings(own) from error
+        self.ids = self.options.ids
+        if self.options.find and not any(layout.has_reference for layout in self.layouts.values()):
+            raise WrongSettings([f"{self.name}: find: its layout has no reference: say where our number stands there"])
         self._state = State(settings.state_dir / f"{self.name}.sqlite3")
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
@@ -64,7 +68,7 @@ class HttpConnector(JsonConnector):
 
     def sink(self) -> BatchSink[Outgoing]:
         """Where orders are told."""
-        return HttpSink(self._api(), self.options, self._state, self.ids_in)
+        return HttpSink(self._api(), self.options, self._state, self.ids_in, self.read)
 
     def check(self) -> Sequence[Finding]:
         """Whether the list answers, in our words, at the right time, and without letting others listen."""
@@ -73,6 +77,10 @@ class HttpConnector(JsonConnector):
         if self.options.auth is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             findings.append(Finding("encryption", "warning", "credentials go over plain http", "use https"))
         return findings
+
+    def read(self, raw: bytes) -> Record:
+        """One order in canonical words; raises Rejected for what is none."""
+        return self.to_record(self.validate(self.parse(raw)))
 
     def moment(self, said: Any) -> datetime | None:
         """The time that a record shows, read as the layouts read it; None where it is none."""

@@ -22,6 +22,7 @@ from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import maximo
 from pipeline.translation.json import dump
 from pipeline.transports.http import HttpOptions
+from pipeline.transports.http.push import makes
 
 __all__ = ["connect"]
 
@@ -44,6 +45,7 @@ PRESETS: Final[Mapping[str, Any]] = {
     "push_headers": {"properties": "wonum,siteid"},
     "update_headers": {"x-method-override": "PATCH", "patchtype": "MERGE"},
     "create": "POST",
+    "ids": "client",
 }
 
 _SITE: Final = re.compile(r"[^\s\"'\\]+")
@@ -95,6 +97,10 @@ class MaximoOptions(HttpOptions, frozen=True, kw_only=True):
             return None
         return said.removeprefix(f"{self.siteid}/") if key[:1] == "_" and said.startswith(f"{self.siteid}/") else None
 
+    def id_at(self, address: str) -> str | None:
+        """The same, where it is no address of one: then it tells no number."""
+        return self.order_at(address)
+
 
 class MaximoConnector(HttpConnector):
     """Keeps to one site, and speaks its words."""
@@ -113,7 +119,7 @@ class MaximoConnector(HttpConnector):
     def from_record(self, record: Record) -> Outgoing:
         """The record in Maximo's JSON; a new one belongs to the site."""
         told = super().from_record(record)
-        if not told.is_new:
+        if not makes(told, self.options):
             return told
         return replace(told, body=dump({**msgspec.json.decode(told.body), "siteid": self.options.siteid}))
 

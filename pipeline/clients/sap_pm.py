@@ -36,6 +36,7 @@ PRESETS: Final[Mapping[str, Any]] = {
     "push": "PATCH",
     "push_path": "('{id}')",
     "create": "POST",
+    "ids": "client",
 }
 
 PRESETS_2: Final[Mapping[str, Any]] = {

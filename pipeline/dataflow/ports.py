@@ -113,10 +113,10 @@ class Source(Resource, ABC, Generic[T_co]):
         Spared; only Fatal is raised.
         """
 
-    def learn(self, called: Mapping[Locator, int | str]) -> None:
-        """The other side keeps these items under these ids; told before they are settled, where it gave them ids.
+    def learn(self, called: Mapping[Locator, int | str], gone: Sequence[Locator]) -> None:
+        """The other side keeps these items under these ids, where it gave them any, and has those no more.
 
-        Override where they are to be remembered.
+        Told before they are settled. Override where that is to be remembered.
         """
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:

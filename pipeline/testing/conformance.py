@@ -20,8 +20,6 @@ from pipeline.errors import Rejected
 from pipeline.orders.workorder import MERGED_FIELDS, Record, Status, WorkOrder, id_key
 from pipeline.testing.conformance_ends import (
     test_a_dry_run_changes_nothing,
-    test_a_page_that_fails_loses_and_doubles_nothing,
-    test_a_push_that_fails_is_told_once,
     test_a_repeat_changes_nothing,
     test_dead_ones_stay_with_the_others_and_are_held_the_next_time,
     test_the_order_in_which_records_come_does_not_matter,
@@ -31,6 +29,11 @@ from pipeline.testing.conformance_ends import (
     test_what_is_not_done_with_is_given_again,
     test_what_is_told_is_there,
     test_what_it_does_not_know_is_not_erased,
+)
+from pipeline.testing.conformance_faults import (
+    test_a_page_that_fails_loses_and_doubles_nothing,
+    test_a_push_that_fails_is_told_once,
+    test_an_order_that_was_removed_there_is_not_said_to_be_sent,
 )
 from pipeline.testing.hostile import (
     HOSTILE,
@@ -51,6 +54,7 @@ __all__ = [
     "test_a_page_that_fails_loses_and_doubles_nothing",
     "test_a_push_that_fails_is_told_once",
     "test_a_repeat_changes_nothing",
+    "test_an_order_that_was_removed_there_is_not_said_to_be_sent",
     "test_dates_keep_their_instants",
     "test_dead_ones_stay_with_the_others_and_are_held_the_next_time",
     "test_hostile_payloads_become_dead_letters_and_never_exceptions",

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from pipeline.orders.workorder import Record, id_key
 from pipeline.testing.hostile import without_meaning
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.model import Model
+from pipeline.testing.telling import assert_said, see_told
 from pipeline.testing.translated import (
+    born_of,
     files_in,
     numbered,
     read_one,
@@ -31,7 +33,6 @@ from pipeline.testing.translated import (
 
 MANY = 300
 VERSIONS = 12
-BATCH = 100
 THEIRS = {"x_theirs_alone": "kept", "x_more_of_theirs": [{"a": 1}]}
 
 
@@ -174,7 +175,7 @@ def test_a_dry_run_changes_nothing(
         stand.show(under_test.samples)
         files, before = files_in(tmp_path, state), (stand.told(), stand.asked())
         asyncio.run(Model().pull(client))
-        out = [told for record in records_of(client, under_test) if (told := told_of(client, record)) is not None]
+        out = [told for record in records_of(client, under_test) if (told := born_of(client, record)) is not None]
         asyncio.run(Model.push(client, out))
         assert (stand.told(), stand.asked()) == before
         now = files_in(tmp_path, state)
@@ -184,7 +185,7 @@ def test_a_dry_run_changes_nothing(
 
 def test_the_sink_is_idempotent(under_test: ClientUnderTest, tmp_path: Path) -> None:
     with under_test.made(tmp_path / "sink") as (client, stand):
-        out = [told for record in records_of(client, under_test) if (told := told_of(client, record)) is not None]
+        out = [told for record in records_of(client, under_test) if (told := born_of(client, record)) is not None]
         assert out, "none of the samples can be told as a new order"
         assert set(asyncio.run(Model.push(client, out))) == {Outcome.SENT}
         before = stand.told(), stand.applied()
@@ -194,18 +195,9 @@ def test_the_sink_is_idempotent(under_test: ClientUnderTest, tmp_path: Path) -> 
 
 
 def test_what_is_told_is_there(under_test: ClientUnderTest, tmp_path: Path) -> None:
-    """Every single order that the sink says is SENT, with what was told of it."""
+    """Every single order that the sink says is SENT, with what was told of it, once, under the id that it says."""
     with under_test.made(tmp_path / "there") as (client, stand):
-        many = _many(client, under_test)
-        out = [told for _, told in many]
-        records = {id_key(record.external_id): record for record, _ in many}
-        for start in range(0, len(out), BATCH):
-            assert set(asyncio.run(Model.push(client, out[start : start + BATCH]))) == {Outcome.SENT}
-        shown = shown_by(client, stand, records)
-        assert len(stand.told()) == len(out)
-        assert not records.keys() - shown.keys(), "it says SENT of what is not there"
-        for key, meant in records.items():
-            _assert_said(client, meant, shown[key])
+        see_told(client, stand, _many(client, under_test, born_of))
 
 
 def test_what_it_does_not_know_is_not_erased(under_test: ClientUnderTest, tmp_path: Path) -> None:
@@ -226,7 +218,7 @@ def test_what_it_does_not_know_is_not_erased(under_test: ClientUnderTest, tmp_pa
         shown = shown_by(client, stand, {number: edit for number, (edit, _) in edits.items()})
         assert shown.keys() == edits.keys()
         for number, (edit, _) in edits.items():
-            _assert_said(client, edit, shown[number])
+            assert_said(client, edit, shown[number])
         known = {key for layout in client.layouts.values() for key in layout.keys}
         for name, one in stand.told().items():
             held, now = _json(before.get(name, {})), _json(one)
@@ -235,28 +227,20 @@ def test_what_it_does_not_know_is_not_erased(under_test: ClientUnderTest, tmp_pa
                 assert key in held or now[key] is not None, f"{key}, which it does not know, is told as nothing"
 
 
-def _many(client: Connector, under_test: ClientUnderTest) -> list[tuple[Record, Outgoing]]:
+def _many(
+    client: Connector, under_test: ClientUnderTest, tell: Callable[[Connector, Record], Outgoing | None] = told_of
+) -> list[tuple[Record, Outgoing]]:
     """New orders like the samples, hundreds of them, and what is told of each."""
-    able = [record for record in records_of(client, under_test) if told_of(client, record) is not None]
+    able = [record for record in records_of(client, under_test) if tell(client, record) is not None]
     assert able, "none of the samples can be told as a new order"
     many = []
     for number, record in zip(range(1000, 1000 + MANY), itertools.cycle(able), strict=False):
         order_id = numbered(record.external_id, number)
         order = replace(record.order, number=order_id, title=f"order {number}")
         one = replace(record, external_id=order_id, order=order)
-        if (told := told_of(client, one)) is not None:
+        if (told := tell(client, one)) is not None:
             many.append((one, told))
     return many
-
-
-def _assert_said(client: Connector, meant: Record, shown: Record) -> None:
-    """What is shown says what was meant, or nothing."""
-    project = client.layouts[meant.layout].project
-    before, after = project(meant.order.values), project(shown.order.values)
-    for field in ("title", "description", "status", "deleted"):
-        said = getattr(after, field)
-        assert said == getattr(before, field) or said is None or (not said and not getattr(before, field)), field
-    assert after.title == before.title
 
 
 def _with_theirs(client: Connector, raw: bytes) -> Any:
@@ -277,38 +261,3 @@ def _json(one: Any) -> dict[str, Any]:
 
 def _be_temporary(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(path))
-
-
-@pytest.mark.parametrize(
-    "fault", ["429", "500", "503", "drop", "torn", "garbled", "duplicate", "reorder", "early", "late"]
-)
-def test_a_page_that_fails_loses_and_doubles_nothing(under_test: ClientUnderTest, tmp_path: Path, fault: str) -> None:
-    with under_test.made(tmp_path / "calm") as (client, stand):
-        stand.show(under_test.samples)
-        calm = Model()
-        asyncio.run(calm.pull(client))
-    with under_test.made(tmp_path / "fault") as (client, stand):
-        if not stand.can_fail:
-            pytest.skip("its stand has no faults")
-        stand.show(under_test.samples)
-        stand.fail("none", fault)
-        model = Model()
-        asyncio.run(model.pull(client))
-        assert (model.orders, model.dead.letters) == (calm.orders, [])
-        again = asyncio.run(model.pull(client))
-        assert set(again.outcomes) <= {Outcome.REPEAT}, "what came once is new again"
-
-
-@pytest.mark.parametrize("fault", ["429", "500", "503", "drop", "torn"])
-def test_a_push_that_fails_is_told_once(under_test: ClientUnderTest, tmp_path: Path, fault: str) -> None:
-    seen = []
-    for faults in ((), (fault,)):
-        with under_test.made(tmp_path / f"push{len(faults)}") as (client, stand):
-            out = [told for record in records_of(client, under_test) if (told := told_of(client, record)) is not None]
-            if faults and not stand.can_fail:
-                pytest.skip("its stand has no faults")
-            if faults:
-                stand.fail(*faults)
-            assert set(asyncio.run(Model.push(client, out))) == {Outcome.SENT}
-            seen.append((stand.told(), stand.applied()))
-    assert seen[0] == seen[1]

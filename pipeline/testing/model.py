@@ -54,10 +54,15 @@ class Model:
         )
 
     @staticmethod
-    async def push(client: Connector, orders: Sequence[Outgoing]) -> Sequence[Outcome | Exception]:
+    async def tell(client: Connector, orders: Sequence[Outgoing]) -> BatchResult:
         """Hand ``orders`` to ``client``, in one batch."""
         async with client.sink() as sink:
-            return (await sink.write_batch([Envelope(one, Locator(one.id), one.body) for one in orders])).outcomes
+            return await sink.write_batch([Envelope(one, Locator(one.id), one.body) for one in orders])
+
+    @classmethod
+    async def push(cls, client: Connector, orders: Sequence[Outgoing]) -> Sequence[Outcome | Exception]:
+        """The same, and what became of each."""
+        return (await cls.tell(client, orders)).outcomes
 
 
 class _ModelSink(BatchSink[Record]):

@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from pipeline.orders.workorder import ExternalId
 from pipeline.testing.fake_erp import FakeErp
+from pipeline.testing.habits import Habits
 
 __all__ = ["FolderStand", "HttpStand", "Stand"]
 
@@ -51,6 +53,10 @@ class Stand(ABC):
         """The next answers go wrong, each in one way (see Faults); only where ``can_fail``."""
         raise NotImplementedError(f"{type(self).__name__} cannot fail")
 
+    def remove(self, order_id: ExternalId) -> None:
+        """Somebody removes an order there; only where ``can_fail``."""
+        raise NotImplementedError(f"{type(self).__name__} cannot remove an order")
+
 
 class FolderStand(Stand):
     """Two folders of files, each with one record, named by number and ``suffix``."""
@@ -81,21 +87,29 @@ class FolderStand(Stand):
 
 
 class HttpStand(Stand):
-    """A FakeErp; ``id_key`` and ``updated_key`` are those of the records, ``options`` override those of the stand."""
+    """A FakeErp; ``id_key`` and ``updated_key`` are those of the records, ``options`` override those of the stand.
+
+    ``habits``: what it does otherwise than the plain one, such as number its orders itself.
+    """
 
     can_fail = True
 
     def __init__(
-        self, id_key: str = "id", updated_key: str = "updatedAt", options: Mapping[str, Any] | None = None
+        self,
+        id_key: str = "id",
+        updated_key: str = "updatedAt",
+        options: Mapping[str, Any] | None = None,
+        habits: Habits | None = None,
     ) -> None:
         self._keys = (id_key, updated_key)
+        self._habits = habits
         self._options = options or {}
         self.erp: FakeErp | None = None
 
     @contextmanager
     def stand(self, folder: Path) -> Iterator[Mapping[str, Any]]:
         """Serve."""
-        with FakeErp(id_key=self._keys[0], updated_key=self._keys[1], merges=True) as self.erp:
+        with FakeErp(id_key=self._keys[0], updated_key=self._keys[1], merges=True, habits=self._habits) as self.erp:
             paging = {"items": "items", "page": "cursor", "next": "cursor", "page_size": 2, "size_param": "limit"}
             since = {"since_param": "updated_since", "since": "{time}", "params": {}}
             yield {"url": self.erp.url, **paging, **since, "etag": "_etag", "retry_seconds": 10.0, **self._options}
@@ -123,6 +137,10 @@ class HttpStand(Stand):
         hours = {"early": -1, "late": 1}
         self._erp.skew = timedelta(hours=sum(hours.get(fault, 0) for fault in faults))
         self._erp.faults.once(*(fault for fault in faults if fault not in hours))
+
+    def remove(self, order_id: ExternalId) -> None:
+        """Remove it."""
+        self._erp.remove(order_id)
 
     @property
     def _erp(self) -> FakeErp:

@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from pipeline.clients.connector import Connector, Outgoing
 from pipeline.errors import Rejected
-from pipeline.orders.workorder import ExternalId, Record, id_key
+from pipeline.orders.workorder import ExternalId, Intent, Record, id_key
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.stands import Stand
 
-__all__ = ["files_in", "is_near", "numbered", "read_one", "records_of", "shown_by", "told_of", "whole"]
+__all__ = ["born_of", "files_in", "is_near", "numbered", "read_one", "records_of", "shown_by", "told_of", "whole"]
+
+THEN: Final = datetime(2026, 10, 1, tzinfo=UTC)
 
 
 def records_of(client: Connector, under_test: ClientUnderTest) -> list[Record]:
@@ -38,6 +40,14 @@ def told_of(client: Connector, record: Record) -> Outgoing | None:
     assert isinstance(out.id, str)
     assert out.body
     return out
+
+
+def born_of(client: Connector, record: Record) -> Outgoing | None:
+    """What is told of a record as of an order born in TracOS, None where that is rejected."""
+    if client.ids == "client":
+        intent = Intent(key=f"conformance of {record.external_id}", at=THEN)
+        record = replace(record, is_linked=False, intent=intent)
+    return told_of(client, record)
 
 
 def whole(client: Connector, body: bytes, record: Record) -> bytes:

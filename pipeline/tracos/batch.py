@@ -253,7 +253,7 @@ class BatchMerge:
                 run=self._run,
                 client=self._terms.client,
                 number=record.external_id if self._terms.ids == "shared" else decision.order.number,
-                id=None if self._terms.ids == "shared" else record.external_id,
+                id=self._terms.id_beside(record.external_id),
                 locator=locator,
                 record=decision.digest,
                 rule=decision.rule,

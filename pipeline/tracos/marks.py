@@ -1,17 +1,18 @@
 """Marks: what a document is told of its hand-over to the client, under a guard."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from loguru import logger
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Rejected
 from pipeline.orders.memory import SyncState, handed_over
 from pipeline.orders.merge import Current, Lost
 from pipeline.orders.terms import Terms
-from pipeline.orders.workorder import ExternalId, Record
+from pipeline.orders.workorder import NOTHING, ExternalId, Record
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.document import changes, guard, guard_rev, read_document, stored, synced_fields
 from pipeline.tracos.found import Found, see_confirmed
@@ -74,13 +75,49 @@ class Marker:
         if written.matched < len(late):
             await self._record(late, at)
 
+    async def link(self, called: Sequence[tuple[Found, ExternalId]]) -> None:
+        """Keep under which ids the client has these orders, which it was not told of, or not of all."""
+        given = {found.key: one for found, one in called}
+
+        def linked(found: Found) -> Operation | None:
+            sync = self._sync(found)
+            if sync is None or sync.id is not None:
+                return None
+            after = replace(sync, id=given[found.key], intent=None, rev=sync.rev + 1)
+            return Operation.update(guard_rev(found.readable), {"sync": stored(after)})
+
+        await self._connection.ride_out(lambda: self._write_alone([found for found, _ in called], linked))
+
+    async def delete(self, gone: Sequence[tuple[Found, Current]], at: datetime) -> None:
+        """Mark these orders as deleted, as far as they still say what was read; the client is not told of it."""
+        operations = []
+        for found, current in gone:
+            document, order = found.readable, replace(current.order, deleted=True, deleted_at=None)
+            sets = changes(document, current.order, order)
+            if current.sync is not None:
+                base = replace(current.sync.base or NOTHING, deleted=True, deleted_at=None)
+                sync = replace(current.sync, base=base, sent=(), rev=current.sync.rev + 1)
+                sets |= synced_fields(document, sync, at, is_synced=True)
+            operations.append(Operation.update(guard(document, self._terms.fields), sets))
+        if operations:
+            await self._connection.ride_out(lambda: self._connection.write(operations))
+
     async def _record(self, late: Sequence[HandOver], at: datetime) -> None:
         """Record the hand-overs alone; what is marked shows its own already."""
         sent = {one.found.key: one for one in late}
-        ids = [one.found.readable["_id"] for one in late]
-        compared = {key: one.found.raw for key, one in sent.items()}
+
+        def recorded(found: Found) -> Operation | None:
+            return None if self._is_settled(found, at) else self._alone(found, sent[found.key], at)
+
+        await self._write_alone([one.found for one in late], recorded)
+
+    async def _write_alone(self, before: Sequence[Found], write: Callable[[Found], Operation | None]) -> None:
+        """Write into our own part of these documents, whoever edits the rest, until ``write`` wants nothing more."""
+        ids = [found.readable["_id"] for found in before]
+        compared = {found.key: found.raw for found in before}
         for _ in range(ATTEMPTS):
-            left = [found for found in await self._connection.find_ids(ids) if not self._is_settled(found, at)]
+            wanted = [(found, write(found)) for found in await self._connection.find_ids(ids)]
+            left = [found for found, operation in wanted if operation is not None]
             if not left:
                 return
             unmoved = [found for found in left if found.raw == compared[found.key]]
@@ -88,7 +125,7 @@ class Marker:
                 latest = await self._connection.find_ids([one.readable["_id"] for one in unmoved], confirmed=False)
                 see_confirmed(unmoved, latest)
             compared |= {found.key: found.raw for found in left}
-            await self._connection.write([self._alone(found, sent[found.key], at) for found in left])
+            await self._connection.write([operation for _, operation in wanted if operation is not None])
         logger.warning("orders are being edited in TracOS time and again; the next run sends them once more")
 
     def _alone(self, found: Found, one: HandOver, at: datetime) -> Operation:
@@ -102,3 +139,10 @@ class Marker:
         except Rejected:
             return True
         return sync is not None and any(one.at == at for one in sync.sent)
+
+    def _sync(self, found: Found) -> SyncState | None:
+        """What its document remembers; None where it cannot be understood."""
+        try:
+            return understood(found, self._terms).sync
+        except Rejected:
+            return None

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,7 +15,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Fate, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.errors import Reason, Rejected
-from pipeline.history.decisions import SENT, Decisions, Entry, changed
+from pipeline.history.decisions import ABSENT, SENT, Change, Decisions, Entry, changed
 from pipeline.orders.merge import Current, Lost, yielding
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record
@@ -63,6 +63,7 @@ class TracosSource(Source[Found]):
         self._marker = Marker(connection, terms)
         self._intents = Intents(connection, terms)
         self._called: dict[Locator, ExternalId] = {}
+        self._gone: dict[Locator, None] = {}
         self._seen = 0
         self._total: int | None = None
         self._unsettled: dict[Locator, Found] = {}
@@ -132,25 +133,58 @@ class TracosSource(Source[Found]):
         """How many documents are not settled yet."""
         return len(self._unsettled)
 
-    def learn(self, called: Mapping[Locator, ExternalId]) -> None:
-        """The client keeps these orders under ids of its own: their marks say so."""
+    def learn(self, called: Mapping[Locator, ExternalId], gone: Sequence[Locator]) -> None:
+        """The client keeps these orders under ids of its own, which their marks say; the others it has no more."""
         self._called |= called
+        self._gone |= dict.fromkeys(gone)
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
         sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
         if sent:
             await self._mark_all(sent)
+        linked = [(self._unsettled[one], self._called[one]) for one in fates if one in self._called and one not in sent]
+        if linked:
+            await self._marker.link(linked)
+        if gone := [self._unsettled[locator] for locator in fates if locator in self._gone]:
+            await self._delete(gone)
         for locator in fates:
             del self._unsettled[locator]
             self._currents.pop(locator, None)
             self._called.pop(locator, None)
+            self._gone.pop(locator, None)
 
     async def _mark_all(self, sent: Mapping[Locator, Found]) -> None:
         at = now()
         hand_overs = [self._hand_over(locator, found) for locator, found in sent.items()]
         await self._decisions.record([self._entry(one, at) for one in hand_overs])
         await self._marker.mark(hand_overs, at)
+
+    async def _delete(self, gone: Sequence[Found]) -> None:
+        """The client has removed these orders: so are ours, within what a run may delete."""
+        at = now()
+        live = [(found, current) for found, current in self._understood(gone) if not current.order.deleted]
+        self._deletes.spend(current.order.number for _, current in live)
+        entries = [
+            Entry(
+                at=at,
+                run=self._decisions.run,
+                client=self._terms.client,
+                number=current.order.number,
+                id=self._terms.id_beside(current.sync.id if current.sync else None),
+                locator=str(_locator(found)),
+                rule=ABSENT,
+                changes=(Change("deleted", current.order.deleted, new=True),),
+            )
+            for found, current in live
+        ]
+        await self._decisions.record(entries)
+        await self._marker.delete(live, at)
+
+    def _understood(self, found: Sequence[Found]) -> Iterator[tuple[Found, Current]]:
+        for one in found:
+            with contextlib.suppress(Rejected):
+                yield one, understood(one, self._terms)
 
     def _hand_over(self, locator: Locator, found: Found) -> HandOver:
         current = self._currents.pop(locator, None) or understood(found, self._terms)
@@ -173,18 +207,13 @@ class TracosSource(Source[Found]):
             run=self._decisions.run,
             client=self._terms.client,
             number=record.external_id if self._terms.ids == "shared" else record.order.number,
-            id=self._id_of(sent),
+            id=self._terms.id_beside(record.external_id if record.is_linked else sent.given),
             locator=str(sent.locator),
             rule=SENT,
             version=record.order.version,
             changes=changed(record.known, record.order),
             lost=sent.lost,
         )
-
-    def _id_of(self, sent: HandOver) -> ExternalId | None:
-        if self._terms.ids == "shared":
-            return None
-        return sent.record.external_id if sent.record.is_linked else sent.given
 
     async def _unmarkable(self, fresh: Mapping[Locator, Found]) -> set[bytes]:
         """The keys of those whose mark the collection's validator would refuse: every run would send them again."""

@@ -8,7 +8,7 @@ from pipeline.clients import dynamics_fs
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import Record, Status, Values, WorkOrder
-from tests.asking import client_of, pull, push
+from tests.asking import client_of, pull, push, told
 from tests.scripted import Reply
 
 GUID = "0ab1c2d3-0000-4000-8000-00000000abcd"
@@ -23,10 +23,12 @@ def dynamics_of(server, tmp_path, **options):
     return client_of(server, tmp_path, kind=dynamics_fs, items="value", **options)
 
 
-def out(client, order_id=GUID, *, known=True):
+def out(client, order_id=GUID, *, known=True, linked=True):
     order = WorkOrder(number=order_id, title="new", status=Status.CREATED, created_at=datetime(2026, 10, 1, tzinfo=UTC))
     before = Values(title="t", status=Status.CREATED) if known else None
-    return client.from_record(Record(order=order, external_id=order_id, layout="dynamics_fs", known=before))
+    return client.from_record(
+        Record(order=order, external_id=order_id, layout="dynamics_fs", known=before, is_linked=linked)
+    )
 
 
 @pytest.mark.parametrize("order_id", [GUID, GUID.upper(), f"{{{GUID}}}", GUID.title()])
@@ -53,11 +55,28 @@ def test_what_has_no_guid_is_told_before_anything_is_sent(erp, tmp_path, order_i
 
 async def test_a_new_order_with_a_guid_is_put_under_it_and_over_no_other(serve, tmp_path):
     server = serve(lambda asked: Reply(record(), 201))
-    client = dynamics_of(server, tmp_path)
+    client = dynamics_of(server, tmp_path, ids="shared")
     assert await push(client, out(client, GUID.upper(), known=False)) == ["sent"]
     (asked,) = server.asked
     assert (asked.method, asked.path, asked.headers["if-none-match"]) == ("PATCH", f"/orders({GUID})", "*")
     assert (asked.headers["prefer"], "msdyn_systemstatus" in asked.query["$select"]) == ("return=representation", True)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(record(GUID.upper()), 201),
+        Reply(b"", 204, {"OData-EntityId": f"https://x.example/api/data/v9.2/msdyn_workorders({GUID.upper()})"}),
+    ],
+    ids=["body", "OData-EntityId"],
+)
+async def test_an_order_born_in_tracos_is_posted_and_its_guid_learned(serve, tmp_path, reply):
+    server = serve(lambda asked: reply)
+    client = dynamics_of(server, tmp_path)
+    result = await told(client, out(client, 77, known=False, linked=False))
+    assert (list(result.outcomes), result.called) == (["sent"], {0: GUID})
+    (asked,) = server.asked
+    assert (asked.method, asked.path, "msdyn_workorderid" in asked.json) == ("POST", "/orders", False)
 
 
 async def test_a_change_is_told_under_the_etag_that_was_seen(serve, tmp_path):

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.clients import maximo
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Fatal, Rejected, WrongSettings
 from pipeline.orders.workorder import Record, Status, Values, WorkOrder
-from tests.asking import client_of, pull, push
+from tests.asking import client_of, pull, push, told
 from tests.scripted import Reply
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -36,7 +37,9 @@ def read(client, data):
 def out(client, number, *, known=Status.CREATED, now=Status.CREATED, title="new"):
     order = WorkOrder(number=number, title=title, status=now, created_at=NOW)
     before = None if known is None else Values(title="t", status=known)
-    return client.from_record(Record(order=order, external_id=number, layout="maximo", known=before))
+    return client.from_record(
+        Record(order=order, external_id=number, layout="maximo", known=before, is_linked=before is not None)
+    )
 
 
 class TestOneSite:
@@ -84,7 +87,8 @@ class TestOneSite:
         client = maximo_of(server, tmp_path)
         assert await push(client, out(client, "T-77", known=None), out(client, "T-78")) == ["sent"] * 2
         new, changed = sorted(server.asked, key=lambda asked: asked.path)
-        assert (new.method, new.path, new.json["siteid"], new.json["wonum"]) == ("POST", "/orders", "BEDFORD", "T-77")
+        assert (new.method, new.path, new.json["siteid"]) == ("POST", "/orders", "BEDFORD")
+        assert "wonum" not in new.json
         assert "x-method-override" not in new.headers
         assert "siteid" not in changed.json
         said = [changed.headers[name] for name in ("x-method-override", "patchtype", "properties")]
@@ -139,19 +143,28 @@ class TestAddresses:
         assert server.asked[-1].path == "/orders/_ABC"
 
     async def test_the_address_of_a_new_order_is_learned(self, serve, tmp_path):
-        location = {"Location": "/orders/_NEW"}
-        server = serve(lambda asked: Reply(b"", 201, location) if asked.path == "/orders" else Reply(status=204))
+        new = Reply({"wonum": "1003"}, 201, {"Location": "/orders/_NEW"})
+        server = serve(lambda asked: new if asked.path == "/orders" else Reply(status=204))
         client = maximo_of(server, tmp_path)
         await push(client, out(client, "T-77", known=None))
-        await push(client, out(client, "T-77"))
+        await push(client, out(client, "1003"))
         assert [asked.path for asked in server.asked] == ["/orders", "/orders/_NEW"]
 
-    async def test_a_number_of_maximos_own_is_no_twin(self, serve, tmp_path):
-        location = {"Location": "/orders/_QkVERk9SRC8xMDAz"}
-        client = maximo_of(serve(lambda asked: Reply(b"", 201, location)), tmp_path)
-        (result,) = await push(client, out(client, "T-77", known=None))
-        assert "the client calls it 1003" in str(result)
-        assert await push(client, out(client, "1003", known=None)) == ["sent"]
+    @pytest.mark.parametrize(
+        ("location", "called"),
+        [("/orders/_QkVERk9SRC8xMDAz", {0: "1003"}), ("/orders/_NEW", {}), ("/orders/_TkFTSFVBLzEwMDM=", {})],
+    )
+    async def test_a_number_of_maximos_own_is_learned_from_an_address_of_its_site(
+        self, serve, tmp_path, location, called
+    ):
+        client = maximo_of(serve(lambda asked: Reply(b"", 201, {"Location": location})), tmp_path)
+        result = await told(client, out(client, "T-77", known=None))
+        assert (list(result.outcomes), result.called) == (["sent"], called)
+
+    async def test_a_search_keeps_to_the_site(self, serve, tmp_path):
+        search = maximo_of(serve(dict), tmp_path).options
+        search = replace(search, find='?oslc.where=externalrefid="{number}"').search("T-77")[1]
+        assert search["oslc.where"] == 'siteid="BEDFORD" and externalrefid="T-77"'
 
 
 class TestWords:

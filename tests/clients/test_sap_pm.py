@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pipeline.clients import sap_pm
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 from pipeline.translation import sap_pm as layout
-from tests.asking import client_of, pull, push
+from tests.asking import client_of, pull, push, told
 from tests.scripted import Reply
 
 TICKS = 1793450205000
@@ -28,7 +29,9 @@ def sap_of(server, tmp_path, **options):
 def out(client, number="4000123", *, known=Status.PENDING, title="new"):
     order = WorkOrder(number=number, title=title, status=Status.PENDING, created_at=MOMENT)
     before = None if known is None else Values(title="t", status=known)
-    return client.from_record(Record(order=order, external_id=number, layout="sap_pm", known=before))
+    return client.from_record(
+        Record(order=order, external_id=number, layout="sap_pm", known=before, is_linked=before is not None)
+    )
 
 
 class TestOData2:
@@ -90,7 +93,9 @@ class TestOData2:
         assert await push(client, out(client, known=None)) == ["sent"]
         told = service.asked[-1]
         assert (told.method, told.path, told.json["CreationDateTime"]) == ("POST", "/orders", f"/Date({TICKS}+0000)/")
-        assert client.to_record(client.validate(told.json)).order.created_at == MOMENT
+        assert "MaintenanceOrder" not in told.json
+        shown = told.json | {"MaintenanceOrder": "4000999"}
+        assert client.to_record(client.validate(shown)).order.created_at == MOMENT
 
     async def test_a_list_without_results(self, serve, tmp_path):
         server = serve(lambda asked: {"d": [record()]})
@@ -179,12 +184,25 @@ class TestHandshakes:
         with pytest.raises(Rejected, match=why):
             layout.LAYOUT.validate(record(SystemStatus=codes), UTC)
 
-    async def test_a_number_that_sap_gives_itself_is_told(self, serve, tmp_path):
+    async def test_a_number_that_sap_gives_itself_is_learned(self, serve, tmp_path):
         def answer(asked):
             if asked.method == "GET":
                 return Reply({"value": []}, headers={"x-csrf-token": "T"})
             return Reply(msgspec.json.encode({"MaintenanceOrder": "000004000999"}), 201)
 
-        client = sap_of(serve(answer), tmp_path)
-        (result,) = await push(client, out(client, "T-1", known=None))
+        server = serve(answer)
+        client = sap_of(server, tmp_path)
+        result = await told(client, out(client, "T-1", known=None))
+        assert (list(result.outcomes), result.called) == (["sent"], {0: "000004000999"})
+        assert (server.asked[-1].method, server.asked[-1].path) == ("POST", "/orders")
+
+    async def test_with_shared_ids_it_is_a_dead_letter_that_says_what_to_set(self, serve, tmp_path):
+        def answer(asked):
+            if asked.method == "GET":
+                return Reply({"value": []}, headers={"x-csrf-token": "T"})
+            return Reply(msgspec.json.encode({"MaintenanceOrder": "000004000999"}), 201)
+
+        client = sap_of(serve(answer), tmp_path, ids="shared")
+        (result,) = await push(client, replace(out(client, "T-1", known=None), number=None))
         assert "the client calls it 000004000999" in str(result)
+        assert 'set ids = "client"' in str(result)

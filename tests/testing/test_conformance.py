@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from pipeline.clients import csv_folder, dynamics_fs, erp_json, maximo, rest_json, sap_pm
-from pipeline.testing import ClientUnderTest, FolderStand, HttpStand
+from pipeline.testing import ClientUnderTest, FolderStand, Habits, HttpStand
 from pipeline.testing.conformance import *  # noqa: F403 - the suite's own tests
 
 WHEN = {"createdAt": "2026-10-01T08:00:00Z", "updatedAt": "2026-10-02T09:30:00-03:00"}
@@ -124,17 +124,41 @@ OURS = {
         options={"delimiter": ";", "date_format": "%d.%m.%Y %H:%M:%S"},
     ),
     "rest_json": ClientUnderTest(connect=rest_json.connect, samples=[*STATUS], stand=HttpStand),
+    "rest_json, by PUT": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=[*STATUS],
+        stand=lambda: HttpStand(options={"push": "PUT"}, habits=Habits(cap=1, gone=410)),
+    ),
+    "rest_json, numbered there": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=[*STATUS],
+        stand=lambda: HttpStand(
+            options={"ids": "client"}, habits=Habits(numbers=lambda count: 400000 + count, answers="location", cap=1)
+        ),
+    ),
     "maximo": ClientUnderTest(
         connect=maximo.connect,
         samples=MAXIMO,
-        stand=lambda: HttpStand("wonum", "changedate"),
+        stand=lambda: HttpStand("wonum", "changedate", habits=Habits(numbers=lambda count: f"{5000 + count}")),
         options={"site": "BEDFORD"},
     ),
     "sap_pm": ClientUnderTest(
-        connect=sap_pm.connect, samples=SAP, stand=lambda: HttpStand("MaintenanceOrder", "LastChangeDateTime")
+        connect=sap_pm.connect,
+        samples=SAP,
+        stand=lambda: HttpStand(
+            "MaintenanceOrder",
+            "LastChangeDateTime",
+            habits=Habits(numbers=lambda count: f"{count:012}", csrf=True, cap=1),
+        ),
     ),
     "dynamics_fs": ClientUnderTest(
-        connect=dynamics_fs.connect, samples=DYNAMICS, stand=lambda: HttpStand("msdyn_workorderid", "modifiedon")
+        connect=dynamics_fs.connect,
+        samples=DYNAMICS,
+        stand=lambda: HttpStand(
+            "msdyn_workorderid",
+            "modifiedon",
+            habits=Habits(numbers=lambda count: f"10000000-0000-4000-8000-{count:012}", gone=410),
+        ),
     ),
 }
 

@@ -4,6 +4,7 @@ import inspect
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import msgspec
@@ -15,7 +16,7 @@ from pipeline.clients.erp_json import ErpJson
 from pipeline.clients.http_connector import HttpConnector
 from pipeline.clients.json_connector import Checked, JsonConnector
 from pipeline.dataflow.messages import BatchResult, Fate, Outcome
-from pipeline.testing import ClientUnderTest, HttpStand, conformance, conformance_ends
+from pipeline.testing import ClientUnderTest, Habits, HttpStand, conformance, conformance_ends, conformance_faults
 from pipeline.translation import status_order
 from pipeline.translation.engine import layout_of
 from pipeline.translation.json import dump
@@ -33,6 +34,8 @@ THERE = "test_what_is_told_is_there"
 IDEMPOTENT = "test_the_sink_is_idempotent"
 DRY = "test_a_dry_run_changes_nothing"
 ERASED = "test_what_it_does_not_know_is_not_erased"
+FAILS = "test_a_push_that_fails_is_told_once"
+REMOVED = "test_an_order_that_was_removed_there_is_not_said_to_be_sent"
 
 
 def changed(kind, **methods):
@@ -63,6 +66,74 @@ def api(*, sink=None, presets=None, stand=HttpStand, **methods):
     return ClientUnderTest(
         connect=lambda settings: kind(settings, (status_order.LAYOUT,), presets or {}), samples=STATUS, stand=stand
     )
+
+
+def numbering(**more):
+    """A client of an API that numbers its orders itself, with another sink, options or methods."""
+    habits = Habits(numbers=lambda count: 400000 + count)
+    return api(presets={"ids": "client"}, stand=lambda: HttpStand(habits=habits), **more)
+
+
+async def inventing(self, items):
+    """Makes nothing, and has an id for everything."""
+    return BatchResult(
+        [Outcome.SENT] * len(items), called={number: item.payload.id for number, item in enumerate(items)}
+    )
+
+
+def naming(call):
+    """A sink that says other ids of new orders."""
+
+    async def write_batch(self, items):
+        result = await HttpSink.write_batch(self, items)
+        return replace(result, called=call(result.called))
+
+    return changed(HttpSink, write_batch=write_batch)
+
+
+def without_keys(sink):
+    """Tells again of what was lost, and nobody can see that it does."""
+    send = sink._api.send
+
+    async def bare(*what, headers=None, **more):
+        headers = {name: value for name, value in (headers or {}).items() if name != "Idempotency-Key"}
+        return await send(*what, headers=headers, **more)
+
+    sink._api.send = bare
+    return sink
+
+
+def twice(sink):
+    """Has each new order made under two keys."""
+    send = sink._push.send
+
+    async def again(item, *more):
+        intent = replace(item.payload.intent, key="another " + item.payload.intent.key)
+        await send(replace(item, payload=replace(item.payload, intent=intent)), *more)
+        return await send(item, *more)
+
+    sink._push.send = again
+    return sink
+
+
+def unread(sink):
+    """PUTs what is told, and nothing that was there."""
+
+    async def shown(order, url, patience):
+        return SimpleNamespace(body=order.body, etag="")
+
+    sink._push._shown = shown
+    return sink
+
+
+def content_with_all(sink):
+    """Says SENT of what was refused."""
+
+    async def write_batch(self, items):
+        result = await HttpSink.write_batch(self, items)
+        return replace(result, outcomes=[Outcome.SENT] * len(items))
+
+    return changed(HttpSink, write_batch=write_batch)(sink)
 
 
 def dropping(kind, drops):
@@ -252,7 +323,18 @@ MUTANTS = {
     "tells the API that it reads": (api(source=tells_it_is_read), DRY),
     "keeps what is settled": (folder(reads=keep_all), ONCE),
     "erases one field": (api(from_record=with_nothing_of("priority")), ERASED),
-    "erases by PUT": (api(presets={"push": "PUT"}), ERASED),
+    "erases by PUT": (api(presets={"push": "PUT"}, sink=unread), ERASED),
+    "makes nothing": (numbering(sink=dropping(HttpSink, lambda count: True)), THERE),
+    "makes nothing, once": (numbering(sink=dropping(HttpSink, lambda count: count > 3)), IDEMPOTENT),
+    "makes nothing and names it": (numbering(sink=changed(HttpSink, write_batch=inventing)), THERE),
+    "says no ids": (numbering(sink=naming(lambda called: {})), THERE),
+    "says each the id of another": (
+        numbering(sink=naming(lambda called: dict(zip(called, reversed([*called.values()]), strict=True)))),
+        THERE,
+    ),
+    "makes each twice": (numbering(sink=twice), THERE),
+    "makes what was lost twice": (numbering(sink=without_keys), FAILS),
+    "says SENT of what was removed": (api(sink=content_with_all), REMOVED),
     "reads in UTC": (folder(validate=in_utc), ZONES),
     "tells local times and reads them in UTC": (folder(validate=in_utc, from_record=told_locally), ZONES),
     "reads rows in UTC": (rows(validate=csv_in_utc), ZONES),
@@ -291,7 +373,9 @@ def test_a_client_with_a_fault_does_not_pass(mutant, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", sorted({name for _, name in MUTANTS.values()}))
 def test_the_same_clients_without_a_fault_pass(name, tmp_path, monkeypatch):
     """So that it is the fault that the suite tells, and not how these clients are made."""
-    for number, under_test in enumerate((folder(), api(presets={"push": "PATCH"}), rows())):
+    can_fail = [api(presets={"push": "PATCH"}), numbering()]
+    clients = can_fail if name in {FAILS, REMOVED} else [folder(), *can_fail, rows()]
+    for number, under_test in enumerate(clients):
         home = tmp_path / f"right {number}"
         home.mkdir()
         run(name, under_test, home, monkeypatch)
@@ -302,3 +386,5 @@ def test_the_suite_names_all_its_tests():
     assert found == {name for name in conformance.__all__ if name.startswith("test_")}
     ends = {name for name in dir(conformance_ends) if name.startswith("test_")}
     assert ends < found
+    faults = {name for name in dir(conformance_faults) if name.startswith("test_")}
+    assert faults < found

@@ -40,23 +40,23 @@ class PageRequest(Struct, frozen=True):
         return _hash(self.url, *(f"{key}={value}" for key, value in sorted(self.params.items())))
 
 
-def first_request(options: HttpOptions, since: str | None) -> PageRequest:
-    """What asks for the first page; ``since``: of what changed since then."""
-    params = options.query(since)
+def first_request(options: HttpOptions, since: str | None, find: str | None = None) -> PageRequest:
+    """What asks for the first page; ``since``: of what changed since then; ``find``: of what has this reference."""
+    url, params = (options.url, options.query(since)) if find is None else options.search(find)
     if options.page != "none" and options.size_param:
         params[options.size_param] = str(options.page_size)
     position = {"page": options.first_page, "offset": 0}.get(options.page)
     if position is not None:
         params[options.page_param or options.page] = str(position)
-    return PageRequest(options.url, params, position)
+    return PageRequest(url, params, position)
 
 
 class Listing:
     """One pass over a list: ``request`` asks for its next page; None: the server has said that it is at its end."""
 
-    def __init__(self, options: HttpOptions, since: str | None = None) -> None:
+    def __init__(self, options: HttpOptions, since: str | None = None, *, find: str | None = None) -> None:
         self._options = options
-        self.request: PageRequest | None = first_request(options, since)
+        self.request: PageRequest | None = first_request(options, since, find)
         self._asked: set[bytes] = set()
         self._pages = 0
         self._orders = 0

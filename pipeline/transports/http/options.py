@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from msgspec import Meta, Struct
 
@@ -18,6 +18,8 @@ Method = Literal["PUT", "POST", "PATCH"]
 
 LONGEST_ID: Final = 1000
 
+_KEY: Final = re.compile(r"[^()]*\((?:[^()=]*=)?(?:'(.*)'|(.*))\)")
+"""An entity and its key, as OData writes them: ``orders(7)``, ``orders('7')``, ``orders(Order='7')``."""
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
@@ -116,13 +118,30 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     """The list is sorted by ``updated``, oldest first: a pull that breaks off goes on where it was."""
 
     push: Method = "PATCH"
-    """How it is told of a change. PUT is for servers that keep what an order does not name, or have nothing else."""
+    """How it is told of a change. With PUT each order is read first, and told with all that it has besides."""
     push_path: str = "/{id}"
     """Added to the URL to tell it of an order that it has."""
     create: Method | None = None
-    """For an order born in TracOS; not set: PUT where changes are told by PATCH, else like them."""
+    """For an order born in TracOS; not set: PUT where changes are told by PATCH, else like them.
+
+    With ``ids = "client"`` not set means POST.
+    """
     create_path: str | None = None
     """Not set: nothing with POST, else ``push_path``."""
+    ids: Literal["shared", "client"] = "shared"
+    """``client``: it numbers its orders itself, and keeps ours as a reference; ``shared``: both use one number."""
+    created_id: str = ""
+    """Where in the answer to a creation the order's id is, keys joined by dots.
+
+    Empty: where the order has it, else in the header OData-EntityId, else the last part of the header Location.
+    """
+    find: str = ""
+    """Added to the URL to ask for the order that has our number as its reference: ``?externalRef={number}``.
+
+    The answer is a page of the list, or the order.
+    """
+    absent: Literal["dead_letter", "delete"] = "dead_letter"
+    """What an order becomes that was removed there: a dead letter, or a deletion."""
     push_headers: Mapping[str, str] = {}
     """Headers of every push."""
     update_headers: Mapping[str, str] = {}
@@ -178,6 +197,22 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
             )
         return params
 
+    def search(self, number: str) -> tuple[str, dict[str, str]]:
+        """The address, and the query, that ask for the order whose reference ``number`` is.
+
+        A parameter at which the list is always asked for something is joined with that, as ``since_and`` says.
+        """
+        path, _, query = self.find.partition("?")
+        params = self.query(None)
+        for key, template in parse_qsl(query, keep_blank_values=True):
+            said = number.replace("'", "''") if "'{number}'" in template else number
+            if '"{number}"' in template and '"' in number:
+                raise Rejected("a number with a quotation mark cannot be asked for: see find")
+            asked, before = template.replace("{number}", said), params.get(key)
+            joins = bool(before and self.since_and and key == self.since_param)
+            params[key] = self.since_and.replace("{params}", before or "").replace("{since}", asked) if joins else asked
+        return self.url.rstrip("/") + path.replace("{number}", quote(number, safe="")), params
+
     def address(self, order_id: str, path: str) -> str:
         """The URL of one order; raises Rejected for an id that would lead elsewhere."""
         if order_id.strip(".") == "" and "/{id}" in path:
@@ -198,12 +233,18 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
         order_id = unquote(found[1])
         return order_id.replace("''", "'") if "'{id}'" in self.push_path else order_id
 
-    def update(self, order_id: str) -> tuple[Method, str]:
-        """How, and at which URL, it is told of an order that it has."""
-        return self.push, self.address(order_id, self.push_path)
+    def id_at(self, address: str) -> str | None:
+        """The id of an order at whatever address the client says that it has created it; None where there is none."""
+        if (order_id := self.order_at(address)) is not None:
+            return order_id
+        last = urlsplit(address).path.rstrip("/").rpartition("/")[2]
+        key = _KEY.fullmatch(last)
+        return unquote(key[1] or key[2] if key else last).replace("''", "'") or None
 
     def creation(self, order_id: str) -> tuple[Method, str]:
         """How, and at which URL, it is told of an order that was born in TracOS."""
+        if self.ids == "client":
+            return self.create or "POST", self.url.rstrip("/") + (self.create_path or "")
         method = self.create or ("PUT" if self.push == "PATCH" else self.push)
         path = self.create_path
         if path is None:
@@ -237,4 +278,13 @@ def _problems(options: HttpOptions) -> Sequence[str]:
         problems.append("since_and: expected a text with {params} and {since}")
     if options.since_param and options.params.get(options.since_param) and not joined:
         problems.append(f"params: {options.since_param} is since_param: set since_and, to say how the two are joined")
+    return [*problems, *_problems_of_ids(options)]
+
+
+def _problems_of_ids(options: HttpOptions) -> Sequence[str]:
+    problems = []
+    if options.find and "{number}" not in options.find:
+        problems.append("find: expected a text with {number}, such as ?externalRef={number}")
+    if options.ids == "client" and "{id}" in (options.create_path or ""):
+        problems.append('create_path: expected no {id} in it: with ids = "client" a new order has none')
     return problems

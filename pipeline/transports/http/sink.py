@@ -1,34 +1,32 @@
 """An API that takes orders: one request each, a few at once, which may be sent again without harm."""
 
 import asyncio
-import hashlib
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.errors import Deferred, Fatal, PipelineError, Reason, Rejected
-from pipeline.orders.workorder import ExternalId, id_key
+from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation.outgoing import Outgoing
 from pipeline.translation.times import format_time
-from pipeline.transports.http.addresses import order_address
 from pipeline.transports.http.answers import Answer
 from pipeline.transports.http.api import Api, Away
+from pipeline.transports.http.creation import Creation, Linked, Told, one_each
 from pipeline.transports.http.listing import first_request
 from pipeline.transports.http.options import HttpOptions, Patience
 from pipeline.transports.http.pages import order_in, read_page
+from pipeline.transports.http.push import GONE, Known, Push, is_same, makes
 from pipeline.transports.http.reasons import find, reason, speaks
+from pipeline.transports.http.search import Search
 from pipeline.transports.http.state import State
 from pipeline.transports.http.verdicts import Changed, Doubt, verdict
 
 __all__ = ["HttpSink"]
 
-ANSWER_BYTES: Final = 8 * 1024 * 1024
 RUNS: Final = 5
 """In so many runs an order may fail, while others are taken, before it becomes a letter."""
 DOUBTS: Final = 10
@@ -37,25 +35,6 @@ TIRED: Final = 3
 """Orders in a row that fail, after which each is tried only once, until one passes."""
 
 _DECODER: Final = msgspec.json.Decoder()
-_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
-
-
-class Known(Struct, frozen=True):
-    """What is remembered of the orders of a batch, by id."""
-
-    etags: Mapping[str, str]
-    addresses: Mapping[str, str]
-    failures: Mapping[str, int]
-    twins: Mapping[str, str]
-    """By our id, the client's."""
-
-
-class Told(Struct, frozen=True):
-    """What became of one order, the API's answer, and when in the run that was."""
-
-    result: Outcome | Exception
-    answer: Answer | None = None
-    turn: int = 0
 
 
 class HttpSink(BatchSink[Outgoing]):
@@ -67,12 +46,19 @@ class HttpSink(BatchSink[Outgoing]):
     """
 
     def __init__(
-        self, api: Api, options: HttpOptions, state: State, ids_in: Callable[[bytes], Sequence[ExternalId]]
+        self,
+        api: Api,
+        options: HttpOptions,
+        state: State,
+        ids_in: Callable[[bytes], Sequence[ExternalId]],
+        read: Callable[[bytes], Record],
     ) -> None:
         self._api = api
         self._options = options
         self._state = state
         self._ids_in = ids_in
+        self._push = Push(api, options, ids_in)
+        self._creation = Creation(options, Search(api, options, read) if options.find else None, ids_in)
         self._turn = 0
         self._passed = 0
         """The turn of the last order that was taken."""
@@ -103,7 +89,7 @@ class HttpSink(BatchSink[Outgoing]):
 
         Those that failed in an earlier run come last, so that they are in nobody's way.
         """
-        known = await self._known([item.payload.id for item in items])
+        known = await self._known([item.payload for item in items])
         places = asyncio.Semaphore(self._options.parallel)
         told: list[Told] = [Told(Deferred("the run stops"))] * len(items)
 
@@ -112,34 +98,39 @@ class HttpSink(BatchSink[Outgoing]):
                 if self._stop is None:
                     told[position] = await self._tell(items[position], known)
 
-        first = sorted(range(len(items)), key=lambda position: known.failures.get(items[position].payload.id, 0))
+        first = sorted(range(len(items)), key=lambda position: known.failures.get(_name(items[position].payload), 0))
         await asyncio.gather(*map(one, first))
         unclear = [one.result for one in told if isinstance(one.result, Doubt) and one.turn > self._passed]
         ours = [one for one in unclear if not (self._passed or one.is_of_reading)]
         if unclear and self._stop is None and (ours or not await self._list_answers()):
             self._stop = self._api.stopped(str((ours or unclear)[0]))
-        told = [self._decided(one) for one in told]
+        told = one_each([self._decided(one) for one in told])
         results = await self._counted_failures(items, told, known)
         await self._note(items, told)
-        return BatchResult(results, self._stop)
+        called = {position: one.called for position, one in enumerate(told) if one.called is not None}
+        return BatchResult(results, self._stop, called)
 
-    async def _known(self, ids: Sequence[str]) -> Known:
+    async def _known(self, orders: Sequence[Outgoing]) -> Known:
         options, state = self._options, self._state
+        ids = [order.id for order in orders if order.number is None]
+        twins = await state.twins()
+        if options.ids == "client":
+            await state.forget_twins([one for one in ids if one in twins])  # they are linked
         return Known(
             await state.etags(ids) if options.etag else {},
             await state.addresses(ids) if options.href else {},
-            await state.failures(ids),
-            {ours: theirs for theirs, ours in (await state.twins()).items()},
+            await state.failures([_name(order) for order in orders]),
+            {ours: theirs for theirs, ours in twins.items()},
         )
 
     async def _tell(self, item: Envelope[Outgoing], known: Known) -> Told:
         order = item.payload
-        if order.id in known.twins:
-            return Told(_twin(known.twins[order.id]))
         try:
-            method, answer = await self._push(item, known)
-            if answer.is_redirect:
-                raise self._api.refusal(answer)
+            if order.number is not None:
+                return await self._creation.made(item, order.number, known, self._request)
+            if order.id in known.twins and self._options.ids == "shared":
+                return Told(_twin(known.twins[order.id]))
+            return await self._request(item, known)
         except Fatal as error:
             self._stop = self._stop or error
             return Told(Deferred("the run stops"))
@@ -149,46 +140,28 @@ class HttpSink(BatchSink[Outgoing]):
             return Told(Deferred(str(error), quote=said))
         except Exception as error:  # told by position
             return Told(error)
+
+    async def _request(self, item: Envelope[Outgoing], known: Known, patience: Patience | None = None) -> Told:
+        """Tell of one order; raises Away and Fatal."""
+        order, options = item.payload, self._options
+        patience = patience or options.push_patience
+        patience = Patience(1, patience.seconds) if self._failing >= TIRED else patience
+        method, answer = await self._push.send(item, known, patience)
+        if answer.is_redirect:
+            raise self._api.refusal(answer)
         self._turn += 1
         turn = self._turn
-        result = verdict(answer, method, self._options, self._api.host)
+        result = verdict(answer, method, options, self._api.host)
         if isinstance(result, Outcome):
             self._passed, self._failing, self._doubts = turn, 0, 0
-            if order.is_new and (theirs := self._called_otherwise(order, answer)) is not None:
+            if order.number is None and order.is_new and (theirs := self._called_otherwise(order, answer)) is not None:
                 await self._state.set_twin(theirs, order.id)
                 result = _twin(theirs)
         elif isinstance(result, Doubt):
             await self._doubt(result)
+        elif answer.status in GONE and answer.page_title is None and not makes(order, options):
+            result = await self._push.gone(order, method, answer, known)
         return Told(result, answer, turn)
-
-    async def _push(self, item: Envelope[Outgoing], known: Known) -> tuple[str, Answer]:
-        order, options = item.payload, self._options
-        if order.is_new:
-            method, url = options.creation(order.id)
-        else:
-            method, url = options.push, order_address(options, order.id, known.addresses.get(order.id))
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": _key(method, url, item),
-            **options.push_headers,
-        }
-        headers |= {} if order.is_new else options.update_headers
-        etag = known.etags.get(order.id, "")
-        if _HEADER_VALUE.fullmatch(etag):
-            headers["If-Match"] = etag
-        elif order.is_new and (options.etag or method == "PUT"):
-            headers["If-None-Match"] = "*"  # over no order that it has already
-        patience = options.push_patience
-        answer = await self._api.send(
-            method,
-            url,
-            params=options.order_params,
-            headers=headers,
-            content=order.body,
-            patience=Patience(1, patience.seconds) if self._failing >= TIRED else patience,
-            most=ANSWER_BYTES,
-        )
-        return method, answer
 
     async def _doubt(self, doubt: Doubt) -> None:
         """Count a refusal; stop where so many in a row can only mean us."""
@@ -226,8 +199,12 @@ class HttpSink(BatchSink[Outgoing]):
         results = [one.result for one in told]
         counts: dict[str, int] = {}
         for position, (item, result) in enumerate(zip(items, results, strict=True)):
-            order_id, before = item.payload.id, known.failures.get(item.payload.id, 0)
-            if not isinstance(result, Deferred) or (self._stop is not None and told[position].turn == 0):
+            order_id, before = _name(item.payload), known.failures.get(_name(item.payload), 0)
+            if (
+                isinstance(result, Linked)
+                or not isinstance(result, Deferred)
+                or (self._stop is not None and told[position].turn == 0)
+            ):
                 counts |= {order_id: 0} if before and isinstance(result, Outcome) else {}
             elif self._passed:
                 runs = before + (order_id not in self._counted)
@@ -245,7 +222,7 @@ class HttpSink(BatchSink[Outgoing]):
         if not ids:
             at = self._options.order_at(str(answer.headers.get("Location", "")))
             ids = [at] if at else []
-        if answer.status not in {200, 201} or not ids or any(_is_same(one, order.id) for one in ids):
+        if answer.status not in {200, 201} or not ids or any(is_same(one, order.id) for one in ids):
             return None
         return str(ids[0])
 
@@ -254,17 +231,21 @@ class HttpSink(BatchSink[Outgoing]):
 
     async def _note(self, items: Sequence[Envelope[Outgoing]], told: Sequence[Told]) -> None:
         """Remember the ETags and addresses that orders have now, and which orders are to be read again."""
-        pairs = [(item.payload.id, one) for item, one in zip(items, told, strict=True)]
-        taken = {order_id: one.answer for order_id, one in pairs if isinstance(one.result, Outcome) and one.answer}
+        pairs = [(_id_there(item.payload, one), one) for item, one in zip(items, told, strict=True)]
+        taken = {
+            order_id: one.answer
+            for order_id, one in pairs
+            if order_id and isinstance(one.result, Outcome) and one.answer
+        }
         if self._options.etag:
             await self._state.set_etags({order_id: self._etag(answer) for order_id, answer in taken.items()})
         if self._options.href:
-            created = {item.payload.id for item in items if item.payload.is_new}
-            shown = {
-                order_id: answer.headers.get("Location") for order_id, answer in taken.items() if order_id in created
-            }
+            made = {order_id for (order_id, _), item in zip(pairs, items, strict=True) if item.payload.is_new}
+            shown = {order_id: answer.headers.get("Location") for order_id, answer in taken.items() if order_id in made}
             await self._state.set_addresses(shown)
-        await self._state.set_stale([order_id for order_id, one in pairs if isinstance(one.result, Changed)])
+        await self._state.set_stale(
+            [order_id for order_id, one in pairs if order_id and isinstance(one.result, Changed)]
+        )
 
     def _etag(self, answer: Answer) -> str | None:
         """None: not known until the order is read again; until then it is told without a condition."""
@@ -279,17 +260,18 @@ class HttpSink(BatchSink[Outgoing]):
 
 def _twin(theirs: str) -> Rejected:
     return Rejected(
-        f"the client calls it {theirs}: it was created there under that number, and is not told again; remove one of "
-        "the two, then the client's file in DATA_STATE_DIR"
+        f"the client calls it {theirs}: it was created there under that number, and is not told again; set "
+        'ids = "client", because it numbers its orders itself, and retry this letter'
     )
 
 
-def _is_same(one: ExternalId, other: str) -> bool:
-    return id_key(one) == id_key(other) or str(one).casefold() == other.casefold()
+def _name(order: Outgoing) -> str:
+    """What is remembered of an order is remembered under this: our numbers and the client's ids may be the same."""
+    return order.id if order.number is None else f"new\t{order.id}"
 
 
-def _key(method: str, url: str, item: Envelope[Outgoing]) -> str:
-    """One for each edit of an order: two may say the same, to TracOS as to the client."""
-    order = item.payload
-    parts = (method.encode(), url.encode(), order.body, item.raw, str(order.edit).encode())
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+def _id_there(order: Outgoing, told: Told) -> str:
+    """The client's id of an order; empty where it is not known."""
+    if order.number is None:
+        return order.id
+    return "" if told.called is None else str(told.called)

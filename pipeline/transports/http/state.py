@@ -154,6 +154,10 @@ class State(Resource):
         """The client calls ``ours`` so."""
         await self._write(_upsert("twins", "id", "ours"), [(order_id, ours)])
 
+    async def forget_twins(self, ids: Sequence[str]) -> None:
+        """The orders that the client calls so are known by these ids."""
+        await self._write("DELETE FROM twins WHERE id = ?", [(one,) for one in ids])
+
     async def _known(self, table: str, column: str, ids: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for start in range(0, len(ids), GROUP):

@@ -54,23 +54,23 @@ class TestPush:
 
 class TestHowItIsTold:
     @pytest.mark.parametrize(
-        ("options", "update", "create"),
+        ("options", "requests"),
         [
-            ({}, ("PATCH", "/orders/7"), ("PUT", "/orders/7")),
-            ({"push": "PUT"}, ("PUT", "/orders/7"), ("PUT", "/orders/7")),
-            ({"push": "POST"}, ("POST", "/orders/7"), ("POST", "/orders/7")),
-            ({"create": "POST"}, ("PATCH", "/orders/7"), ("POST", "/orders")),
-            ({"create": "PATCH", "push_path": "({id})"}, ("PATCH", "/orders(7)"), ("PATCH", "/orders(7)")),
-            ({"create": "POST", "create_path": "/new/{id}"}, ("PATCH", "/orders/7"), ("POST", "/orders/new/7")),
+            ({}, [("PATCH", "/orders/7"), ("PUT", "/orders/7")]),
+            ({"push": "PUT"}, [("GET", "/orders/7"), ("PUT", "/orders/7"), ("PUT", "/orders/7")]),
+            ({"push": "POST"}, [("POST", "/orders/7"), ("POST", "/orders/7")]),
+            ({"create": "POST"}, [("PATCH", "/orders/7"), ("POST", "/orders")]),
+            ({"create": "PATCH", "push_path": "({id})"}, [("PATCH", "/orders(7)"), ("PATCH", "/orders(7)")]),
+            ({"create": "POST", "create_path": "/new/{id}"}, [("PATCH", "/orders/7"), ("POST", "/orders/new/7")]),
         ],
         ids=str,
     )
-    async def test_a_change_and_a_new_order(self, serve, tmp_path, options, update, create):
+    async def test_a_change_and_a_new_order(self, serve, tmp_path, options, requests):
         server = serve(lambda asked: {"id": 7})
         client = client_of(server, tmp_path, **options)
         await push(client, outgoing(7))
         await push(client, outgoing(7, is_new=True))
-        assert [(asked.method, asked.path) for asked in server.asked] == [update, create]
+        assert [(asked.method, asked.path) for asked in server.asked] == requests
 
     async def test_what_an_order_does_not_name_is_not_erased(self, erp, tmp_path):
         erp.put(order(1, asset="4711"))

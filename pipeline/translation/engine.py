@@ -90,7 +90,7 @@ def _validate(table: Table) -> Callable[[Mapping[str, Any], tzinfo], Record]:
             more=_said({field: take(data, zone, wrong) for field, take in more.items()}) if more else NO_MORE,
         )
         ours = None if reference is None else reference(data, zone, wrong)
-        for take in where:
+        for take in where if ours is None else ():  # what names our number is ours, also where it says nothing of whose
             take(data, zone, wrong)
         if wrong:
             raise Rejected(*dict.fromkeys(wrong))

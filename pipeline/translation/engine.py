@@ -39,7 +39,7 @@ def layout_of(table: Table, zone: tzinfo = UTC) -> Layout[Record]:
         name=table.name,
         id_key=".".join(table.id.path),
         id_path=table.id.path,
-        keys=frozenset(path[0] for path in table.paths),
+        keys=frozenset(table.keys),
         paths=table.paths,
         validate=_validate(table),
         to_record=lambda record: record,
@@ -90,7 +90,7 @@ def _validate(table: Table) -> Callable[[Mapping[str, Any], tzinfo], Record]:
             more=_said({field: take(data, zone, wrong) for field, take in more.items()}) if more else NO_MORE,
         )
         ours = None if reference is None else reference(data, zone, wrong)
-        for take in where:
+        for take in where if ours is None else ():  # what names our number is ours, also where it says nothing of whose
             take(data, zone, wrong)
         if wrong:
             raise Rejected(*dict.fromkeys(wrong))

@@ -115,6 +115,23 @@ OURS = {
         options={"delimiter": ";"},
         layouts={"rows": ROWS},
     ),
+    "a table over HTTP": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=NESTED,
+        stand=lambda: HttpStand("workOrder.ref", "workOrder.dates.touched", {"updated": "workOrder.dates.touched"}),
+        layouts={"acme": TABLE},
+    ),
+    "a table over HTTP, numbered there": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=NESTED,
+        stand=lambda: HttpStand(
+            "workOrder.ref",
+            "workOrder.dates.touched",
+            {"updated": "workOrder.dates.touched", "ids": "client", "find": "?workOrder.extRef={number}"},
+            habits=Habits(numbers=lambda count: f"N-{count:06}", reference="workOrder.extRef", answers="location"),
+        ),
+        layouts={"acme": TABLE},
+    ),
     "a table": ClientUnderTest(connect=erp_json.connect, samples=NESTED, layouts={"acme": TABLE}),
     "erp_json": ClientUnderTest(connect=erp_json.connect, samples=[*STATUS, *FLAG]),
     "csv_folder": ClientUnderTest(

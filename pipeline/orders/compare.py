@@ -131,7 +131,7 @@ def compare(
     if is_known:
         said = _of_known(record, current, decision, differing, arrival, is_synced=is_synced, terms=terms)
     else:
-        said = _of_news(current.order, decision, differing)
+        said = _of_news(record.order, current.order, decision, differing)
     gaps = tuple(
         Gap(
             kind=GapKind.DIFFERS,
@@ -196,13 +196,18 @@ def _differing(record: Record, current: Current, terms: Terms) -> list[str]:
     ]
 
 
-def _of_news(order: WorkOrder, decision: Decision, differing: list[str]) -> Iterator[tuple[str, Does, str]]:
-    """What the merge would do about these fields of a record that it does not know."""
+def _of_news(
+    seen: WorkOrder, order: WorkOrder, decision: Decision, differing: list[str]
+) -> Iterator[tuple[str, Does, str]]:
+    """What the merge would do about these fields of a record that it does not know.
+
+    Once both sides are deleted, nothing else is compared.
+    """
     because = {lost.field: lost.because for lost in decision.lost}
     for field in differing:
         if decision.order.get(field) != order.get(field):
             yield field, "take", because.get(field, ONLY_THEIRS)
-        else:
+        elif not (seen.deleted and decision.order.deleted):
             yield field, "send", because.get(field, ONLY_OURS)
 
 

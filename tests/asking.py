@@ -42,10 +42,6 @@ class Numbering:
         return HttpConnector(settings, (cls.TABLE,), {"ids": "client"})
 
 
-numbering = Numbering.connect
-"""The same, as a kind that settings can name."""
-
-
 def born(number, title="new", *, again=False, is_new=True, **more):
     """An order of ours that the client has no number for; ``again``: it may have been told of it before."""
     body = {"status": "NEW", "createdAt": "2026-10-01T08:00:00Z", "title": title, "externalRef": str(number)}

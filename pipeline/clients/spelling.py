@@ -7,7 +7,7 @@ All that is wrong is told at once, each thing with its key and, where a word loo
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC
 from difflib import get_close_matches
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -142,7 +142,8 @@ class _Spelling:
         table = said if isinstance(said, Mapping) else {"at": said}
         self._known(key, table, ("at", *options))
         path = self._taken_path(key, table.get("at"))
-        told = self._one_of((*key, "told"), table.get("told", "always"), get_args(Told)[:3])
+        others: tuple[Told, ...] = ("always", "changed") if key[0] == "fields" else ("always", "create")
+        told = self._one_of((*key, "told"), table.get("told", "always"), others)
         required = self._flag((*key, "required"), table.get("required", key == ("created_at",)))
         codec = self._codec(what, key, table)
         return At(path, codec, told, required) if path and codec else None
@@ -205,9 +206,11 @@ class _Spelling:
         self._known(key, table, ("at", *OPTIONS["deleted"]))
         path = self._taken_path(key, table.get("at"))
         when = table.get("when", "true" if self._is_row else True)
-        is_text = isinstance(when, str)
-        otherwise = table.get("otherwise", ("false" if when == "true" else "") if is_text else type(when)(not when))
-        if not all([self._is_plain((*key, "when"), when), self._is_plain((*key, "otherwise"), otherwise)]):
+        if not self._is_plain((*key, "when"), when):
+            return None
+        unsaid = ("false" if when == "true" else "") if isinstance(when, str) else type(when)(not when)
+        otherwise = table.get("otherwise", unsaid)
+        if not self._is_plain((*key, "otherwise"), otherwise):
             return None
         if str(when) == str(otherwise) or isinstance(when, bool) is not isinstance(otherwise, bool):
             self.wrong((*key, "otherwise"), "expected another value of the kind of when")

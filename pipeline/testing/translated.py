@@ -101,8 +101,9 @@ def _fill(data: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def is_near(time: datetime, moment: datetime, record: Record) -> bool:
-    """The same instant, to the second at least; or a sample's own, where the client's system alone sets it."""
-    return time in (moment, moment.replace(microsecond=0)) or time in (record.order.created_at, record.order.updated_at)
+    """The same instant, to the minute at least; or a sample's own, where the client's system alone sets it."""
+    second = moment.replace(microsecond=0)
+    return time in (moment, second, second.replace(second=0), record.order.created_at, record.order.updated_at)
 
 
 def shown_by(client: Connector, stand: Stand, records: Mapping[ExternalId, Record]) -> dict[ExternalId, Record]:

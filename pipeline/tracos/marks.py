@@ -12,7 +12,7 @@ from pipeline.errors import Rejected
 from pipeline.orders.memory import SyncState, handed_over
 from pipeline.orders.merge import Current, Lost
 from pipeline.orders.terms import Terms
-from pipeline.orders.workorder import ExternalId, Record
+from pipeline.orders.workorder import NOTHING, ExternalId, Record
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.document import changes, guard, guard_rev, read_document, stored, synced_fields
 from pipeline.tracos.found import Found, see_confirmed
@@ -87,6 +87,20 @@ class Marker:
         late = [one for position, one in enumerate(sent) if position not in written.refusals]
         if written.matched < len(late):
             await self._record(late, at)
+
+    async def delete(self, gone: Sequence[tuple[Found, Current]], at: datetime) -> None:
+        """Mark these orders as deleted, as far as they still say what was read; the client is not told of it."""
+        operations = []
+        for found, current in gone:
+            document, order = found.readable, replace(current.order, deleted=True, deleted_at=None)
+            sets = changes(document, current.order, order)
+            if current.sync is not None:
+                base = replace(current.sync.base or NOTHING, deleted=True, deleted_at=None)
+                sync = replace(current.sync, base=base, sent=(), rev=current.sync.rev + 1)
+                sets |= synced_fields(document, sync, at, is_synced=True)
+            operations.append(Operation.update(guard(document, self._terms.fields), sets))
+        if operations:
+            await self._connection.ride_out(lambda: self._connection.write(operations))
 
     async def _record(self, late: Sequence[HandOver], at: datetime) -> None:
         """Record the hand-overs alone; what is marked shows its own already."""

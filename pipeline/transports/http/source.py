@@ -75,12 +75,18 @@ class HttpSource(Source[bytes]):
         self._is_nameless = False
         """Whether the list showed an order whose id cannot be read: it may be any."""
         self._twins: Mapping[str, str] = {}
+        self._shows_all = False
         self._read = 0
 
     @property
     def title(self) -> str:
         """The list's address."""
         return self._options.url
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the whole list was read, and not only what has changed, to where the server says that it ends."""
+        return self._shows_all
 
     def progress(self) -> Progress:
         """How many orders have been read; nobody knows of how many."""
@@ -111,6 +117,7 @@ class HttpSource(Source[bytes]):
             if group:
                 yield group
             listing.follow(page, [item.locator.place for item in group])
+        self._shows_all = since is None
         async for group in self._changed():
             yield group
         if since is None and not self._is_nameless:
@@ -147,6 +154,8 @@ class HttpSource(Source[bytes]):
         if not self._options.since_param:
             return None
         self._witness.attend()
+        if not self._witness.vouches:
+            return None
         known = await self._state.watermark(self._options.url)
         if known is None:
             return None

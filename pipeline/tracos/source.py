@@ -27,7 +27,7 @@ from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, understood
 
-__all__ = ["TracosSource"]
+__all__ = ["TracosSource", "locator_of"]
 
 GROUP: Final = 1000
 
@@ -82,7 +82,7 @@ class TracosSource(Source[Found]):
     def to_record(self, found: Found) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
         current = understood(found, self._terms)
-        if (locator := _locator(found)) in self._unsettled:
+        if (locator := locator_of(found)) in self._unsettled:
             self._currents[locator] = current
         return self._told(current)[0]
 
@@ -107,12 +107,12 @@ class TracosSource(Source[Found]):
             self._total = await self._connection.ride_out(self._connection.count_unsynced)
         try:
             while group := await self._connection.ride_out(following):
-                fresh = {_locator(found): found for found in group}
+                fresh = {locator_of(found): found for found in group}
                 fresh = {locator: found for locator, found in fresh.items() if locator not in self._unsettled}
                 refused: Mapping[bytes, Reason] = {}
                 if self._terms.ids == "client":
                     known, refused = await self._intents.made_known(list(fresh.values()))
-                    fresh = {_locator(found): found for found in known}
+                    fresh = {locator_of(found): found for found in known}
                 self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
                 self._unsettled |= fresh
                 self._seen += len(fresh)
@@ -139,7 +139,10 @@ class TracosSource(Source[Found]):
         self._gone |= dict.fromkeys(gone)
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
+        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced.
+
+        What was not delivered, and has an id of the client's now, is linked alone.
+        """
         sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
         if sent:
             await self._mark_all(sent)
@@ -172,7 +175,7 @@ class TracosSource(Source[Found]):
                 client=self._terms.client,
                 number=current.order.number,
                 id=self._terms.id_beside(current.sync.id if current.sync else None),
-                locator=str(_locator(found)),
+                locator=str(locator_of(found)),
                 rule=ABSENT,
                 changes=(Change("deleted", current.order.deleted, new=True),),
             )
@@ -242,7 +245,7 @@ class TracosSource(Source[Found]):
         return bool(known) and not any(values is not None and values.deleted for values in known)
 
 
-def _locator(found: Found) -> Locator:
+def locator_of(found: Found) -> Locator:
     """The order's number and the document's ``_id``; a text is quoted, as one of another type may look like it."""
     document_id = found.readable.get("_id")
     if type(document_id) is str:

@@ -67,12 +67,18 @@ class HttpSource(Source[bytes]):
         self._watermark = Watermark(in_order=options.in_order)
         self._seen: dict[Locator, _Seen] = {}
         self._twins: Mapping[str, str] = {}
+        self._shows_all = False
         self._read = 0
 
     @property
     def title(self) -> str:
         """The list's address."""
         return self._options.url
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the whole list was read, and not only what has changed, to where the server says that it ends."""
+        return self._shows_all
 
     def progress(self) -> Progress:
         """How many orders have been read; nobody knows of how many."""
@@ -91,7 +97,8 @@ class HttpSource(Source[bytes]):
     async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
         """Yield the pages, then the orders that a push found changed; raises Outage when the API stays away."""
         self._twins = await self._state.twins()
-        listing = Listing(self._options, await self._since())
+        since = await self._since()
+        listing = Listing(self._options, since)
         while listing.request is not None:
             answer, page = await self._page(listing)
             self._watermark.limit(answer.date or datetime.now(UTC))
@@ -99,6 +106,7 @@ class HttpSource(Source[bytes]):
             if group:
                 yield group
             listing.follow(page, [item.locator.place for item in group])
+        self._shows_all = since is None
         async for group in self._changed():
             yield group
         self._watermark.end()
@@ -129,6 +137,8 @@ class HttpSource(Source[bytes]):
         if not self._options.since_param:
             return None
         self._witness.attend()
+        if not self._witness.vouches:
+            return None
         known = await self._state.watermark(self._options.url)
         if known is None:
             return None

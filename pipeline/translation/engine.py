@@ -194,7 +194,8 @@ def _sayer(table: Table, zone: tzinfo, field: str, place: At, get: Get) -> Say:
     """The function that says one value of an order; ``field`` is its name in a TracOS document."""
     path, write, is_always = place.path, place.codec.write, place.told == "always"
     is_needed = place.required and is_always
-    is_lost = field in table.more or (field == "deletedAt" and table.is_date_alone)
+    is_date_alone = field == "deletedAt" and table.is_date_alone
+    is_lost = field in table.more or is_date_alone
     key = path[0] if len(path) == 1 else None
 
     def is_left_out(record: Record) -> bool:
@@ -207,6 +208,8 @@ def _sayer(table: Table, zone: tzinfo, field: str, place: At, get: Get) -> Say:
     def say(record: Record, told: dict[str, Any], wrong: list[Reason]) -> None:
         value = get(record.order)
         if value is None:
+            if is_date_alone and record.known is not None and record.known.deleted and record.order.deleted is False:
+                put(told, path, None)  # the client would go on with the date that it has
             if is_needed:
                 wrong.append(Reason("missing, and this layout requires one", f"$.{field}"))
             return

@@ -23,7 +23,7 @@ from pipeline.translation.csv_rows import read_row, write_row
 from pipeline.transports.folder import FolderOptions, csv_files
 from pipeline.transports.folder.sample import read_sample
 
-__all__ = ["CsvFolder", "connect"]
+__all__ = ["OPTIONS", "CsvFolder", "connect"]
 
 ASCII: Final = "".join(map(chr, range(128)))
 
@@ -77,6 +77,9 @@ class CsvFolder(JsonConnector):
         """The record as a head and a row."""
         out = super().from_record(record)
         return Outgoing(out.id, write_row(msgspec.json.decode(out.body), self._form, self.timezone), is_new=out.is_new)
+
+
+OPTIONS: Final = CsvOptions
 
 
 def connect(settings: ClientSettings) -> CsvFolder:

@@ -36,6 +36,10 @@ OPTIONS: Final[Mapping[str, Collection[str]]] = {
 """What each key of a table may say beside ``at``."""
 
 TABLES: Final = ("where", "fields", "constants")
+REQUIRED: Final = ("id", "status")
+TOLD: Final = get_args(Told)[:3]
+FORMS: Final = ("word", "set", "flags")
+OF_FIELD: Final = ("kind", "told", "required")
 OF_KIND: Final[Mapping[Kind, Collection[str]]] = {
     Kind.TEXT: ("max", "words", "tell"),
     Kind.NUMBER: ("decimal_comma",),
@@ -112,7 +116,7 @@ class _Spelling:
 
     def table(self, name: str, said: Mapping[str, Any]) -> Table | None:
         self._known((), said, (*OPTIONS, *TABLES))
-        for key in ("id", "status"):
+        for key in REQUIRED:
             if key not in said:
                 self.wrong((key,), "required, but missing")
         if "deleted" in said and "deleted_at" in said:
@@ -142,7 +146,7 @@ class _Spelling:
         table = said if isinstance(said, Mapping) else {"at": said}
         self._known(key, table, ("at", *options))
         path = self._taken_path(key, table.get("at"))
-        told = self._one_of((*key, "told"), table.get("told", "always"), get_args(Told)[:3])
+        told = self._one_of((*key, "told"), table.get("told", "always"), TOLD)
         required = self._flag((*key, "required"), table.get("required", key == ("created_at",)))
         codec = self._codec(what, key, table)
         return At(path, codec, told, required) if path and codec else None
@@ -151,7 +155,7 @@ class _Spelling:
         kind = said.get("kind", Kind.TEXT) if isinstance(said, Mapping) else Kind.TEXT
         if self._one_of((*key, "kind"), kind, list(Kind)) is None:
             return None
-        return self._place(key, said, ("kind", "told", "required", *OF_KIND[Kind(kind)]), Kind(kind))
+        return self._place(key, said, (*OF_FIELD, *OF_KIND[Kind(kind)]), Kind(kind))
 
     def _status(self, said: Any) -> StatusAt | None:
         key: Key = ("status",)
@@ -159,7 +163,7 @@ class _Spelling:
             self.wrong(key, "expected a table with at and words")
             return None
         self._known(key, said, ("at", *OPTIONS["status"]))
-        form = self._one_of((*key, "form"), said.get("form", "word"), ("word", "set", "flags"))
+        form = self._one_of((*key, "form"), said.get("form", "word"), FORMS)
         is_flags = form == "flags"
         path = () if is_flags and "at" not in said else self._taken_path(key, said.get("at"))
         words, deleted, before = {}, [], len(self.mistakes)

@@ -24,7 +24,7 @@ from pipeline.translation.json import dump
 from pipeline.transports.http import HttpOptions
 from pipeline.transports.http.push import makes
 
-__all__ = ["connect"]
+__all__ = ["OPTIONS", "connect"]
 
 WHERE: Final = "oslc.where"
 OWN_WORDS: Final = maximo.TABLE.status.words
@@ -132,6 +132,9 @@ class MaximoConnector(HttpConnector):
         except Rejected:
             return number
         return number if number is None or site in (None, self.options.siteid) else f"{site}/{number}"
+
+
+OPTIONS: Final = MaximoOptions
 
 
 def connect(settings: ClientSettings) -> HttpConnector:

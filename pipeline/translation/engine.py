@@ -49,6 +49,7 @@ def layout_of(table: Table, zone: tzinfo = UTC) -> Layout[Record]:
         has_reference=table.reference is not None,
         where=table.where,
         code=repr(table),
+        table=table,
     )
 
 

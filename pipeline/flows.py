@@ -7,7 +7,7 @@ from typing import Final
 from pipeline.clients.connector import Connector
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Outcome
-from pipeline.dataflow.ports import DeadLetters, Source
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.stage import Chain
 from pipeline.dataflow.stages import (
     dead_letters,
@@ -21,6 +21,7 @@ from pipeline.dataflow.stages import (
     validate,
     within,
 )
+from pipeline.orders.workorder import Record
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
 
@@ -33,10 +34,11 @@ def inbound(
     dead: DeadLetters,
     *,
     source: Source[bytes] | None = None,
+    sink: BatchSink[Record] | None = None,
     budget: Budget | None = None,
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
-    """What the client shows, merged into TracOS; from ``source``, where it is not the client's own."""
+    """What the client shows, merged into TracOS; ``source`` and ``sink``, where they are not the usual ones."""
     witness = tracos.witness(client.terms)
     source = source or client.source(witness)
     parsed = read(source, flow=f"{client.name}.inbound", stop=stop) | hold_known(dead) | parse(client.parse)
@@ -45,7 +47,7 @@ def inbound(
         ours
         | validate(client.validate)
         | translate(client.to_record)
-        | deliver(tracos.sink(client.terms, witness))
+        | deliver(sink or tracos.sink(client.terms, witness))
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

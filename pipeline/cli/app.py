@@ -19,8 +19,8 @@ INTERRUPTED: Final = 130
 EPILOGUE: Final = (
     "Settings come from the environment and from .env; .env.example lists them. "
     "Exit codes: 0 finished (dead letters are reported), 1 stopped, or problems found, 2 wrong settings or usage, "
-    "3 finished with dead letters under --strict, 4 `plan` found something to do, 5 a budget was exceeded, "
-    "130 interrupted."
+    "3 finished with dead letters under --strict, 4 `plan` or `reconcile` found something to do, "
+    "5 a budget was exceeded, 130 interrupted."
 )
 
 
@@ -37,6 +37,7 @@ app = App(
 COMMANDS: Final = {
     "run": ("run:run", "Run both flows (the default command)."),
     "plan": ("plan:plan", "Show what a run would do, and write nothing."),
+    "reconcile": ("reconcile:reconcile", "Compare both sides, order by order; --fix mends what differs."),
     "doctor": ("doctor:doctor", "Check settings, folders, MongoDB and the client."),
     "history": ("history:history", "Show the last runs."),
     "explain": ("explain:explain", "Tell what happened to one work order."),

@@ -7,7 +7,7 @@ from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.plan import said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.history.decisions import RESTORED, SENT, Entry, read_decisions
+from pipeline.history.decisions import ABSENT, RESTORED, SENT, Entry, read_decisions
 from pipeline.orders.workorder import id_key
 
 __all__ = ["explain"]
@@ -18,6 +18,7 @@ MEANING: Final = {
     "three_way": "merged field by field with what the client had shown before",
     "stale": "older than what was taken already: undid nothing",
     "repeat": "known already: its new place was noted",
+    ABSENT: "the client has the order no more",
     SENT: "handed to the client",
     RESTORED: "a value that had given way was set again by hand",
 }

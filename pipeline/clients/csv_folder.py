@@ -7,24 +7,26 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import asdict, fields
+from msgspec.structs import asdict, replace
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
+from pipeline.clients.spelling import spoken_by
 from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import WrongSettings
 from pipeline.finding import Finding
 from pipeline.orders.workorder import Record
 from pipeline.translation import status_order
-from pipeline.translation.csv_cells import precision
-from pipeline.translation.csv_head import KEYS, CsvForm, plain
-from pipeline.translation.csv_rows import read_row, write_row
+from pipeline.translation.codecs import precision
 from pipeline.transports.folder import FolderOptions, csv_files
+from pipeline.transports.folder.csv_head import CsvForm, plain
+from pipeline.transports.folder.csv_rows import read_row, write_row
 from pipeline.transports.folder.sample import read_sample
 
 __all__ = ["OPTIONS", "CsvFolder", "connect"]
 
+FORM: Final = ("delimiter", "encoding", "date_format", "decimal_comma", "columns")
 ASCII: Final = "".join(map(chr, range(128)))
 
 
@@ -39,16 +41,18 @@ class CsvOptions(FolderOptions, frozen=True, kw_only=True):
 
 
 class CsvFolder(JsonConnector):
-    """CSV files in and out, in the words of the layout ``status_order``; a row may come alone in a file, or with many.
+    """CSV files in and out, a row an order; a row may come alone in a file, or with many.
 
+    They are in the words of the layout ``status_order``, or in a table of the settings, whose paths are heads.
     A row's locator ends in the number of its line. Goes out as a file an order, which is whole or not there.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        super().__init__(settings, (status_order.TABLE,))
         self._options = settings.read(CsvOptions)
+        (base,) = spoken_by(settings, (status_order.TABLE,), is_row=True)
         said = asdict(self._options)
-        self._form = CsvForm(**{field.name: said[field.name] for field in fields(CsvForm)})
+        self._form = CsvForm(base=base, **{name: said[name] for name in FORM})
+        super().__init__(settings, (self._form.table,))
         problems = [f"{self.name}: {problem}" for problem in _problems(self._form, self.timezone)]
         if problems:
             raise WrongSettings(problems)
@@ -70,13 +74,13 @@ class CsvFolder(JsonConnector):
         return read_sample(file, csv_files(self._form))
 
     def parse(self, raw: bytes) -> dict[str, Any]:
-        """The row in ``raw``, by our keys."""
+        """The row in ``raw``, by the heads of its columns."""
         return read_row(raw, self._form)
 
     def from_record(self, record: Record) -> Outgoing:
         """The record as a head and a row."""
         out = super().from_record(record)
-        return Outgoing(out.id, write_row(msgspec.json.decode(out.body), self._form, self.timezone), is_new=out.is_new)
+        return replace(out, body=write_row(msgspec.json.decode(out.body), self._form))
 
 
 OPTIONS: Final = CsvOptions
@@ -102,12 +106,17 @@ def _problems(form: CsvForm, zone: tzinfo) -> Iterator[str]:
         yield "delimiter: expected one ASCII character"
     if precision(form.date_format, zone) is None:
         yield "date_format: what it writes is not read as the same date; it needs at least a year, a month and a day"
-    unknown = sorted(set(form.columns) - set(KEYS))
+    if form.base is not status_order.TABLE:
+        named = [name for name in ("columns", "date_format") if getattr(form, name)]
+        yield from (f"{name}: the table says that: leave it out, or the layout" for name in named)
+        return
+    own = [path[0] for path in form.base.paths]
+    unknown = sorted(set(form.columns) - set(own))
     if unknown:
-        yield f"columns: no such key: {', '.join(unknown)}; known: {', '.join(KEYS)}"
+        yield f"columns: no such key: {', '.join(unknown)}; known: {', '.join(own)}"
     by_head: dict[str, list[str]] = {}
-    for key, head in zip(KEYS, form.heads, strict=True):
-        by_head.setdefault(plain(head), []).append(key)
+    for key in own:
+        by_head.setdefault(plain(form.columns.get(key, key)), []).append(key)
     if "" in by_head:
         yield f"columns: {by_head.pop('')[0]}: a name is required"
     yield from (f"columns: {' and '.join(keys)} have the same name" for keys in by_head.values() if len(keys) > 1)

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,8 @@ from typing import Self
 
 from pipeline.clients.connector import Outgoing
 from pipeline.clients.wrapped import WrappedClient
-from pipeline.dataflow.messages import BatchResult, Empty, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.locators import Locator
+from pipeline.dataflow.messages import BatchResult, Empty, Envelope, Fate, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Progress, Source, Witness
 
 __all__ = ["DryClient", "DryState"]
@@ -40,7 +41,7 @@ class DryClient(WrappedClient):
     """Another client, whose system stays as it is whatever the ends of that client do where they are told something."""
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
-        """The client's, which is not told what became of its items."""
+        """The client's, to which everything is left for the next run."""
         return _Untold(self.client.source(witness))
 
     def sink(self) -> BatchSink[Outgoing]:
@@ -49,7 +50,7 @@ class DryClient(WrappedClient):
 
 
 class _Untold(Source[bytes]):
-    """Another source, which is not told what became of its items."""
+    """Another source, which is told of each of its items that it is left for the next run: so it can be forgotten."""
 
     def __init__(self, source: Source[bytes]) -> None:
         self._source = source
@@ -57,6 +58,10 @@ class _Untold(Source[bytes]):
     @property
     def title(self) -> str:
         return self._source.title
+
+    @property
+    def shows_all(self) -> bool:
+        return self._source.shows_all
 
     def progress(self) -> Progress | None:
         return self._source.progress()
@@ -71,6 +76,9 @@ class _Untold(Source[bytes]):
         async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]  # it is a generator, whatever its type says
             async for group in groups:
                 yield group
+
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        await self._source.settle(dict.fromkeys(fates, Fate.DEFERRED))
 
 
 class _Nowhere(BatchSink[Outgoing]):

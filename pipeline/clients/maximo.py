@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.http_connector import HttpConnector
-from pipeline.clients.json_connector import Checked
 from pipeline.errors import Reason, Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import maximo
@@ -34,7 +33,6 @@ PRESETS: Final[Mapping[str, Any]] = {
     "page": "link",
     "next": "responseInfo.nextPage.href",
     "size_param": "oslc.pageSize",
-    "params": {"lean": "1", "oslc.select": ",".join(sorted({*maximo.LAYOUT.keys, "siteid"}))},
     "order_params": {"lean": "1"},
     "since_param": WHERE,
     "since": 'changedate>="{time}"',
@@ -58,6 +56,8 @@ class MaximoOptions(HttpOptions, frozen=True, kw_only=True):
     """SITEID of all orders: only its orders are asked for, taken and created. Maximo knows it in capitals."""
     words: Mapping[str, str] = {}
     """Maximo's own status word -> the site's, where the site has one of its own: ``{ COMP = "4COMP" }``."""
+    reference: str = ""
+    """Key of the client's records in which our number is kept, if there is one: by it an order is found again."""
 
     def __post_init__(self) -> None:
         """Raise WrongSettings for what cannot work."""
@@ -107,8 +107,10 @@ class MaximoConnector(HttpConnector):
 
     options: MaximoOptions
 
-    def validate(self, data: Mapping[str, Any]) -> Checked:
+    def validate(self, data: Any) -> Any:
         """The record, checked; raises Rejected for one of another site."""
+        if isinstance(data, Record):
+            return super().validate(data)
         if any(key.startswith("spi:") for key in data):
             raise Rejected("its keys begin with spi:, so it is not lean: set lean=1 in params")
         site = data.get("siteid")
@@ -140,4 +142,6 @@ def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
     words = settings.options.get("words")
     known = {own: said for own, said in words.items() if own in OWN_WORDS} if isinstance(words, Mapping) else {}
-    return MaximoConnector(settings, (maximo.table_of(known),), PRESETS, MaximoOptions)
+    table = maximo.table_of(known).referring(settings.options.get("reference"))
+    presets = {**PRESETS, "params": {"lean": "1", "oslc.select": ",".join(sorted({*table.keys, "siteid"}))}}
+    return MaximoConnector(settings, (table,), presets, MaximoOptions)

@@ -54,6 +54,10 @@ class SapPmOptions(HttpOptions, frozen=True, kw_only=True):
 
     odata: Literal[2, 4] | None = None
     """The version that the service speaks; not set: 2 where ``items`` lie in ``d``, else 4."""
+    plants: tuple[str, ...] = ()
+    """Maintenance planning plants: orders of others are skipped; where there is one, a new order is told it."""
+    reference: str = ""
+    """Key of the client's records in which our number is kept, if there is one: by it an order is found again."""
 
 
 class SapPmConnector(HttpConnector):
@@ -64,7 +68,9 @@ class SapPmConnector(HttpConnector):
         in_d = str(said.get("items", "")).partition(".")[0] == "d"
         version = said.get("odata") or (2 if in_d else 4)
         presets = PRESETS_2 if version == TWO else PRESETS
-        table = sap_pm.table_of(TICKS if version == TWO else "")
+        plants = said.get("plants")
+        ours = [plant for plant in plants if isinstance(plant, str)] if isinstance(plants, list) else []
+        table = sap_pm.table_of(TICKS if version == TWO else "", ours).referring(said.get("reference"))
         super().__init__(settings, (table,), presets, SapPmOptions)
 
 

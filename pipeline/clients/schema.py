@@ -15,7 +15,19 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from pipeline.clients.spelling import DELETED, FORMS, OF_FIELD, OF_KIND, OPTIONS, OWN, PLACES, REQUIRED, TABLES, TOLD
+from pipeline.clients.table_keys import (
+    DELETED,
+    FORMS,
+    OF_FIELD,
+    OF_KIND,
+    OPTIONS,
+    OWN,
+    PLACES,
+    REQUIRED,
+    TABLES,
+    TOLD,
+    TOLD_OF_FIELD,
+)
 from pipeline.orders.workorder import Kind, Status
 from pipeline.translation.table import DeletedAt, StatusAt, Table
 
@@ -45,7 +57,7 @@ SAYS: Final[Mapping[str, str]] = {
     "kind": "What it is.",
     "format": "Of a time, as strftime has it; not set: RFC 3339.",
     "required": "Whether a record without it is a dead letter.",
-    "told": "When the client is told: always, create (of a new order), changed (where it does not hold it yet).",
+    "told": "When the client is told: always, create (of a new order alone), changed (where it does not hold it yet).",
     "max": "Characters that the client keeps; a longer text is not told.",
     "decimal_comma": "Whether it is told as a text with a comma.",
     "true": "The client's word for true.",
@@ -177,7 +189,7 @@ def _status() -> Schema:
 def _fields() -> Schema:
     places: list[Schema] = [*PATH["anyOf"]]
     for kind in Kind:
-        known = {**FIELD, **OF[kind], "kind": enum([kind])}
+        known = {**OF[kind], "told": enum(TOLD_OF_FIELD), "required": FLAG, "kind": enum([kind])}
         options = (*OF_FIELD, *OF_KIND[kind])
         table = {"at": PATH, **{key: _with(known[key], SAYS.get(key)) for key in options}}
         places.append(closed(table, ["at"] if kind is Kind.TEXT else ["at", "kind"]))

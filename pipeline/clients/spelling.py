@@ -7,57 +7,34 @@ All that is wrong is told at once, each thing with its key and, where a word loo
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC
 from difflib import get_close_matches
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
+from pipeline.clients.table_keys import (
+    DELETED,
+    FORMS,
+    OF_FIELD,
+    OF_KIND,
+    OPTIONS,
+    OWN,
+    PLACES,
+    REQUIRED,
+    TABLES,
+    TOLD,
+    TOLD_OF_FIELD,
+)
 from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import Kind, Status
 from pipeline.translation.codecs import Codec, Flag, Id, Number, Reference, Text, Time, Words, precision
 from pipeline.translation.paths import Path
-from pipeline.translation.table import At, DeletedAt, StatusAt, Table, Told
+from pipeline.translation.table import At, DeletedAt, StatusAt, Table
 from pipeline.transports.settings import ClientSettings
 
 __all__ = ["Mistake", "WrongTable", "spoken_by", "table_of"]
 
 Key: TypeAlias = tuple[str, ...]
 
-OPTIONS: Final[Mapping[str, Collection[str]]] = {
-    "id": ("kind",),
-    "reference": ("kind",),
-    "created_at": ("format", "required", "told"),
-    "updated_at": ("format", "told"),
-    "title": ("max",),
-    "description": ("max",),
-    "status": ("words", "tell", "steps", "first", "form", "beside", "kind"),
-    "deleted": ("when", "otherwise"),
-    "deleted_at": ("format",),
-}
-"""What each key of a table may say beside ``at``."""
-
-TABLES: Final = ("where", "fields", "constants")
-REQUIRED: Final = ("id", "status")
-TOLD: Final = get_args(Told)[:3]
-FORMS: Final = ("word", "set", "flags")
-OF_FIELD: Final = ("kind", "told", "required")
-OF_KIND: Final[Mapping[Kind, Collection[str]]] = {
-    Kind.TEXT: ("max", "words", "tell"),
-    Kind.NUMBER: ("decimal_comma",),
-    Kind.FLAG: ("true", "false"),
-    Kind.TIME: ("format",),
-}
-OWN: Final = {
-    *("_id", "number", "title", "description", "status", "createdAt", "updatedAt", "deleted", "deletedAt"),
-    *("isSynced", "syncedAt", "sync"),
-}
-"""Fields of a TracOS document that have a key of their own, or that nobody may write."""
-DELETED: Final = "deleted"
-PLACES: Final = {
-    "id": "id",
-    "reference": "reference",
-    **dict.fromkeys(("title", "description"), Kind.TEXT),
-    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), Kind.TIME),
-}
 UNREAD: Final = "what it writes is not read as the same date; it needs at least a year, a month and a day"
 
 
@@ -146,7 +123,8 @@ class _Spelling:
         table = said if isinstance(said, Mapping) else {"at": said}
         self._known(key, table, ("at", *options))
         path = self._taken_path(key, table.get("at"))
-        told = self._one_of((*key, "told"), table.get("told", "always"), TOLD)
+        others = TOLD_OF_FIELD if key[0] == "fields" else TOLD
+        told = self._one_of((*key, "told"), table.get("told", "always"), others)
         required = self._flag((*key, "required"), table.get("required", key == ("created_at",)))
         codec = self._codec(what, key, table)
         return At(path, codec, told, required) if path and codec else None
@@ -209,9 +187,11 @@ class _Spelling:
         self._known(key, table, ("at", *OPTIONS["deleted"]))
         path = self._taken_path(key, table.get("at"))
         when = table.get("when", "true" if self._is_row else True)
-        is_text = isinstance(when, str)
-        otherwise = table.get("otherwise", ("false" if when == "true" else "") if is_text else type(when)(not when))
-        if not all([self._is_plain((*key, "when"), when), self._is_plain((*key, "otherwise"), otherwise)]):
+        if not self._is_plain((*key, "when"), when):
+            return None
+        unsaid = ("false" if when == "true" else "") if isinstance(when, str) else type(when)(not when)
+        otherwise = table.get("otherwise", unsaid)
+        if not self._is_plain((*key, "otherwise"), otherwise):
             return None
         if str(when) == str(otherwise) or isinstance(when, bool) is not isinstance(otherwise, bool):
             self.wrong((*key, "otherwise"), "expected another value of the kind of when")

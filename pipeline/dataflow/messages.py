@@ -154,6 +154,8 @@ class Batch(Struct, Generic[T_co], frozen=True, kw_only=True):
     """Why the run stops after this batch, which is settled first; ``run`` raises it."""
     called: Mapping[Locator, int | str] = {}
     """The ids that the other side has given to items that were new to it."""
+    gone: Sequence[Locator] = ()
+    """Those deferred because the other side had them, and has them no more."""
 
     @property
     def fates(self) -> Mapping[Locator, Fate]:

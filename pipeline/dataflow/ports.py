@@ -62,6 +62,9 @@ class Witness(ABC):
     once more would change nothing; where nothing can be vouched for there is none.
     """
 
+    vouches: bool = True
+    """Whether it vouches for anything that was delivered before it was asked; if not, nothing is left unread."""
+
     @abstractmethod
     def attend(self) -> None:
         """From now on, keep a proof of each record that is delivered until it is taken."""
@@ -76,6 +79,8 @@ class Witness(ABC):
 
 
 class _NothingIsSure(Witness):
+    vouches = False
+
     def attend(self) -> None:
         pass
 
@@ -101,6 +106,14 @@ class Source(Resource, ABC, Generic[T_co]):
         """How many of the items that it gave it still waits for; what is settled is forgotten."""
         return 0
 
+    @property
+    def shows_all(self) -> bool:
+        """Whether what it gave, once ``read`` is at its end, is all that there is: what is missing is not there.
+
+        Override where that can be said; of what may have been put away it cannot.
+        """
+        return False
+
     def progress(self) -> Progress | None:
         """How far reading has come; None where that cannot be said. Override where it can."""
         return None
@@ -113,17 +126,17 @@ class Source(Resource, ABC, Generic[T_co]):
         Spared; only Fatal is raised.
         """
 
-    def learn(self, called: Mapping[Locator, int | str]) -> None:
-        """The other side keeps these items under these ids; told before they are settled, where it gave them ids.
+    def learn(self, called: Mapping[Locator, int | str], gone: Sequence[Locator]) -> None:
+        """The other side keeps these items under these ids, where it gave them any, and has those no more.
 
-        Override where they are to be remembered.
+        Told before they are settled. Override where that is to be remembered.
         """
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """These are settled, each once, and can be forgotten: told for every item and empty place that was given.
 
-        Whatever changes the place that items came from (a file put away, an order marked) is done here alone: a dry
-        run does not call it.
+        Whatever changes the place that items came from (a file put away, an order marked) is done here alone, and for
+        what is left for the next run nothing is: a dry run tells so of every item.
         """
 
 

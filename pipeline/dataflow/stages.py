@@ -18,7 +18,7 @@ from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Batch, BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
 from pipeline.dataflow.stage import Apply, Chain, Passage, Stage, Step
-from pipeline.errors import Deferred, Fatal, Reason, Rejected, Unhandled
+from pipeline.errors import Deferred, Fatal, Gone, Reason, Rejected, Unhandled
 
 __all__ = [
     "dead_letters",
@@ -113,8 +113,7 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
     async def delivered(batch: Batch[T]) -> Batch[Outcome]:
         result = await _written(write, batch.items) if batch.items else BatchResult(())
         done: list[Envelope[Outcome]] = []
-        deferred = list(batch.deferred)
-        failed = list(batch.failed)
+        deferred, gone, failed = list(batch.deferred), list(batch.gone), list(batch.failed)
         for item, outcome in zip(batch.items, result.outcomes, strict=True):
             if isinstance(outcome, Outcome):
                 done.append(_with(item, outcome))
@@ -124,13 +123,14 @@ def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
                     if outcome.quote:
                         logger.debug("{}: {}", item.locator, outcome.quote)
                 deferred.append(item.locator)
+                gone += [item.locator] if isinstance(outcome, Gone) else []
             elif isinstance(outcome, Fatal):
                 raise outcome
             else:
                 failed.append(_letter(batch.flow, "deliver", item, outcome))
         called = {batch.items[position].locator: given for position, given in result.called.items()}
-        changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop, "called": called}
-        return structs.replace(cast(Batch[Any], batch), **changes)
+        changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop}
+        return structs.replace(cast(Batch[Any], batch), **changes, called=called, gone=gone)
 
     return Stage(_per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
 
@@ -184,7 +184,7 @@ def within(budget: Budget) -> Passage:
 
 
 def settle(source: Source[Any]) -> Passage:
-    """Tell ``source`` what became of each of its items, and first under which ids the other side keeps the new ones.
+    """Tell ``source`` what became of each of its items, and first what it learns of them beside.
 
     Raises Unhandled when items failed and no ``dead_letters`` stage put them aside: nothing is dropped silently.
     """
@@ -192,8 +192,8 @@ def settle(source: Source[Any]) -> Passage:
     async def settled(batch: Batch[Any]) -> Batch[Any]:
         if batch.failed:
             raise unhandled(batch)
-        if batch.called:
-            source.learn(batch.called)
+        if batch.called or batch.gone:
+            source.learn(batch.called, batch.gone)
         if fates := batch.fates:
             await source.settle(fates)
         return batch

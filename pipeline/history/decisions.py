@@ -16,7 +16,18 @@ from pipeline.errors import Fatal
 from pipeline.orders.merge import Lost, Rule
 from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
 
-__all__ = ["MISSED", "RESTORED", "SENT", "Change", "DecisionLog", "Decisions", "Entry", "changed", "read_decisions"]
+__all__ = [
+    "ABSENT",
+    "MISSED",
+    "RESTORED",
+    "SENT",
+    "Change",
+    "DecisionLog",
+    "Decisions",
+    "Entry",
+    "changed",
+    "read_decisions",
+]
 
 REMEMBERED: Final = 200_000
 """How many of the last entries are looked through for a record that is told of already."""
@@ -26,6 +37,9 @@ SENT: Final = "sent"
 
 RESTORED: Final = "restored"
 """In place of a rule: a person has had a value set again that had given way."""
+
+ABSENT: Final = "absent"
+"""In place of a rule: the client had the order, and has it no more; so it was deleted in TracOS."""
 
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""

@@ -10,7 +10,7 @@ from pipeline.orders.renderings import is_rendering
 from pipeline.orders.terms import Project
 from pipeline.orders.workorder import NOTHING, Values, WorkOrder, fields_of, is_later, with_values
 
-__all__ = ["Known", "agree", "confirm", "overlay"]
+__all__ = ["Known", "agree", "confirm", "held", "overlay", "unheld"]
 
 
 class Known(NamedTuple):
@@ -75,6 +75,26 @@ def overlay(under: Values, over: Values) -> Values:
 def agree(shown: Values, handed: Values, echoes: Mapping[str, Any]) -> bool:
     """Whether everything handed over is what the client shows, in its own way."""
     return all(handed.get(field) in (None, shown.get(field), echoes.get(field)) for field in fields_of(handed))
+
+
+def held(sync: SyncState) -> Values | None:
+    """What the client is known to hold: what it showed last, under what it was handed last; None where nothing is."""
+    if sync.base is None:
+        return None
+    return overlay(sync.base, sync.sent[-1].values) if sync.sent else sync.base
+
+
+def unheld(ours: Values, sync: SyncState, project: Project) -> dict[str, Any]:
+    """By field, what the client is known to hold (None: nothing) where ``ours`` says something else, in its layout."""
+    known = held(sync)
+    if known is None:
+        return {}
+    said, seen = project(ours), project(known)
+    return {
+        field: known.get(field)
+        for field in fields_of(known, said)
+        if said.get(field) not in (None, known.get(field), seen.get(field), sync.echoes.get(field))
+    }
 
 
 def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.orders.hand_over import Known, agree, confirm, overlay
+from pipeline.orders.hand_over import Known, agree, confirm, held, overlay, unheld
 from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, received
 from pipeline.orders.terms import Authority, Terms
 from pipeline.orders.workorder import (
@@ -133,23 +133,21 @@ def decide(
 def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...]]:
     """The order as the client is to be told of it: in a field in which it has the say, what it is known to hold."""
     sync = current.sync
-    if not terms.authority or sync is None or sync.base is None:
+    if not terms.authority or sync is None or (known := held(sync)) is None:
         return current.order, ()
-    held, ours = overlay(sync.base, sync.sent[-1].values) if sync.sent else sync.base, current.order
-    said = terms.project(sync.layout, ours.values)
-    takes: dict[str, Any] = {}
-    for field in fields_of(held):
-        theirs, own = held.get(field), said.get(field)
-        same = own in (None, theirs, terms.project(sync.layout, held).get(field)) or sync.echoes.get(field) == own
-        if theirs is not None and not same and terms.authority_of(field) == Authority.CLIENT:
-            takes[field] = theirs
+    ours = current.order
+    takes = {
+        field: theirs
+        for field, theirs in unheld(ours.values, sync, terms.projections[sync.layout]).items()
+        if theirs is not None and terms.authority_of(field) == Authority.CLIENT
+    }
     because = HAS_THE_SAY[Authority.CLIENT]
     lost = [
         Lost(field=field, value=ours.get(field), kept=kept, side="tracos", because=because)
         for field, kept in takes.items()
     ]
     if "deleted" in takes:
-        takes["deleted_at"] = held.deleted_at if takes["deleted"] else None
+        takes["deleted_at"] = known.deleted_at if takes["deleted"] else None
     return (with_values(ours, takes) if takes else ours), tuple(lost)
 
 

@@ -55,6 +55,10 @@ class Terms(Struct, frozen=True, kw_only=True):
         """Who has the say in a field."""
         return self.authority.get(field, Authority.NEWEST)
 
+    def id_beside(self, external_id: ExternalId | None) -> ExternalId | None:
+        """The client's id, where it is told beside our number, because the two may differ."""
+        return external_id if self.ids == "client" else None
+
     def number_of(self, external_id: ExternalId) -> ExternalId:
         """The number in TracOS of an order that the client has made."""
         if self.ids == "shared" or self.number == ID:

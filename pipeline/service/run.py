@@ -245,7 +245,7 @@ Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
 
 
 class Sync(Work):
-    """Both flows of a client, or some of them, one after the other."""
+    """Both flows of a client, or some of them, one after the other; with ``anew`` whatever is known is read again."""
 
     def __init__(
         self,
@@ -253,17 +253,19 @@ class Sync(Work):
         flows: Mapping[str, Callable[..., Chain[Outcome]]],
         *,
         is_strict: bool = False,
+        anew: bool = False,
         watch: Watch = lambda chain, report: nullcontext(),
     ) -> None:
         self._settings = settings
         self._flows = flows
         self._is_strict = is_strict
+        self._anew = anew
         self._watch = watch
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
         """Run its flows."""
         budget = Budget(self._settings.max_dead_letters)
-        tracos = session.tracos(uri)
+        tracos = session.tracos(uri, anew=self._anew)
         async with AsyncExitStack() as opened:
             for name, flow in self._flows.items():
                 if name not in session.flows:

@@ -59,12 +59,12 @@ class Session:
         """Those that are run for this customer."""
         return self.customer.flows
 
-    def tracos(self, uri: str) -> Tracos:
-        """Our system, at ``uri``: the collection that holds this customer's orders."""
+    def tracos(self, uri: str, *, anew: bool = False) -> Tracos:
+        """Our system, at ``uri``: the collection that holds this customer's orders; ``anew``: see Tracos."""
         settings = self.settings
         one = self.customer
         connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
-        return Tracos(connection, self.decisions, max_deletes=settings.sync_max_deletes)
+        return Tracos(connection, self.decisions, max_deletes=settings.sync_max_deletes, anew=anew)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""

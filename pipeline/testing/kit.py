@@ -28,6 +28,8 @@ class ClientUnderTest(Struct, frozen=True, kw_only=True):
     """Makes what stands for the client's system."""
     options: Mapping[str, Any] = {}
     """Beside those of the stand."""
+    layouts: Mapping[str, Mapping[str, Any]] = {}
+    """Tables as settings spell them: the client speaks the first."""
     secrets: Mapping[str, str] = {}
     """The environment variables that the options name."""
 
@@ -45,6 +47,8 @@ class ClientUnderTest(Struct, frozen=True, kw_only=True):
             settings = ClientSettings(
                 name="under-test",
                 timezone=timezone,
+                layout=next(iter(self.layouts), None),
+                layouts=self.layouts,
                 options={**options, **self.options},
                 state_dir=copy.path if dry else folder / "state",
                 secret=self.secrets.get,

@@ -15,7 +15,18 @@ from pipeline.orders.workorder import ExternalId, Intent, Record, id_key
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.stands import Stand
 
-__all__ = ["born_of", "files_in", "is_near", "numbered", "read_one", "records_of", "shown_by", "told_of", "whole"]
+__all__ = [
+    "born_of",
+    "files_in",
+    "is_near",
+    "numbered",
+    "read_one",
+    "records_of",
+    "shown_by",
+    "told_again",
+    "told_of",
+    "whole",
+]
 
 THEN: Final = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -48,6 +59,11 @@ def born_of(client: Connector, record: Record) -> Outgoing | None:
         intent = Intent(key=f"conformance of {record.external_id}", at=THEN)
         record = replace(record, is_linked=False, intent=intent)
     return told_of(client, record)
+
+
+def told_again(told: Outgoing) -> Outgoing:
+    """The same in the next run, where nobody knows what became of it."""
+    return told if told.intent is None else replace(told, intent=replace(told.intent, is_old=True))
 
 
 def whole(client: Connector, body: bytes, record: Record) -> bytes:
@@ -85,8 +101,9 @@ def _fill(data: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def is_near(time: datetime, moment: datetime, record: Record) -> bool:
-    """The same instant, to the second at least; or a sample's own, where the client's system alone sets it."""
-    return time in (moment, moment.replace(microsecond=0)) or time in (record.order.created_at, record.order.updated_at)
+    """The same instant, to the minute at least; or a sample's own, where the client's system alone sets it."""
+    second = moment.replace(microsecond=0)
+    return time in (moment, second, second.replace(second=0), record.order.created_at, record.order.updated_at)
 
 
 def shown_by(client: Connector, stand: Stand, records: Mapping[ExternalId, Record]) -> dict[ExternalId, Record]:

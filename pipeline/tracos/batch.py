@@ -19,14 +19,14 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
-from pipeline.tracos.document import changes, guard, new_document, new_ids, read_document, synced_fields
+from pipeline.tracos.document import changes, guard, new_document, new_ids, synced_fields
 from pipeline.tracos.found import Found
-from pipeline.tracos.matching import mismatch, why_taken
+from pipeline.tracos.matching import current_of, why_taken
 from pipeline.tracos.story import Story
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "raws"]
+__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "fault_of", "raws"]
 
 Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
 """What was found of orders; more than one document for an order means twins."""
@@ -99,9 +99,9 @@ class BatchMerge:
         """How often an order's write missed, and nothing else was found than before."""
         self._taken_numbers: dict[ExternalId, Reason] = {}
         self._results: dict[int, Outcome | Exception] = {}
-        latest = now() + YEARS_AHEAD
+        at = now()
         for position, item in enumerate(items):
-            fault = _fault(item.payload, latest)
+            fault = fault_of(item.payload, at)
             if fault is None:
                 self.open.setdefault(id_key(item.payload.external_id), []).append(position)
             else:
@@ -173,20 +173,12 @@ class BatchMerge:
         self._last = (), {}
 
     def _plan_one(self, key: ExternalId, found: Sequence[Found], at: datetime) -> Plan | None:
-        if len(found) > 1:
-            self.refuse(key, Reason("several documents in TracOS have this number; merge or remove the twins"))
+        try:
+            before = current_of(self._terms, key, found)
+        except Rejected as error:
+            self.refuse(key, *error.reasons)
             return None
         document = found[0].document if found else None
-        try:
-            if found and document is None:
-                raise Rejected(*found[0].reasons)
-            before = None if document is None else read_document(document, self._terms)
-            if before is not None and (fault := mismatch(self._terms, key, before)):
-                self.refuse(key, fault)
-                return None
-        except Rejected as error:
-            self.refuse(key, *(Reason(f"the document in TracOS: {reason}") for reason in error.reasons))
-            return None
         current = before
         writing: list[Decision] = []
         digests: dict[int, str] = {}
@@ -253,7 +245,7 @@ class BatchMerge:
                 run=self._run,
                 client=self._terms.client,
                 number=record.external_id if self._terms.ids == "shared" else decision.order.number,
-                id=None if self._terms.ids == "shared" else record.external_id,
+                id=self._terms.id_beside(record.external_id),
                 locator=locator,
                 record=decision.digest,
                 rule=decision.rule,
@@ -289,8 +281,9 @@ def raws(found: Sequence[Found]) -> list[bytes]:
     return sorted(one.raw for one in found)
 
 
-def _fault(record: Record, latest: datetime) -> Reason | None:
-    """Why no document can take the record, whatever it holds."""
+def fault_of(record: Record, at: datetime) -> Reason | None:
+    """Why no document can take the record at this time, whatever it holds."""
+    latest = at + YEARS_AHEAD
     if not _storable(record.external_id):
         return Reason("the order's id is no int64 and no UTF-8 text")
     updated, deleted = record.order.updated_at, record.order.deleted_at

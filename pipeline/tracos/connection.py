@@ -148,6 +148,14 @@ class Connection(Resource):
         query = UNSYNCED if numbers is None else {"number": {"$in": numbers, **IS_ID}, **UNSYNCED}
         return StoredGroups(self.collection.find_raw_batches(query, self._read, batch_size=group, collation=SIMPLE))
 
+    def find_all(self, group: int, *, start: Sequence[Any] = ()) -> Groups:
+        """All documents along their ``_id`` s, of whatever types, from the one ``start`` on, where there is one.
+
+        Groups as those of ``find_unsynced``. ``{"_id": {"$gt": ...}}`` would find those of one type alone.
+        """
+        cursor: Any = self.collection.find_raw_batches({}, self._read, batch_size=group).hint([("_id", 1)])
+        return StoredGroups(cursor.min([("_id", start[0])]) if start else cursor)
+
     async def prepare(self) -> None:
         """See that writes can be relied on, refuse twins, and make the indexes where they are missing."""
         await self.see_concern()

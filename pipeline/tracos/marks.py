@@ -5,13 +5,14 @@ from datetime import datetime
 
 from loguru import logger
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Rejected
 from pipeline.orders.memory import SyncState, handed_over
 from pipeline.orders.merge import Current, Lost
 from pipeline.orders.terms import Terms
-from pipeline.orders.workorder import ExternalId, Record
+from pipeline.orders.workorder import NOTHING, ExternalId, Record
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.document import changes, guard, guard_rev, read_document, stored, synced_fields
 from pipeline.tracos.found import Found, see_confirmed
@@ -53,6 +54,19 @@ class Marker:
         marks = [Operation.update(guard(one.found.readable, fields), self.fields(one, at)) for one in sent]
         await self._connection.ride_out(lambda: self._write(sent, marks, at))
 
+    async def link(self, known: Sequence[tuple[Found, ExternalId]]) -> None:
+        """Keep under which ids the client has these orders; one that changes meanwhile is linked by the next run."""
+        links: list[Operation] = []
+        for found, given in known:
+            sync = understood(found, self._terms).sync
+            if sync is not None and sync.id is None:
+                after = replace(sync, id=given, intent=None, rev=sync.rev + 1)
+                links.append(Operation.update(guard_rev(found.readable), {"sync": stored(after)}))
+        if links:
+            written = await self._connection.ride_out(lambda: self._connection.write(links))
+            for refusal in written.refusals.values():
+                logger.warning("an order is known by the client's id now, which cannot be kept: {}", refusal.reason)
+
     def fields(self, one: HandOver, at: datetime) -> dict[str, object]:
         """What a mark sets: with it, what gave way to the client's values is replaced by them."""
         document = one.found.readable
@@ -73,6 +87,20 @@ class Marker:
         late = [one for position, one in enumerate(sent) if position not in written.refusals]
         if written.matched < len(late):
             await self._record(late, at)
+
+    async def delete(self, gone: Sequence[tuple[Found, Current]], at: datetime) -> None:
+        """Mark these orders as deleted, as far as they still say what was read; the client is not told of it."""
+        operations = []
+        for found, current in gone:
+            document, order = found.readable, replace(current.order, deleted=True, deleted_at=None)
+            sets = changes(document, current.order, order)
+            if current.sync is not None:
+                base = replace(current.sync.base or NOTHING, deleted=True, deleted_at=None)
+                sync = replace(current.sync, base=base, sent=(), rev=current.sync.rev + 1)
+                sets |= synced_fields(document, sync, at, is_synced=True)
+            operations.append(Operation.update(guard(document, self._terms.fields), sets))
+        if operations:
+            await self._connection.ride_out(lambda: self._connection.write(operations))
 
     async def _record(self, late: Sequence[HandOver], at: datetime) -> None:
         """Record the hand-overs alone; what is marked shows its own already."""

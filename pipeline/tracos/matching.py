@@ -5,14 +5,15 @@ Orders are linked by exact keys alone: what is ambiguous is told and left as it 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.errors import Reason
+from pipeline.errors import Reason, Rejected
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record, id_key
+from pipeline.tracos.document import read_document
 from pipeline.tracos.found import Found
 from pipeline.tracos.verdicts import Refusal
 
-__all__ = ["Wanted", "mismatch", "why_taken"]
+__all__ = ["Wanted", "current_of", "why_taken"]
 
 
 class Wanted:
@@ -51,7 +52,27 @@ class Wanted:
         return documents
 
 
-def mismatch(terms: Terms, key: ExternalId, found: Current) -> Reason | None:
+def current_of(terms: Terms, key: ExternalId, found: Sequence[Found]) -> Current | None:
+    """What the documents that were found for the order ``key`` say; None where there is none.
+
+    Raises Rejected, with all reasons, where they are several, another order's, or cannot be understood.
+    """
+    if not found:
+        return None
+    if len(found) > 1:
+        raise Rejected("several documents in TracOS have this number; merge or remove the twins")
+    try:
+        if found[0].document is None:
+            raise Rejected(*found[0].reasons)
+        current = read_document(found[0].document, terms)
+    except Rejected as error:
+        raise Rejected(*(Reason(f"the document in TracOS: {reason}") for reason in error.reasons)) from error
+    if fault := _mismatch(terms, key, current):
+        raise Rejected(fault)
+    return current
+
+
+def _mismatch(terms: Terms, key: ExternalId, found: Current) -> Reason | None:
     """Why the document that was found by a record's reference is not that of its order ``key``; None where it is."""
     linked, number = found.sync.id if found.sync else None, found.order.number
     if linked is not None and id_key(linked) != key:

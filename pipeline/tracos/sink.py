@@ -1,6 +1,6 @@
 """The inbound end: client records into TracOS, a batch at a time: looked up, decided, written under a guard."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.dataflow.messages import BatchResult, Envelope
 from pipeline.dataflow.ports import BatchSink
@@ -17,7 +17,7 @@ from pipeline.tracos.matching import Wanted
 from pipeline.tracos.turns import Turns
 from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["TracosSink"]
+__all__ = ["TracosSink", "look_up"]
 
 
 class TracosSink(BatchSink[Record]):
@@ -76,13 +76,8 @@ class TracosSink(BatchSink[Record]):
             await self._write(merge, plans)
 
     async def _look_up(self, merge: BatchMerge, keys: Iterable[ExternalId], *, confirmed: bool = True) -> Documents:
-        """By order, the documents that its records are about: found by the client's id, else by ours."""
-        wanted = Wanted(self._terms, {key: merge.records(key) for key in keys})
-        if self._terms.ids == "client":
-            found = await self._connection.find_linked(wanted.ids, wanted.numbers, confirmed=confirmed)
-        else:
-            found = await self._connection.find_numbers(wanted.numbers, confirmed=confirmed)
-        return wanted.of(found)
+        records = {key: merge.records(key) for key in keys}
+        return await look_up(self._connection, self._terms, records, confirmed=confirmed)
 
     async def _write(self, merge: BatchMerge, plans: Sequence[Plan]) -> None:
         written = await self._connection.write([plan.operation for plan in plans])
@@ -99,3 +94,19 @@ class TracosSink(BatchSink[Record]):
             else:
                 merge.refuse(plans[position].key, refusal.reason)
         await self._decisions.record(entries)
+
+
+async def look_up(
+    connection: Connection,
+    terms: Terms,
+    records: Mapping[ExternalId, Iterable[Record]],
+    *,
+    confirmed: bool = True,
+) -> Documents:
+    """By order, the documents that its records are about: found by the client's id, else by ours."""
+    wanted = Wanted(terms, records)
+    if terms.ids == "client":
+        found = await connection.find_linked(wanted.ids, wanted.numbers, confirmed=confirmed)
+    else:
+        found = await connection.find_numbers(wanted.numbers, confirmed=confirmed)
+    return wanted.of(found)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,7 +15,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Fate, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.errors import Reason, Rejected
-from pipeline.history.decisions import SENT, Decisions, Entry, changed
+from pipeline.history.decisions import ABSENT, SENT, Change, Decisions, Entry, changed
 from pipeline.orders.merge import Current, Lost, yielding
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record
@@ -27,7 +27,7 @@ from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, understood
 
-__all__ = ["TracosSource"]
+__all__ = ["TracosSource", "locator_of"]
 
 GROUP: Final = 1000
 
@@ -63,6 +63,7 @@ class TracosSource(Source[Found]):
         self._marker = Marker(connection, terms)
         self._intents = Intents(connection, terms)
         self._called: dict[Locator, ExternalId] = {}
+        self._gone: dict[Locator, None] = {}
         self._seen = 0
         self._total: int | None = None
         self._unsettled: dict[Locator, Found] = {}
@@ -81,7 +82,7 @@ class TracosSource(Source[Found]):
     def to_record(self, found: Found) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
         current = understood(found, self._terms)
-        if (locator := _locator(found)) in self._unsettled:
+        if (locator := locator_of(found)) in self._unsettled:
             self._currents[locator] = current
         return self._told(current)[0]
 
@@ -106,12 +107,12 @@ class TracosSource(Source[Found]):
             self._total = await self._connection.ride_out(self._connection.count_unsynced)
         try:
             while group := await self._connection.ride_out(following):
-                fresh = {_locator(found): found for found in group}
+                fresh = {locator_of(found): found for found in group}
                 fresh = {locator: found for locator, found in fresh.items() if locator not in self._unsettled}
                 refused: Mapping[bytes, Reason] = {}
                 if self._terms.ids == "client":
                     known, refused = await self._intents.made_known(list(fresh.values()))
-                    fresh = {_locator(found): found for found in known}
+                    fresh = {locator_of(found): found for found in known}
                 self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
                 self._unsettled |= fresh
                 self._seen += len(fresh)
@@ -132,25 +133,62 @@ class TracosSource(Source[Found]):
         """How many documents are not settled yet."""
         return len(self._unsettled)
 
-    def learn(self, called: Mapping[Locator, ExternalId]) -> None:
-        """The client keeps these orders under ids of its own: their marks say so."""
+    def learn(self, called: Mapping[Locator, ExternalId], gone: Sequence[Locator]) -> None:
+        """The client keeps these orders under ids of its own, which their marks say; the others it has no more."""
         self._called |= called
+        self._gone |= dict.fromkeys(gone)
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
+        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced.
+
+        What was not delivered, and has an id of the client's now, is linked alone.
+        """
         sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
         if sent:
             await self._mark_all(sent)
+        linked = [(self._unsettled[one], self._called[one]) for one in fates if one in self._called and one not in sent]
+        if linked:
+            await self._marker.link(linked)
+        if gone := [self._unsettled[locator] for locator in fates if locator in self._gone]:
+            await self._delete(gone)
         for locator in fates:
             del self._unsettled[locator]
             self._currents.pop(locator, None)
             self._called.pop(locator, None)
+            self._gone.pop(locator, None)
 
     async def _mark_all(self, sent: Mapping[Locator, Found]) -> None:
         at = now()
         hand_overs = [self._hand_over(locator, found) for locator, found in sent.items()]
         await self._decisions.record([self._entry(one, at) for one in hand_overs])
         await self._marker.mark(hand_overs, at)
+
+    async def _delete(self, gone: Sequence[Found]) -> None:
+        """The client has removed these orders: so are ours, within what a run may delete."""
+        at = now()
+        known = list(self._understood(gone))
+        live = [(found, current) for found, current in known if not current.order.deleted]
+        self._deletes.spend(current.order.number for _, current in live)
+        entries = [
+            Entry(
+                at=at,
+                run=self._decisions.run,
+                client=self._terms.client,
+                number=current.order.number,
+                id=self._terms.id_beside(current.sync.id if current.sync else None),
+                locator=str(locator_of(found)),
+                rule=ABSENT,
+                changes=(Change("deleted", current.order.deleted, new=True),),
+            )
+            for found, current in live
+        ]
+        await self._decisions.record(entries)
+        await self._marker.delete(known, at)
+
+    def _understood(self, found: Sequence[Found]) -> Iterator[tuple[Found, Current]]:
+        for one in found:
+            with contextlib.suppress(Rejected):
+                yield one, understood(one, self._terms)
 
     def _hand_over(self, locator: Locator, found: Found) -> HandOver:
         current = self._currents.pop(locator, None) or understood(found, self._terms)
@@ -173,18 +211,13 @@ class TracosSource(Source[Found]):
             run=self._decisions.run,
             client=self._terms.client,
             number=record.external_id if self._terms.ids == "shared" else record.order.number,
-            id=self._id_of(sent),
+            id=self._terms.id_beside(record.external_id if record.is_linked else sent.given),
             locator=str(sent.locator),
             rule=SENT,
             version=record.order.version,
             changes=changed(record.known, record.order),
             lost=sent.lost,
         )
-
-    def _id_of(self, sent: HandOver) -> ExternalId | None:
-        if self._terms.ids == "shared":
-            return None
-        return sent.record.external_id if sent.record.is_linked else sent.given
 
     async def _unmarkable(self, fresh: Mapping[Locator, Found]) -> set[bytes]:
         """The keys of those whose mark the collection's validator would refuse: every run would send them again."""
@@ -213,7 +246,7 @@ class TracosSource(Source[Found]):
         return bool(known) and not any(values is not None and values.deleted for values in known)
 
 
-def _locator(found: Found) -> Locator:
+def locator_of(found: Found) -> Locator:
     """The order's number and the document's ``_id``; a text is quoted, as one of another type may look like it."""
     document_id = found.readable.get("_id")
     if type(document_id) is str:

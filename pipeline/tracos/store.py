@@ -1,14 +1,16 @@
 """TracOS's work orders in MongoDB: the connection and the two ends of the chains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.dataflow.ports import Resource
 from pipeline.finding import Finding
 from pipeline.history.conflicts import Conflict
 from pipeline.history.decisions import Change, Decisions
+from pipeline.orders.compare import Seen
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.checkup import examine
+from pipeline.tracos.comparing import AllDocuments, RecordComparer, unmark
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
@@ -23,14 +25,18 @@ __all__ = ["Tracos"]
 class Tracos(Resource):
     """The TracOS side of one run. Opening it connects and sees that numbers are unique.
 
-    ``max_deletes`` is how many live orders may become deleted in
-    the run. Opening raises Outage, WrongSettings, or Fatal where twins exist already.
+    ``max_deletes`` is how many live orders may become deleted in the run. With ``anew`` nothing that was taken before
+    is vouched for, so that everything is read again. Opening raises Outage, WrongSettings, or Fatal where twins exist
+    already.
     """
 
-    def __init__(self, connection: Connection, decisions: Decisions, *, max_deletes: int = 1000) -> None:
+    def __init__(
+        self, connection: Connection, decisions: Decisions, *, max_deletes: int = 1000, anew: bool = False
+    ) -> None:
         self._connection = connection
         self._decisions = decisions
         self._deletes = DeleteBudget(max_deletes)
+        self._anew = anew
 
     def sink(self, terms: Terms, witness: TracosWitness | None = None) -> TracosSink:
         """Where the records of a client go; ``witness`` sees what was taken."""
@@ -46,11 +52,26 @@ class Tracos(Resource):
     def witness(self, terms: Terms) -> TracosWitness:
         """What vouches that a client's delivered records are still here."""
         self._connection.read_too(terms.fields)
-        return TracosWitness(self._connection, terms)
+        return TracosWitness(self._connection, terms, anew=self._anew)
 
     async def restore(self, terms: Terms, conflict: Conflict) -> Change:
         """Set the value of ``conflict`` again, as a new edit; what was written. Raises as ``Restorer.restore`` does."""
         return await Restorer(self._connection, terms, self._decisions, conflict).restore()
+
+    def comparer(self, terms: Terms, take: Callable[[Sequence[Seen]], None]) -> RecordComparer:
+        """Where the records of a client are compared, and not written; ``take`` is told what they show."""
+        self._connection.read_too(terms.fields)
+        return RecordComparer(self._connection, terms, take)
+
+    def documents(self, terms: Terms) -> AllDocuments:
+        """All orders of a client, to be looked at."""
+        self._connection.read_too(terms.fields)
+        return AllDocuments(self._connection, terms)
+
+    async def unmark(self, terms: Terms) -> int:
+        """Mark each document that was edited, and is still marked as synced, as not synced; returns how many."""
+        self._connection.read_too(terms.fields)
+        return await unmark(self._connection, terms)
 
     async def examine(self) -> list[Finding]:
         """What a check-up finds; instead of opening it."""

@@ -6,7 +6,7 @@ What is read and then written, and read again, is the same: ``write`` says what 
 import math
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
@@ -14,14 +14,14 @@ from msgspec import Struct
 
 from pipeline.orders.workorder import INT64, ExternalId, Kind, Value
 from pipeline.translation.ids import fault_of
-from pipeline.translation.times import TICKS, can_be, happened, means_none, parse_time, tell, ticks_of
+from pipeline.translation.times import TICKS, can_be, happened, means_none, tell, ticks_of
 
 __all__ = ["Anything", "Codec", "Flag", "Id", "Number", "Reference", "Text", "Time", "Words", "precision"]
 
 EXACT: Final = 2**53
 """Up to here every whole number is one that a float can hold."""
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}(?:\.[0-9]{1,30})?")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}(?:\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 _SAMPLE: Final = datetime(2026, 10, 31, 15, 16, 45, 123000)
 _UNITS: Final = (
@@ -62,9 +62,13 @@ class Text(Codec, frozen=True):
 
     longest: int | None = None
     """Characters that the client keeps; a longer text is not told."""
+    empty: bool = True
+    """Whether an empty text is one; else it is none."""
 
     def read(self, said: Any, zone: tzinfo) -> str | None:  # noqa: D102 - as Codec says
         if isinstance(said, str):
+            if not said and not self.empty:
+                return None
             if said.isascii() or _encodable(said):
                 return said
             raise ValueError("not a text that UTF-8 can hold")
@@ -127,17 +131,12 @@ class Number(Codec, frozen=True):
                 return None
             if not _NUMBER.fullmatch(text):
                 raise ValueError("not a number")
-            said = float(text) if "." in text else int(text)
+            said = int(text) if text.lstrip("+-").isdecimal() else float(text)
         return _plain_number(said)
 
     def write(self, value: Any, zone: tzinfo) -> int | float | str:  # noqa: D102 - as Codec says
         number = _plain_number(value)
-        if not self.decimal_comma:
-            return number
-        text = str(number)
-        if not _NUMBER.fullmatch(text):
-            raise ValueError("too large or too small to be written with a decimal comma")
-        return text.replace(".", ",")
+        return str(number).replace(".", ",") if self.decimal_comma else number
 
 
 class Flag(Codec, frozen=True):
@@ -175,16 +174,22 @@ class Time(Codec, frozen=True):
             raise ValueError("not a date: expected a text")
         if not self.form or self.form == TICKS:
             return happened(said, zone)
-        moment = self._parsed(said.strip(), zone)
-        return moment if moment is not None and can_be(moment) else None
+        text = said.strip()
+        try:
+            moment = datetime.strptime(text, self.form)
+            return happened((moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat(), zone)
+        except OverflowError:
+            return None  # on the first or last day of all
+        except ValueError:
+            if means_none(text):
+                return None
+            raise ValueError(f"not a date: expected {self.form}") from None
 
     def write(self, value: Any, zone: tzinfo) -> str | None:  # noqa: D102 - as Codec says
         if not isinstance(value, datetime):
             raise ValueError("not a date")
-        if not self.form:
+        if not self.form or not can_be(value):
             return tell(value)
-        if not can_be(value):
-            return None
         if self.form == TICKS:
             return ticks_of(value)
         text = value.astimezone(zone).strftime(self.form)
@@ -194,17 +199,6 @@ class Time(Codec, frozen=True):
                 "cannot be told exactly, as in an hour that comes twice: add %z to the format, or let timezone be UTC"
             )
         return text
-
-    def _parsed(self, text: str, zone: tzinfo) -> datetime | None:
-        try:
-            moment = datetime.strptime(text, self.form)
-            return parse_time(moment.isoformat(), zone)
-        except ValueError:
-            if means_none(text):
-                return None
-            raise ValueError(f"not a date: expected {self.form}") from None
-        except OverflowError:
-            return None
 
 
 class Words(Codec, frozen=True):

@@ -7,6 +7,11 @@ site's own: it is told as In Progress, and stays on hold here. Not checked in a 
 itself refuses; here every step between open statuses is legal, Posted is final, and Canceled may be opened again as
 Unscheduled.
 
+Of other fields the window that was promised to the account is here (Microsoft's "msdyn_workorder Entity Reference").
+Priority, type, asset and functional location are records of their own: Dataverse shows their GUIDs under one key
+(``_msdyn_priority_value``) and is told them under another (``msdyn_priority@odata.bind``), which no table can say. The
+actual dates come of bookings.
+
 An order's id is its msdyn_workorderid, a GUID, by which the API addresses it; in capitals it is the same.
 """
 
@@ -17,7 +22,7 @@ from typing import Any, Final
 from pipeline.orders.workorder import ExternalId, Status
 from pipeline.translation.codecs import Id, Time
 from pipeline.translation.engine import layout_of
-from pipeline.translation.table import StatusAt, Table, at
+from pipeline.translation.table import StatusAt, Table, at, others
 
 __all__ = ["LAYOUT", "TABLE", "guid"]
 
@@ -73,6 +78,7 @@ TABLE: Final = Table(
     updated_at=at("modifiedon", Time(), "never"),
     title=at("msdyn_workordersummary"),
     description=at("msdyn_instructions"),
+    more=others(plannedStart=("msdyn_timefrompromised", Time()), plannedEnd=("msdyn_timetopromised", Time())),
 )
 
 LAYOUT: Final = layout_of(TABLE)

@@ -35,17 +35,16 @@ NO_MORE: Final[Mapping[str, Any]] = {}
 
 def layout_of(table: Table, zone: tzinfo = UTC) -> Layout[Record]:
     """The layout that ``table`` describes; times without a zone of their own are told in ``zone``."""
-    project = _project(table, zone)
     return Layout(
         name=table.name,
         id_key=".".join(table.id.path),
         id_path=table.id.path,
-        keys=frozenset(path[0] for path in table.paths),
+        keys=frozenset(table.keys),
         paths=table.paths,
         validate=_validate(table),
         to_record=lambda record: record,
-        to_json=_to_json(table, project, zone),
-        project=project,
+        to_json=_to_json(table, zone),
+        project=_project(table, zone),
         fields={name: place.codec.kind for name, place in table.more.items()},
         has_reference=table.reference is not None,
         where=table.where,
@@ -92,7 +91,7 @@ def _validate(table: Table) -> Callable[[Mapping[str, Any], tzinfo], Record]:
             more=_said({field: take(data, zone, wrong) for field, take in more.items()}) if more else NO_MORE,
         )
         ours = None if reference is None else reference(data, zone, wrong)
-        for take in where:
+        for take in where if ours is None else ():  # what names our number is ours, also where it says nothing of whose
             take(data, zone, wrong)
         if wrong:
             raise Rejected(*dict.fromkeys(wrong))
@@ -142,10 +141,10 @@ def _void(place: DeletedAt) -> Callable[[Mapping[str, Any], list[Reason]], bool]
     return void
 
 
-def _to_json(table: Table, project: Callable[[Values], Values], zone: tzinfo) -> Callable[[Record], bytes]:
-    says = [_sayer(table, project, zone, *one) for one in _texts(table)]
+def _to_json(table: Table, zone: tzinfo) -> Callable[[Record], bytes]:
+    says = [_sayer(table, zone, *one) for one in _texts(table)]
     says.insert(0 if table.status.form == "flags" else len(says), _say_status(table))
-    says += [_sayer(table, project, zone, *one) for one in _others(table)]
+    says += [_sayer(table, zone, *one) for one in _others(table)]
     is_own = table.id.told != "never"
     is_constant = tuple(table.constants.items())
     is_born = (*((path, values[0]) for path, values in table.where.items() if len(values) == 1), *is_constant)
@@ -191,33 +190,43 @@ def _more(field: str) -> Get:
     return lambda values: values.more.get(field)
 
 
-def _sayer(table: Table, project: Callable[[Values], Values], zone: tzinfo, field: str, place: At, get: Get) -> Say:
+def _sayer(table: Table, zone: tzinfo, field: str, place: At, get: Get) -> Say:
     """The function that says one value of an order; ``field`` is its name in a TracOS document."""
-    path, write, when = place.path, place.codec.write, place.told
-    is_needed = place.required and when == "always"
-    is_more = field in table.more or (field == "deletedAt" and table.is_date_alone)
+    path, write, is_always = place.path, place.codec.write, place.told == "always"
+    is_needed = place.required and is_always
+    is_date_alone = field == "deletedAt" and table.is_date_alone
+    is_lost = field in table.more or is_date_alone
+    key = path[0] if len(path) == 1 else None
+
+    def is_left_out(record: Record) -> bool:
+        if place.told == "never" or record.known is None:
+            return place.told == "never"
+        if place.told == "create":
+            return True
+        return bool(_seen(place, get(record.known), zone) == _seen(place, get(record.order), zone))
 
     def say(record: Record, told: dict[str, Any], wrong: list[Reason]) -> None:
-        if when == "never" or (when == "create" and record.known is not None):
-            return
         value = get(record.order)
         if value is None:
+            if is_date_alone and record.known is not None and record.known.deleted and record.order.deleted is False:
+                put(told, path, None)  # the client would go on with the date that it has
             if is_needed:
                 wrong.append(Reason("missing, and this layout requires one", f"$.{field}"))
             return
-        if when == "changed" and record.known is not None and get(project(record.known)) == get(project(record.order)):
+        if not is_always and is_left_out(record):
             return
         try:
             said = write(value, zone)
         except ValueError as error:
             wrong.append(Reason(str(error), f"$.{field}"))
             return
-        if said is not None:
+        if said is None:
+            if is_needed or is_lost:
+                wrong.append(Reason(f"{UNTELLABLE}{', and this layout requires one' * is_needed}", f"$.{field}"))
+        elif key is not None:
+            told[key] = said
+        else:
             put(told, path, said)
-        elif is_needed:
-            wrong.append(Reason(f"{UNTELLABLE}, and this layout requires one", f"$.{field}"))
-        elif is_more:
-            wrong.append(Reason(UNTELLABLE, f"$.{field}"))
 
     return say
 

@@ -6,6 +6,11 @@ table of WOStatusHandler at bportaluri.com (2018). A site may allow less, by con
 refusal is then a dead letter too. Not checked in a public source: that a new order may begin as CAN, COMP or CLOSE;
 here it may not.
 
+Other fields are the attributes of WORKORDER (labels: maximo-reference.blogspot.com, "Work Order Tracking", 2023):
+wopriority, assetnum, location, worktype, lead (the person in charge), schedstart, schedfinish, actstart, actfinish.
+They are told where they have changed. Not checked in a public source: which of them a site's edit rules lock in which
+status; its refusal is a dead letter. ``status_maxvalue`` is Maximo's own word behind one that a site has made up.
+
 ``wonum`` is taken as the order's id: it is unique within a site, so one client is one site. Maximo deletes no work
 order that has been approved; what is deleted here is cancelled there.
 """
@@ -14,9 +19,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipeline.orders.workorder import Status
-from pipeline.translation.codecs import Id, Time
+from pipeline.translation.codecs import Id, Number, Time
 from pipeline.translation.engine import layout_of
-from pipeline.translation.table import StatusAt, Table, at
+from pipeline.translation.table import StatusAt, Table, at, others
 
 __all__ = ["LAYOUT", "TABLE", "table_of"]
 
@@ -58,6 +63,17 @@ def table_of(words: Mapping[str, str] | None = None) -> Table:
         updated_at=at("changedate", Time(), "never"),
         title=at("description"),
         description=at("description_longdescription"),
+        more=others(
+            priority=("wopriority", Number()),
+            assetId="assetnum",
+            location="location",
+            workType="worktype",
+            assignee="lead",
+            plannedStart=("schedstart", Time()),
+            plannedEnd=("schedfinish", Time()),
+            actualStart=("actstart", Time()),
+            actualEnd=("actfinish", Time()),
+        ),
     )
 
 

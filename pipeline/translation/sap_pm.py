@@ -9,6 +9,11 @@ come of time confirmations, which are SAP's own. The keys are those of the servi
 statuses and the two times (here SystemStatus, CreationDateTime, LastChangeDateTime), and that TECO may be taken back
 to REL.
 
+Other fields are those of the same service, as its sandbox shows them (github.com/latonaio,
+sap-api-integrations-maintenance-order-reads, 2021), which has the statuses in SystemStatusText: read, where there is no
+SystemStatus. They are told where they have changed; the actual dates come of confirmations, which are SAP's own. Not
+checked in a public source: that all of them may be changed in every status.
+
 A service of OData 2 shows times as ``/Date(1793450205000+0000)/``: milliseconds since 1970 in UTC, with an offset for
 display alone (odata.org, OData 2.0 "JSON Format"); an initial date (empty, or of zeros) means none.
 
@@ -16,23 +21,25 @@ SAP has no status for an order that is on hold or cancelled: those are told as R
 here.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from pipeline.orders.workorder import Status
 from pipeline.translation.codecs import Id, Text, Time
 from pipeline.translation.engine import layout_of
-from pipeline.translation.table import StatusAt, Table, at
+from pipeline.translation.table import StatusAt, Table, at, others
 
 __all__ = ["LAYOUT", "TABLE", "table_of"]
 
 
-def table_of(form: str = "") -> Table:
-    """The table of a service that is told times in ``form``; both forms are read."""
+def table_of(form: str = "", plants: Sequence[str] = ()) -> Table:
+    """The table of a service that is told times in ``form`` (both are read), for the orders of some planning plants."""
     return Table(
         name="sap_pm",
         id=at("MaintenanceOrder", Id(as_text=True)),
         status=StatusAt(
             path=("SystemStatus",),
+            beside=("SystemStatusText",),
             form="set",
             words={
                 "CLSD": Status.COMPLETED,  # business completion
@@ -60,6 +67,16 @@ def table_of(form: str = "") -> Table:
         created_at=at("CreationDateTime", Time(form), "create", required=True),
         updated_at=at("LastChangeDateTime", Time(form), "never"),
         title=at("MaintenanceOrderDesc", Text(40)),
+        more=others(
+            priority="MaintPriority",
+            assetId="Equipment",
+            location="FunctionalLocation",
+            workType="MaintenanceOrderType",
+            workCenter="MainWorkCenter",
+            plannedStart=("MaintOrdBasicStartDateTime", Time(form)),
+            plannedEnd=("MaintOrdBasicEndDateTime", Time(form)),
+        ),
+        where={("MaintenancePlanningPlant",): tuple(plants)} if plants else {},
     )
 
 

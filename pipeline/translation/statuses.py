@@ -50,8 +50,8 @@ def reader_of(place: StatusAt) -> Callable[[Mapping[str, Any], list[Reason]], Me
         try:
             if said is not None:
                 meaning = find(said)
-            if meaning is None and place.beside:
-                meaning = find(beside(data))
+            if meaning is None and place.beside and (other := beside(data)) is not None:
+                meaning = find(other)
         except ValueError as error:
             unsaid: str | None = str(error)
         else:
@@ -75,6 +75,8 @@ def putter_of(place: StatusAt) -> Callable[[str, dict[str, Any]], None]:
 
         return raise_flag
     code_of: dict[str, str | int] = {word: code for code, word in reversed([*place.codes.items()])}
+    if len(place.path) == 1:
+        return lambda word, told: told.update({place.path[0]: code_of.get(word, word)})
     return lambda word, told: put(told, place.path, code_of.get(word, word))
 
 

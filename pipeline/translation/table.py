@@ -1,15 +1,16 @@
 """A layout as data: which path of the client's record holds which field of ours, and through which codec."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.orders.workorder import Status, Values
-from pipeline.translation.codecs import Codec, Text
+from pipeline.translation.codecs import Codec, Reference, Text
 from pipeline.translation.paths import Path
 
-__all__ = ["At", "DeletedAt", "StatusAt", "Table", "at"]
+__all__ = ["At", "DeletedAt", "StatusAt", "Table", "at", "others"]
 
 Told: TypeAlias = Literal["always", "create", "changed", "never"]
 """When a value is told: always; of a new order alone; where the client is not known to hold it already; never."""
@@ -104,6 +105,16 @@ class Table(Struct, frozen=True, kw_only=True):
     constants: Mapping[Path, Any] = {}
     """What is told with every order."""
 
+    def referring(self, key: Any) -> "Table":
+        """The table, with our number at ``key``, told as a text; the same where that is no key."""
+        place = At((key,), Reference(as_text=True)) if isinstance(key, str) and key else self.reference
+        return replace(self, reference=place)
+
+    @property
+    def keys(self) -> set[str]:
+        """The outermost keys that the table knows."""
+        return {path[0] for path in self.paths}
+
     @property
     def is_date_alone(self) -> bool:
         """Whether a date says that an order is deleted, and nothing else does."""
@@ -128,21 +139,29 @@ class Table(Struct, frozen=True, kw_only=True):
         return word_of
 
     @property
-    def paths(self) -> frozenset[Path]:
-        """All paths that the table knows."""
-        return frozenset(self._paths())
+    def paths(self) -> tuple[Path, ...]:
+        """All paths that the table knows, each once."""
+        return tuple(dict.fromkeys(path for path in self._paths() if path))
 
     def _paths(self) -> Iterator[Path]:
-        places = (self.id, self.reference, self.created_at, self.updated_at, self.title, self.description)
-        for place in (*places, self.deleted, self.deleted_at, *self.more.values()):
-            if place is not None:
-                yield place.path
         status = self.status
+        yield self.id.path
+        yield self.reference.path if self.reference else ()
         if status.form == "flags":
             yield from ((*status.path, flag) for flag in (*status.words, *status.deleted))
         else:
-            yield status.path
-        yield from (path for path in (status.beside, *self.where, *self.constants) if path)
+            yield from (status.path, status.beside)
+        places = (self.created_at, self.updated_at, self.title, self.description, self.deleted, self.deleted_at)
+        yield from (place.path for place in (*places, *self.more.values()) if place is not None)
+        yield from (*self.where, *self.constants)
+
+
+CODE: Final = Text(empty=False)
+
+
+def others(**fields: str | tuple[str, Codec]) -> dict[str, At]:
+    """Fields of the document, told where they have changed: the path of each, and its codec where that is no code."""
+    return {field: at(*((one, CODE) if isinstance(one, str) else one), "changed") for field, one in fields.items()}
 
 
 def at(path: str, codec: Codec | None = None, told: Told = "always", *, required: bool = False) -> At:

@@ -48,7 +48,7 @@ class TestUsage:
         out = plant.command("--help")
         for command in ("run", "plan", "doctor", "dead-letters", "conflicts", "history", "explain", "graph", "inspect"):
             assert re.search(rf"│ {command} ", out), command
-        assert "4 `plan` found something to do" in " ".join(out.split())
+        assert "4 `plan` or `reconcile` found something to do" in " ".join(out.split())
 
     @pytest.mark.parametrize(
         "arguments",

@@ -7,7 +7,9 @@ from pathlib import Path
 from pipeline.cli.app import CLIENTS, COMMANDS, CONFLICTS, LETTERS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/commands.md").read_text()
-PLAN, RUN, LETTER = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)]
+PLAN, RECONCILED, RUN, LETTER = [
+    json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+]
 
 
 def named(where):
@@ -35,6 +37,12 @@ def test_the_json_is_what_the_commands_print(plant):
         "lost"
     ][0].keys()
     assert plan["dead_letters"][0].keys() == PLAN["dead_letters"][0].keys()
+
+    compared = json.loads(plant.command("reconcile", "--json", exits=4))
+    assert compared.keys() == RECONCILED.keys()
+    assert compared["counts"].keys() == RECONCILED["counts"].keys()
+    for key in ("gaps", "notes"):
+        assert set().union(*(one.keys() for one in compared[key])) == RECONCILED[key][0].keys()
 
     run = json.loads(plant.command("run", "--json"))
     assert run.keys() == RUN.keys() - {"error", "drift"}

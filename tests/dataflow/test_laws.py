@@ -31,7 +31,7 @@ from pipeline import (
     run,
     settle,
 )
-from pipeline.errors import Unhandled
+from pipeline.errors import Gone, Unhandled
 from pipeline.testing import ListSink, ListSource, MemoryDeadLetters
 
 fates = st.sampled_from(["pass", "unread", "map", "async map", "skip", "refuse", "defer"])
@@ -435,7 +435,8 @@ async def test_a_source_learns_the_ids_that_a_sink_gives_before_its_items_are_se
             return BatchResult(result.outcomes, called=given)
 
     class Learning(ListSource):
-        def learn(self, called):
+        def learn(self, called, gone):
+            assert list(gone) == []
             assert not set(map(str, called)) & set(self.fates)
             self.called |= {str(locator): given for locator, given in called.items()}
 
@@ -443,3 +444,22 @@ async def test_a_source_learns_the_ids_that_a_sink_gives_before_its_items_are_se
     source.called = {}
     await run(read(source, flow="f") | deliver(Naming()) | settle(source))
     assert source.called == {"0": "Ea", "2": "Ec"}
+
+
+async def test_a_source_learns_which_items_the_other_side_has_no_more():
+    class Missing(ListSink):
+        async def write_batch(self, items):
+            result = await super().write_batch(items)
+            gone = [Gone("not there") if item.payload == "b" else None for item in items]
+            return BatchResult([one or outcome for one, outcome in zip(gone, result.outcomes, strict=True)])
+
+    class Learning(ListSource):
+        def learn(self, called, gone):
+            self.gone += map(str, gone)
+
+    source = Learning("abc")
+    source.gone = []
+    report = await run(read(source, flow="f") | deliver(Missing()) | settle(source))
+    assert source.gone == ["1"]
+    assert source.fates["1"] is Fate.DEFERRED
+    assert report.deferred == 1

@@ -9,7 +9,8 @@ import pytest
 
 from examples.fake_erp import SETTINGS
 from pipeline.clients import registry
-from pipeline.clients.spelling import OF_FIELD, OF_KIND, OPTIONS, WrongTable, table_of
+from pipeline.clients.spelling import WrongTable, table_of
+from pipeline.clients.table_keys import OF_FIELD, OF_KIND, OPTIONS
 from pipeline.service.schema import schema_of_clients
 from tests.plant import ROOT, Plant
 

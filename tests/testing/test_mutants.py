@@ -18,8 +18,9 @@ from pipeline.clients.json_connector import Checked, JsonConnector
 from pipeline.dataflow.messages import BatchResult, Fate, Outcome
 from pipeline.testing import ClientUnderTest, Habits, HttpStand, conformance, conformance_ends, conformance_faults
 from pipeline.translation import status_order
-from pipeline.translation.csv_rows import write_row
+from pipeline.translation.engine import layout_of
 from pipeline.translation.json import dump
+from pipeline.transports.folder.csv_rows import write_row
 from pipeline.transports.folder.sink import FolderSink
 from pipeline.transports.folder.source import FolderSource
 from pipeline.transports.http.sink import HttpSink
@@ -293,7 +294,8 @@ def csv_in_utc(client, data):
 def csv_told_in_utc(client, record):
     """Says times in UTC, and reads them so: where people of another place read them, they are wrong."""
     out = JsonConnector.from_record(client, record)
-    return replace(out, body=write_row(msgspec.json.decode(out.body), client._form, UTC))
+    told = layout_of(client._form.table, UTC).to_json(record)
+    return replace(out, body=write_row(msgspec.json.decode(told), client._form))
 
 
 def rows(**methods):

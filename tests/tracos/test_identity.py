@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Fate, Outcome, Unreadable
-from pipeline.errors import Fatal, Rejected
+from pipeline.errors import BudgetExceeded, Fatal, Rejected
+from pipeline.history.decisions import read_decisions
 from pipeline.orders.workorder import Kind
 from pipeline.tracos.dry import DryConnection
 from tests.places import deliver_all
@@ -37,7 +38,7 @@ async def told(source, called=None):
     items = await read(source)
     records = [source.to_record(item.payload) for item in items]
     if called:
-        source.learn({item.locator: given for item, given in zip(items, called, strict=True)})
+        source.learn({item.locator: given for item, given in zip(items, called, strict=True)}, [])
     await deliver_all(source, items)
     return records
 
@@ -150,11 +151,25 @@ async def test_an_order_edited_between_the_hand_over_and_its_mark_is_linked_all_
     (item,) = await read(source)
     source.to_record(item.payload)
     await orders.update_one({}, {"$set": {"title": "edited"}})
-    source.learn({item.locator: "E1"})
+    source.learn({item.locator: "E1"}, [])
     await deliver_all(source, [item])
     document = await orders.find_one({})
     assert document["sync"]["id"] == "E1"
     assert document.get("isSynced") is not True
+
+
+@pytest.mark.parametrize("fate", [Fate.DEFERRED, Fate.DEAD])
+async def test_an_order_that_is_found_there_and_not_told_is_linked_all_the_same(tracos, source, orders, fate):
+    await orders.insert_one({"number": 7, "title": "Pump", "status": "created", "createdAt": "2026-10-01"})
+    (item,) = await read(source)
+    await orders.update_one({}, {"$set": {"title": "edited"}})
+    source.learn({item.locator: "E1"}, [])
+    await source.settle({item.locator: fate})
+    document = await orders.find_one({})
+    assert (document["sync"]["id"], document.get("isSynced"), document["title"]) == ("E1", None, "edited")
+    assert "intent" not in document["sync"]
+    (record,) = await told(tracos.source(THEIRS))
+    assert (record.external_id, record.is_linked, record.known) == ("E1", True, None)
 
 
 async def test_where_the_validator_refuses_the_intent_the_client_is_not_told(make_tracos, database):
@@ -180,6 +195,46 @@ async def test_a_dry_run_writes_no_intent_and_tells_the_same(make_tracos, orders
         (result,) = await taken(tracos.sink(THEIRS), [envelope(shown("E1", title="Pump"))])
         assert result is Outcome.UNCHANGED
     assert await orders.find_one({}) == before
+
+
+class TestGone:
+    async def edited(self, sink, orders, *numbers):
+        await taken(sink, [envelope(shown(number), f"{number}.json") for number in numbers])
+        await orders.update_many({}, {"$set": {"title": "edited", "isSynced": False}})
+
+    async def settled(self, source):
+        items = await read(source)
+        source.learn({}, [item.locator for item in items])
+        await source.settle({item.locator: Fate.DEFERRED for item in items})
+
+    async def test_what_the_client_has_no_more_is_deleted_here_logged_and_not_told_again(
+        self, tracos, sink, source, orders, decision_file
+    ):
+        await self.edited(sink, orders, "E1")
+        await self.settled(source)
+        document = await orders.find_one({})
+        assert (document["deleted"], document["isSynced"], document["title"]) == (True, True, "edited")
+        assert document.get("deletedAt") is None
+        entry = list(read_decisions(decision_file))[-1]
+        assert (entry.rule, entry.number, entry.id) == ("absent", "SAP-E1", "E1")
+        assert await read(tracos.source(THEIRS)) == []
+        assert await taken(sink, [envelope(shown("E1", updated=at(9)))]) == [Outcome.UPDATED]
+        assert (await orders.find_one({}))["deleted"] is False
+
+    async def test_an_edit_in_between_keeps_it(self, sink, source, orders):
+        await self.edited(sink, orders, "E1")
+        items = await read(source)
+        await orders.update_one({}, {"$set": {"title": "edited again"}})
+        source.learn({}, [item.locator for item in items])
+        await source.settle({item.locator: Fate.DEFERRED for item in items})
+        assert (await orders.find_one({}))["deleted"] is False
+
+    async def test_too_many_stop_the_run_before_any_is_deleted(self, make_tracos, orders):
+        async with make_tracos(max_deletes=1) as tracos:
+            await self.edited(tracos.sink(THEIRS), orders, "E1", "E2")
+            with pytest.raises(BudgetExceeded):
+                await self.settled(tracos.source(THEIRS))
+        assert await orders.count_documents({"deleted": True}) == 0
 
 
 class TestMoreFields:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import Rejected
 from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 from pipeline.translation import dynamics_fs, maximo, sap_pm
+from pipeline.translation.engine import layout_of
 
 LAYOUTS = {module.LAYOUT.name: module for module in (maximo, sap_pm, dynamics_fs)}
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -138,3 +139,50 @@ def test_dynamics_numbers(number):
     data = {"msdyn_workorderid": "a", "msdyn_systemstatus": number, "createdon": "2026-10-01T08:00:00Z"}
     with pytest.raises(Rejected, match="690970003 Completed"):
         dynamics_fs.LAYOUT.validate(data, UTC)
+
+
+RECORDS = {
+    "maximo": {"wonum": "7", "status": "APPR"},
+    "sap_pm": {"MaintenanceOrder": "7", "SystemStatus": "REL", "CreationDateTime": "2026-10-01"},
+    "dynamics_fs": {"msdyn_workorderid": "7", "msdyn_systemstatus": 690970001, "createdon": "2026-10-01"},
+}
+OTHERS = {
+    "maximo": {
+        "wopriority": 2,
+        "assetnum": "P-7",
+        "worktype": "CM",
+        "lead": "ANNE",
+        "actstart": "2026-10-02T08:00:00Z",
+    },
+    "sap_pm": {"MaintPriority": "2", "Equipment": "P-7", "MaintOrdBasicEndDateTime": "2026-10-02T08:00:00Z"},
+    "dynamics_fs": {"msdyn_timetopromised": "2026-10-02T08:00:00Z"},
+}
+
+
+@every
+def test_other_fields_are_read_and_told_where_they_have_changed(name):
+    layout = LAYOUTS[name].LAYOUT
+    assert layout.validate({**RECORDS[name], **dict.fromkeys(OTHERS[name])}, UTC).order.more == {}
+    assert layout.validate({**RECORDS[name], "assetnum": "", "Equipment": ""}, UTC).order.more == {}
+    order = layout.validate(RECORDS[name] | OTHERS[name], UTC).order
+    assert len(order.more) == len(OTHERS[name])
+    record = Record(order=order, external_id="7", layout=name, known=order.values)
+    assert not msgspec.json.decode(layout.to_json(record)).keys() & OTHERS[name].keys()
+    before = msgspec.structs.replace(order.values, more={})
+    told = msgspec.json.decode(layout.to_json(msgspec.structs.replace(record, known=before)))
+    assert layout.validate(RECORDS[name] | told, UTC).order.more == order.more
+
+
+def test_saps_own_name_of_the_statuses():
+    data = {"MaintenanceOrder": "7", "CreationDateTime": "2026-10-01", "SystemStatusText": "REL  CNF  GMPS MANC PRC"}
+    assert sap_pm.LAYOUT.validate(data, UTC).order.status is Status.COMPLETED
+
+
+def test_the_orders_of_a_plant():
+    layout = layout_of(sap_pm.table_of(plants=["1710"]))
+    data = {**RECORDS["sap_pm"], "MaintenancePlanningPlant": "1710"}
+    assert layout.is_ours(data)
+    assert not layout.is_ours(data | {"MaintenancePlanningPlant": "1010"})
+    order = WorkOrder(number="7", status=Status.CREATED, created_at=NOW)
+    told = msgspec.json.decode(layout.to_json(Record(order=order, external_id="7", layout="sap_pm")))
+    assert told["MaintenancePlanningPlant"] == "1710"

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from pipeline.errors import Reason, Rejected
-from pipeline.translation.csv_head import CsvForm, Head, understand
-from pipeline.translation.csv_rows import encoding_of
 from pipeline.translation.foreign import foreign
+from pipeline.transports.folder.csv_head import CsvForm, Head, understand
+from pipeline.transports.folder.csv_rows import encoding_of
 from pipeline.transports.folder.formats import FileFormat
 from pipeline.transports.folder.records import BLOCK, MAX_RECORD, Broken, Part, Readable, not_understood
 
@@ -147,7 +147,7 @@ class _Rows:
         return not left or (not left.strip(self._padding + b'"') and not any(map(str.strip, self._cells(row))))
 
     def _is_row(self, line: bytes) -> bool:
-        return self._head is not None and self._head.is_row(self._text(line), self._delimiter)
+        return self._head is not None and self._head.is_row(self._text(line), self._form)
 
     def _next(self) -> Line | None:
         """The next row and its first line's number."""

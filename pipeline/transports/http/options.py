@@ -63,6 +63,8 @@ class Patience(NamedTuple):
 
     attempts: int
     seconds: float
+    is_last: bool = True
+    """Nothing else is asked after it, so that a failure counts against the host."""
 
 
 class HttpOptions(Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ class HttpOptions(Struct, frozen=True, kw_only=True):
     """The list is sorted by ``updated``, oldest first: a pull that breaks off goes on where it was."""
 
     push: Method = "PATCH"
-    """How it is told of a change. PUT is for servers that keep what an order does not name, or have nothing else."""
+    """How it is told of a change. With PUT each order is read first, and told with all that it has besides."""
     push_path: str = "/{id}"
     """Added to the URL to tell it of an order that it has."""
     create: Method | None = None

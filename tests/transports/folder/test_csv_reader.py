@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.translation.csv_head import CsvForm
 from pipeline.transports.folder import csv_files, records
+from pipeline.transports.folder.csv_head import CsvForm
 from pipeline.transports.folder.csv_reader import rows
 from pipeline.transports.folder.records import MAX_RECORD, Broken, Part
 from tests.transports.folder.test_records import Blocks

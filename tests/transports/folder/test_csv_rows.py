@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipeline.errors import Reason, Rejected
-from pipeline.translation import status_order
-from pipeline.translation.csv_head import CsvForm
-from pipeline.translation.csv_rows import read_row, write_row
+from pipeline.translation.engine import layout_of
+from pipeline.transports.folder.csv_head import CsvForm
+from pipeline.transports.folder.csv_rows import read_row, write_row
 
 HEAD = "id,status,createdAt,updatedAt,title,deletedAt\r\n"
 GERMAN = CsvForm(delimiter=";", date_format="%d.%m.%Y %H:%M", decimal_comma=True)
@@ -22,7 +22,7 @@ def id_of(cell, form=CsvForm()):  # noqa: B008 - it is frozen
 
 def order_of(row, form=CsvForm(), head=HEAD, zone=UTC):  # noqa: B008 - it is frozen
     head = head.replace(",", form.delimiter)
-    record = status_order.LAYOUT.validate(read_row((head + row).encode(), form), zone)
+    record = layout_of(form.table).validate(read_row((head + row).encode(), form), zone)
     return record.order
 
 
@@ -175,7 +175,7 @@ def test_a_quoted_cell_with_lines_that_look_like_rows_is_not_taken_for_a_text():
     assert order_of('1,NEW,2026-10-01,,"NEW, and\r\n2,LOST,2026-10-01,,b\r\nmore"').title.count("\n") == 2
     data = {"id": 1, "status": "NEW", "createdAt": "2026-10-01T00:00:00.000Z"}
     with pytest.raises(Rejected, match="look like rows"):
-        write_row(data | {"title": "see\n2,DONE,2026-10-01"}, CsvForm(), UTC)
+        write_row(data | {"title": "see\n2,DONE,2026-10-01"}, CsvForm())
 
 
 def test_it_takes_a_head_and_one_row():

@@ -8,19 +8,16 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta, tzinfo
-from typing import Any, Final
+from typing import Any
 
 from pipeline.errors import Reason, Rejected
 from pipeline.orders.workorder import id_key
-from pipeline.translation.csv_cells import precision, read_id, read_time, read_word, write_time
-from pipeline.translation.csv_head import KEYS, CsvForm, Head, understand
 from pipeline.translation.ids import fault_of
-from pipeline.translation.times import parse_time
+from pipeline.translation.paths import json_path
+from pipeline.transports.folder.csv_cells import read_id, read_word
+from pipeline.transports.folder.csv_head import CsvForm, Head, understand
 
 __all__ = ["encoding_of", "read_row", "write_row"]
-
-TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
 
 csv.field_size_limit(2**31 - 1)  # how long a cell may be, the transport says
 
@@ -33,7 +30,7 @@ def encoding_of(beginning: bytes, form: CsvForm) -> tuple[bytes, str]:
 
 
 def read_row(raw: bytes, form: CsvForm) -> dict[str, Any]:
-    """The cells of the one row below the head, by our keys, as the layout ``status_order`` takes them.
+    """The cells of the one row below the head, by the heads of the table of ``form``, as its layout takes them.
 
     An empty cell says nothing, and so do cells that are missing at the end. What cannot be read is a Reason in place of
     a value. Raises Rejected where it is no head and one row.
@@ -42,7 +39,10 @@ def read_row(raw: bytes, form: CsvForm) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for number, (cell, key, is_named) in enumerate(zip(cells, head.keys, head.is_named, strict=False), 1):
         if key is not None:
-            data[key] = _value(key, cell, form)
+            if key in form.ids:
+                data[key] = read_id(cell, json_path((key,)), decimal_comma=form.decimal_comma)
+            else:
+                data[key] = (cell or None) if key in form.texts else read_word(cell)
         elif not is_named and cell.strip():
             raise Rejected(
                 f"something is in column {number}, which has no name in the head: name it, or empty the cell"
@@ -50,35 +50,24 @@ def read_row(raw: bytes, form: CsvForm) -> dict[str, Any]:
     return data
 
 
-def write_row(data: Mapping[str, Any], form: CsvForm, zone: tzinfo) -> bytes:
-    """The head and the row of ``data``; dates are told in ``zone``, in which they are read again.
+def write_row(data: Mapping[str, Any], form: CsvForm) -> bytes:
+    """The head and the row of ``data``.
 
     Raises Rejected for what the encoding cannot say, and for what would not be read back as the same.
     """
-    told = {key: "" if data.get(key) is None else data[key] for key in KEYS}
-    for key in TIMES:
-        if told[key]:
-            told[key] = write_time(told[key], form, zone)
+    told = {head: "" if data.get(head) is None else str(data[head]) for head in form.heads}
     text = io.StringIO()
     writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\r\n")
-    writer.writerow(form.heads)
-    writer.writerow([told[key] for key in KEYS])
+    writer.writerow(told)
+    writer.writerow(told.values())
     try:
         body = text.getvalue().encode(form.encoding)
     except UnicodeEncodeError as error:
         raise Rejected(f"a character that {form.encoding} cannot say: {error.object[error.start]!a}") from None
-    reasons = tuple(_changed(data, read_row(body, form), form, zone))
+    reasons = tuple(_changed(told, read_row(body, form), form))
     if reasons:
         raise Rejected(*reasons)
     return body
-
-
-def _value(key: str, cell: str, form: CsvForm) -> Any:
-    if key == "id":
-        return read_id(cell, form)
-    if key in TIMES:
-        return read_time(cell, key, form)
-    return read_word(cell) if key == "status" else cell or None
 
 
 def _cells(raw: bytes, form: CsvForm) -> tuple[Head, list[str]]:
@@ -109,7 +98,7 @@ def _cells(raw: bytes, form: CsvForm) -> tuple[Head, list[str]]:
 
 
 def _has_rows(cell: str, head: Head, form: CsvForm) -> bool:
-    return ("\n" in cell or "\r" in cell) and any(head.is_row(line, form.delimiter) for line in cell.splitlines())
+    return ("\n" in cell or "\r" in cell) and any(head.is_row(line, form) for line in cell.splitlines())
 
 
 def _malformed(text: str, message: str, delimiter: str, offset_of: Callable[[str], int]) -> Reason:
@@ -120,27 +109,13 @@ def _malformed(text: str, message: str, delimiter: str, offset_of: Callable[[str
     return Reason(f"not CSV: {message}")
 
 
-def _changed(data: Mapping[str, Any], back: Mapping[str, Any], form: CsvForm, zone: tzinfo) -> Iterator[Reason]:
+def _changed(told: Mapping[str, str], back: Mapping[str, Any], form: CsvForm) -> Iterator[Reason]:
     """What would be read back as something else; an empty text says nothing, and is no loss."""
-    given = back["id"]
-    if not isinstance(given, int | str) or id_key(given) != id_key(data["id"]) or fault_of(str(given)) is not None:
-        yield Reason("would be read as another id, or as none", "$.id")
-    for key in TIMES:
-        if data.get(key) and not _is_same_time(data[key], back[key], form, zone):
-            message = (
-                "cannot be told exactly, as in an hour that comes twice: add %z to date_format, or let timezone be UTC"
-            )
-            yield Reason(message, f"$.{key}")
-    for key in ("status", "title", "description"):
-        if (data.get(key) or None) != back[key]:
-            yield Reason("would be read as something else", f"$.{key}")
-
-
-def _is_same_time(ours: str, theirs: Any, form: CsvForm, zone: tzinfo) -> bool:
-    if not isinstance(theirs, str) or theirs == ours:
-        return bool(theirs == ours)
-    try:
-        lost = parse_time(ours, zone) - parse_time(theirs, zone)
-    except ValueError:
-        return False
-    return timedelta() <= lost < (precision(form.date_format, zone) or timedelta())
+    own = form.table.id.path[0]
+    given = back[own]
+    is_id = isinstance(given, int | str) and id_key(str(given)) == id_key(told[own]) and fault_of(str(given)) is None
+    if told[own] and not is_id:
+        yield Reason("would be read as another id, or as none", json_path((own,)))
+    for head, cell in told.items():
+        if head != own and (cell or None) != (None if back[head] is None else str(back[head])):
+            yield Reason("would be read as something else", json_path((head,)))

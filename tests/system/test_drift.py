@@ -221,3 +221,15 @@ def test_what_is_old_is_told_by_doctor_no_more(acme):
 def test_another_word_is_wrong_settings(acme):
     acme.says('on_unknown = "refuse"')
     assert "clients.toml:6: acme: on_unknown: expected one of ignore, report, dead_letter" in acme.log(exits=2)
+
+
+def test_columns_of_csv_are_keys(acme):
+    text = '[clients.acme]\nkind = "csv_folder"\ninbound_dir = "data/inbound"\noutbound_dir = "data/outbound"\n'
+    (acme.plant.home / "clients.toml").write_text(text)
+    acme.plant.put("1.csv", b"id,status,createdAt,title,Crew\n1,NEW,2026-10-01,Pump,x\n2,NEW,2026-10-01,Fan,\n")
+    assert acme.run() == ""
+    acme.plant.put("2.csv", b"id,status,createdAt,Crew, Shift \n3,NEW,2026-10-01,x,\n4,NEW,2026-10-01,x,y\n")
+    assert acme.run().splitlines() == [
+        "  acme: 1 key never seen before in status_order: $.Shift (in 2 of 2 records)",
+        "  acme: 1 key in none of 2 records in status_order: $.title",
+    ]

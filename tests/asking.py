@@ -13,6 +13,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope
 from pipeline.orders.workorder import Intent
 from pipeline.translation import status_order
+from pipeline.translation.codecs import Reference
 from pipeline.translation.table import at
 from tests.places import Vouching, deliver_all
 from tests.scripted import serving
@@ -34,15 +35,11 @@ def client_of(erp, tmp_path, secrets=None, *, kind=rest_json, **options):
 class Numbering:
     """A kind of client that numbers its orders itself, and keeps ours at ``externalRef``."""
 
-    TABLE = replace(status_order.TABLE, reference=at("externalRef"))
+    TABLE = replace(status_order.TABLE, reference=at("externalRef", Reference(as_text=True)))
 
     @classmethod
     def connect(cls, settings):
         return HttpConnector(settings, (cls.TABLE,), {"ids": "client"})
-
-
-numbering = Numbering.connect
-"""The same, as a kind that settings can name."""
 
 
 def born(number, title="new", *, again=False, is_new=True, **more):

@@ -47,6 +47,7 @@ COMMANDS: Final = {
 CLIENTS: Final = {
     "list": ("clients:list_", "List the kinds of clients that can be named."),
     "new": ("clients:new", "Write the skeleton of a client, and its test."),
+    "try": ("sample:try_", "Show how a sample file is read, field by field."),
 }
 CONFLICTS: Final = {
     "list": ("conflicts:list_", "List the values that gave way, newest first."),

@@ -4,17 +4,20 @@ All that the author of a client needs is named here.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
-from pipeline.errors import WrongSettings
+from pipeline.errors import Rejected, WrongSettings
 from pipeline.finding import Finding
 from pipeline.orders.terms import Authority, Ids, Terms, within
 from pipeline.orders.workorder import ExternalId, Kind, Record
 from pipeline.translation.layout import Layout
 from pipeline.translation.outgoing import Outgoing
+from pipeline.transports.folder.sample import read_sample
 from pipeline.transports.settings import ClientSettings
 
 __all__ = ["ClientSettings", "Connector", "Outgoing"]
@@ -56,6 +59,20 @@ class Connector(ABC):
     def is_ours(self, data: Any) -> bool:
         """Whether plain data may be an order of this client: what is not is skipped, never told and never dead."""
         return any(layout.is_ours(data) for layout in self.layouts.values())
+
+    def recognise(self, data: Any) -> Layout[Any]:
+        """The layout that plain data is in; raises Rejected where that cannot be told."""
+        if len(self.layouts) == 1:
+            return next(iter(self.layouts.values()))
+        raise Rejected(f"no single layout: it may be any of {', '.join(self.layouts)}")
+
+    def sample(self, file: Path) -> Iterator[Envelope[bytes] | Unreadable]:
+        """The records of a file that somebody has put aside, taken apart as those that ``source`` reads.
+
+        Raises WrongUsage for one that cannot be read, or that ``source`` would leave alone. Override where orders do
+        not come as files of JSON.
+        """
+        return read_sample(file)
 
     @abstractmethod
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:

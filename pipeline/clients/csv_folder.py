@@ -3,6 +3,7 @@
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec.structs import asdict, replace
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.clients.spelling import spoken_by
+from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import WrongSettings
 from pipeline.finding import Finding
@@ -20,6 +22,7 @@ from pipeline.translation.codecs import precision
 from pipeline.transports.folder import FolderOptions, csv_files
 from pipeline.transports.folder.csv_head import CsvForm, plain
 from pipeline.transports.folder.csv_rows import read_row, write_row
+from pipeline.transports.folder.sample import read_sample
 
 __all__ = ["CsvFolder", "connect"]
 
@@ -65,6 +68,10 @@ class CsvFolder(JsonConnector):
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
         return self._options.sink(self.settings, suffix=".csv")
+
+    def sample(self, file: Path) -> Iterator[Envelope[bytes] | Unreadable]:
+        """The rows of a file of CSV."""
+        return read_sample(file, csv_files(self._form))
 
     def parse(self, raw: bytes) -> dict[str, Any]:
         """The row in ``raw``, by the heads of its columns."""

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from pipeline.clients.connector import Connector, Outgoing
+from pipeline.clients.connector import Outgoing
+from pipeline.clients.wrapped import WrappedClient
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, Empty, Envelope, Fate, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Progress, Source, Witness
-from pipeline.finding import Finding
-from pipeline.orders.workorder import ExternalId, Record
 
 __all__ = ["DryClient", "DryState"]
 
@@ -38,50 +37,16 @@ class DryState:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-class DryClient(Connector):
+class DryClient(WrappedClient):
     """Another client, whose system stays as it is whatever the ends of that client do where they are told something."""
-
-    def __init__(self, client: Connector) -> None:
-        self._client = client
-        self.name, self.layouts = client.name, client.layouts
-        self.default_layout, self.timezone = client.default_layout, client.timezone
-        self.ids, self.number, self.authority = client.ids, client.number, client.authority
-
-    def check(self) -> Sequence[Finding]:
-        """As the client."""
-        return self._client.check()
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The client's, to which everything is left for the next run."""
-        return _Untold(self._client.source(witness))
+        return _Untold(self.client.source(witness))
 
     def sink(self) -> BatchSink[Outgoing]:
         """Takes everything and keeps nothing."""
-        return _Nowhere(self._client.sink().title)
-
-    def parse(self, raw: bytes) -> Any:
-        """As the client."""
-        return self._client.parse(raw)
-
-    def is_ours(self, data: Any) -> bool:
-        """As the client."""
-        return self._client.is_ours(data)
-
-    def validate(self, data: Any) -> Any:
-        """As the client."""
-        return self._client.validate(data)
-
-    def to_record(self, checked: Any) -> Record:
-        """As the client."""
-        return self._client.to_record(checked)
-
-    def from_record(self, record: Record) -> Outgoing:
-        """As the client."""
-        return self._client.from_record(record)
-
-    def identify(self, raw: bytes) -> ExternalId | None:
-        """As the client."""
-        return self._client.identify(raw)
+        return _Nowhere(self.client.sink().title)
 
 
 class _Untold(Source[bytes]):

@@ -14,15 +14,11 @@ from pipeline.transports.http import HttpOptions
 
 __all__ = ["connect"]
 
-SELECT: Final = {"$select": ",".join(sorted(dynamics_fs.LAYOUT.keys))}
-
 PRESETS: Final[Mapping[str, Any]] = {
     "items": "value",
     "page": "link",
     "next": "@odata.nextLink",
     "size_param": "",
-    "params": SELECT,
-    "order_params": SELECT,
     "since_param": "$filter",
     "since": "modifiedon ge {time}",
     "since_and": "({params}) and {since}",
@@ -40,6 +36,9 @@ SHARED: Final[Mapping[str, Any]] = {"create": "PATCH"}
 
 class DynamicsFsOptions(HttpOptions, frozen=True, kw_only=True):
     """``url`` ends in ``/api/data/v9.2/msdyn_workorders``."""
+
+    reference: str = ""
+    """Key of the client's records in which our number is kept, if there is one: by it an order is found again."""
 
     def id_at(self, address: str) -> str | None:
         """The GUID of an order at the address that the header OData-EntityId names."""
@@ -66,5 +65,8 @@ class DynamicsFsConnector(HttpConnector):
 
 def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
-    presets = {**PRESETS, **(SHARED if settings.options.get("ids") == "shared" else {})}
-    return DynamicsFsConnector(settings, (dynamics_fs.TABLE,), presets, DynamicsFsOptions)
+    table = dynamics_fs.TABLE.referring(settings.options.get("reference"))
+    select = {"$select": ",".join(sorted(table.keys))}
+    shared = SHARED if settings.options.get("ids") == "shared" else {}
+    presets = {**PRESETS, **shared, "params": select, "order_params": select}
+    return DynamicsFsConnector(settings, (table,), presets, DynamicsFsOptions)

@@ -1,8 +1,9 @@
 """A client that is a JSON API: its layouts are a module's own, everything else is told by its options."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
+from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
@@ -24,6 +26,7 @@ from pipeline.transports.http.auth import auth_of
 from pipeline.transports.http.listing import first_request
 from pipeline.transports.http.options import HttpOptions
 from pipeline.transports.http.pages import read_page
+from pipeline.transports.http.sample import read_saved
 from pipeline.transports.http.sink import HttpSink
 from pipeline.transports.http.source import HttpSource
 from pipeline.transports.http.state import State
@@ -77,6 +80,10 @@ class HttpConnector(JsonConnector):
         if self.options.auth is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             findings.append(Finding("encryption", "warning", "credentials go over plain http", "use https"))
         return findings
+
+    def sample(self, file: Path) -> Iterator[Envelope[bytes] | Unreadable]:
+        """The orders of an answer that was saved."""
+        return read_saved(file, self.options, lambda body: bool(self.ids_in(body)))
 
     def read(self, raw: bytes) -> Record:
         """One order in canonical words; raises Rejected for what is none."""

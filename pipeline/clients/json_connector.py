@@ -1,7 +1,8 @@
 """A client whose records are JSON objects: which of its layouts a record is in is recognised by its keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.clients.code import code_of
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
+from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation.engine import layout_of
@@ -17,6 +19,8 @@ from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
 from pipeline.translation.layout import Layout, wrapped
 from pipeline.translation.table import Table
+from pipeline.transports.folder import json_files
+from pipeline.transports.folder.sample import read_sample
 
 __all__ = ["Checked", "JsonConnector"]
 
@@ -58,7 +62,7 @@ class JsonConnector(Connector):
 
     def validate(self, data: Mapping[str, Any]) -> Checked:
         """The record, checked by the layout that its keys belong to."""
-        layout = self._recognise(data)
+        layout = self.recognise(data)
         return Checked(layout, layout.validate(data, self.timezone))
 
     def to_record(self, checked: Checked) -> Record:
@@ -92,7 +96,11 @@ class JsonConnector(Connector):
             return ()
         return [found for layout in self.layouts.values() for found in layout.ids_in(data) if _is_id(found)]
 
-    def _recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
+    def sample(self, file: Path) -> Iterator[Envelope[bytes] | Unreadable]:
+        """The records of a file of JSON."""
+        return read_sample(file, json_files(self.layouts.values()))
+
+    def recognise(self, data: Mapping[str, Any]) -> Layout[Any]:
         """The one layout whose id key is there; without any, the one that most keys belong to."""
         named = [layout for layout in self.layouts.values() if layout.ids_in(data)]
         if len(named) == 1:

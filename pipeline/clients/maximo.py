@@ -34,7 +34,6 @@ PRESETS: Final[Mapping[str, Any]] = {
     "page": "link",
     "next": "responseInfo.nextPage.href",
     "size_param": "oslc.pageSize",
-    "params": {"lean": "1", "oslc.select": ",".join(sorted({*maximo.LAYOUT.keys, "siteid"}))},
     "order_params": {"lean": "1"},
     "since_param": WHERE,
     "since": 'changedate>="{time}"',
@@ -58,6 +57,8 @@ class MaximoOptions(HttpOptions, frozen=True, kw_only=True):
     """SITEID of all orders: only its orders are asked for, taken and created. Maximo knows it in capitals."""
     words: Mapping[str, str] = {}
     """Maximo's own status word -> the site's, where the site has one of its own: ``{ COMP = "4COMP" }``."""
+    reference: str = ""
+    """Key of the client's records in which our number is kept, if there is one: by it an order is found again."""
 
     def __post_init__(self) -> None:
         """Raise WrongSettings for what cannot work."""
@@ -137,4 +138,6 @@ def connect(settings: ClientSettings) -> HttpConnector:
     """The client that ``settings`` describe."""
     words = settings.options.get("words")
     known = {own: said for own, said in words.items() if own in OWN_WORDS} if isinstance(words, Mapping) else {}
-    return MaximoConnector(settings, (maximo.table_of(known),), PRESETS, MaximoOptions)
+    table = maximo.table_of(known).referring(settings.options.get("reference"))
+    presets = {**PRESETS, "params": {"lean": "1", "oslc.select": ",".join(sorted({*table.keys, "siteid"}))}}
+    return MaximoConnector(settings, (table,), presets, MaximoOptions)

@@ -56,6 +56,8 @@ class SapPmOptions(HttpOptions, frozen=True, kw_only=True):
     """The version that the service speaks; not set: 2 where ``items`` lie in ``d``, else 4."""
     plants: tuple[str, ...] = ()
     """Maintenance planning plants: orders of others are skipped; where there is one, a new order is told it."""
+    reference: str = ""
+    """Key of the client's records in which our number is kept, if there is one: by it an order is found again."""
 
 
 class SapPmConnector(HttpConnector):
@@ -68,7 +70,7 @@ class SapPmConnector(HttpConnector):
         presets = PRESETS_2 if version == TWO else PRESETS
         plants = said.get("plants")
         ours = [plant for plant in plants if isinstance(plant, str)] if isinstance(plants, list) else []
-        table = sap_pm.table_of(TICKS if version == TWO else "", ours)
+        table = sap_pm.table_of(TICKS if version == TWO else "", ours).referring(said.get("reference"))
         super().__init__(settings, (table,), presets, SapPmOptions)
 
 

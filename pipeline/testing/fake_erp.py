@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from pipeline.testing.habits import Faults, Habits
+from pipeline.translation.paths import getter, put
 
 __all__ = ["FakeErp", "Request"]
 
@@ -43,7 +44,7 @@ class FakeErp:
     Idempotency-Key is applied once. PUT replaces all of an order, PATCH only what it names; ``merges``: so does
     POST, and PATCH creates too. ``token``: what the header Authorization must hold; ``/token`` gives it to client
     credentials ``id`` and ``secret``. ``skew``: how far its clock is off. ``refuse``: a reason by id (by our number,
-    where it numbers orders itself), told with 422. ``habits``: what it does otherwise.
+    where it numbers orders itself), told with 422. ``habits``: what it does otherwise. Keys are joined by dots.
     """
 
     def __init__(
@@ -111,12 +112,14 @@ class FakeErp:
     def put(self, order: Mapping[str, Any]) -> None:
         """Hold ``order`` as it is."""
         with self._lock:
-            self._put(str(order[self.id_key]), dict(order))
+            self._put(str(_said(order, self.id_key)), dict(order))
 
     def edit(self, order_id: object, **fields: Any) -> None:
         """Somebody edits an order at the ERP, now."""
         with self._lock:
-            self._put(str(order_id), self.orders[str(order_id)] | fields | {self.updated_key: self.now().isoformat()})
+            edited = _merged(self.orders[str(order_id)], fields)
+            put(edited, _path(self.updated_key), self.now().isoformat())
+            self._put(str(order_id), edited)
 
     def remove(self, order_id: object) -> None:
         """Somebody removes an order at the ERP."""
@@ -152,10 +155,10 @@ class FakeErp:
             ids = list(orders)
             since = query.get("updated_since")
             if since is not None:
-                ids = [one for one in ids if _instant(orders[one].get(self.updated_key)) >= _instant(since)]
+                ids = [one for one in ids if _instant(_said(orders[one], self.updated_key)) >= _instant(since)]
             reference = self.habits.reference
             if reference and reference in query:
-                ids = [one for one in ids if str(orders[one].get(reference)) == query[reference]]
+                ids = [one for one in ids if str(_said(orders[one], reference)) == query[reference]]
             size = min(int(query.get("limit", len(ids) or 1)), self.habits.cap or REMEMBERED)
             start = int(query["offset"]) if "offset" in query else int(query.get("cursor", 0))
             start = (int(query["page"]) - 1) * size if "page" in query else start
@@ -193,13 +196,13 @@ class FakeErp:
     def _taken(self, method: str, order_id: str | None, order: dict[str, Any], headers: Mapping[str, str]) -> Reply:
         numbers = self.habits.numbers
         is_made = numbers is not None and method == "POST" and order_id is None
-        order_id = str(order.get(self.id_key, order_id))
-        if refused := self._refused(str(order.get(self.habits.reference, order_id))):
+        order_id = str(_said(order, self.id_key, order_id))
+        if refused := self._refused(str(_said(order, self.habits.reference, order_id))):
             return refused
         if numbers is not None and is_made:
             self._created += 1
-            order[self.id_key] = numbers(self._created)
-            order_id = str(order[self.id_key])
+            put(order, _path(self.id_key), numbers(self._created))
+            order_id = str(_said(order, self.id_key))
         known = self.orders.get(order_id)
         if order_id in self._removed:
             return self.habits.gone, b'{"detail": "it was removed"}', {}
@@ -211,7 +214,7 @@ class FakeErp:
         keeps = method == "PATCH" or (self.merges and method == "POST")
         order = {name: self.habits.rendered(name, value) for name, value in order.items()}
         self._before.append((order_id, known))
-        self._put(order_id, {**(known or {}), **order} if keeps else order)
+        self._put(order_id, _merged(known or {}, order) if keeps else order)
         self.applied += 1
         etag = {"ETag": self.etag(order_id)}
         if is_made and self.habits.answers != "body":
@@ -238,6 +241,22 @@ class FakeErp:
         order.pop("_etag", None)
         self.orders[order_id] = order
         self._versions[order_id] = self._versions.get(order_id, 0) + 1
+
+
+def _path(key: str) -> tuple[str, ...]:
+    return tuple(key.split("."))
+
+
+def _said(order: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """What an order says at ``key``, keys joined by dots."""
+    said = getter(_path(key))(order)
+    return default if said is None else said
+
+
+def _merged(held: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """``held`` with what ``more`` names, in objects too, as RFC 7396 has it."""
+    nested = {key: _merged(held.get(key) or {}, value) for key, value in more.items() if isinstance(value, dict)}
+    return {**held, **more, **nested}
 
 
 class _Handler(BaseHTTPRequestHandler):

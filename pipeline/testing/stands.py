@@ -13,6 +13,7 @@ import msgspec
 from pipeline.orders.workorder import ExternalId
 from pipeline.testing.fake_erp import FakeErp
 from pipeline.testing.habits import Habits
+from pipeline.translation.paths import getter, put
 
 __all__ = ["FolderStand", "HttpStand", "Stand"]
 
@@ -102,6 +103,7 @@ class HttpStand(Stand):
         habits: Habits | None = None,
     ) -> None:
         self._keys = (id_key, updated_key)
+        self._id_path = tuple(id_key.split("."))
         self._habits = habits
         self._options = options or {}
         self.erp: FakeErp | None = None
@@ -122,7 +124,11 @@ class HttpStand(Stand):
 
     def told(self) -> Mapping[str, Sample]:
         """The orders, those that were shown too."""
-        return {number: {self._keys[0]: number, **order} for number, order in self._erp.orders.items()}
+        told = {number: msgspec.to_builtins(order) for number, order in self._erp.orders.items()}
+        for number, order in told.items():
+            if not getter(self._id_path)(order):
+                put(order, self._id_path, number)
+        return told
 
     def applied(self) -> int:
         """How many writes were applied."""

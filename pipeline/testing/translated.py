@@ -15,7 +15,18 @@ from pipeline.orders.workorder import ExternalId, Intent, Record, id_key
 from pipeline.testing.kit import ClientUnderTest
 from pipeline.testing.stands import Stand
 
-__all__ = ["born_of", "files_in", "is_near", "numbered", "read_one", "records_of", "shown_by", "told_of", "whole"]
+__all__ = [
+    "born_of",
+    "files_in",
+    "is_near",
+    "numbered",
+    "read_one",
+    "records_of",
+    "shown_by",
+    "told_again",
+    "told_of",
+    "whole",
+]
 
 THEN: Final = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -48,6 +59,11 @@ def born_of(client: Connector, record: Record) -> Outgoing | None:
         intent = Intent(key=f"conformance of {record.external_id}", at=THEN)
         record = replace(record, is_linked=False, intent=intent)
     return told_of(client, record)
+
+
+def told_again(told: Outgoing) -> Outgoing:
+    """The same in the next run, where nobody knows what became of it."""
+    return told if told.intent is None else replace(told, intent=replace(told.intent, is_old=True))
 
 
 def whole(client: Connector, body: bytes, record: Record) -> bytes:

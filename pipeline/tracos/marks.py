@@ -1,6 +1,6 @@
 """Marks: what a document is told of its hand-over to the client, under a guard."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from loguru import logger
@@ -54,6 +54,19 @@ class Marker:
         marks = [Operation.update(guard(one.found.readable, fields), self.fields(one, at)) for one in sent]
         await self._connection.ride_out(lambda: self._write(sent, marks, at))
 
+    async def link(self, known: Sequence[tuple[Found, ExternalId]]) -> None:
+        """Keep under which ids the client has these orders; one that changes meanwhile is linked by the next run."""
+        links: list[Operation] = []
+        for found, given in known:
+            sync = understood(found, self._terms).sync
+            if sync is not None and sync.id is None:
+                after = replace(sync, id=given, intent=None, rev=sync.rev + 1)
+                links.append(Operation.update(guard_rev(found.readable), {"sync": stored(after)}))
+        if links:
+            written = await self._connection.ride_out(lambda: self._connection.write(links))
+            for refusal in written.refusals.values():
+                logger.warning("an order is known by the client's id now, which cannot be kept: {}", refusal.reason)
+
     def fields(self, one: HandOver, at: datetime) -> dict[str, object]:
         """What a mark sets: with it, what gave way to the client's values is replaced by them."""
         document = one.found.readable
@@ -75,19 +88,6 @@ class Marker:
         if written.matched < len(late):
             await self._record(late, at)
 
-    async def link(self, called: Sequence[tuple[Found, ExternalId]]) -> None:
-        """Keep under which ids the client has these orders, which it was not told of, or not of all."""
-        given = {found.key: one for found, one in called}
-
-        def linked(found: Found) -> Operation | None:
-            sync = self._sync(found)
-            if sync is None or sync.id is not None:
-                return None
-            after = replace(sync, id=given[found.key], intent=None, rev=sync.rev + 1)
-            return Operation.update(guard_rev(found.readable), {"sync": stored(after)})
-
-        await self._connection.ride_out(lambda: self._write_alone([found for found, _ in called], linked))
-
     async def delete(self, gone: Sequence[tuple[Found, Current]], at: datetime) -> None:
         """Mark these orders as deleted, as far as they still say what was read; the client is not told of it."""
         operations = []
@@ -105,19 +105,10 @@ class Marker:
     async def _record(self, late: Sequence[HandOver], at: datetime) -> None:
         """Record the hand-overs alone; what is marked shows its own already."""
         sent = {one.found.key: one for one in late}
-
-        def recorded(found: Found) -> Operation | None:
-            return None if self._is_settled(found, at) else self._alone(found, sent[found.key], at)
-
-        await self._write_alone([one.found for one in late], recorded)
-
-    async def _write_alone(self, before: Sequence[Found], write: Callable[[Found], Operation | None]) -> None:
-        """Write into our own part of these documents, whoever edits the rest, until ``write`` wants nothing more."""
-        ids = [found.readable["_id"] for found in before]
-        compared = {found.key: found.raw for found in before}
+        ids = [one.found.readable["_id"] for one in late]
+        compared = {key: one.found.raw for key, one in sent.items()}
         for _ in range(ATTEMPTS):
-            wanted = [(found, write(found)) for found in await self._connection.find_ids(ids)]
-            left = [found for found, operation in wanted if operation is not None]
+            left = [found for found in await self._connection.find_ids(ids) if not self._is_settled(found, at)]
             if not left:
                 return
             unmoved = [found for found in left if found.raw == compared[found.key]]
@@ -125,7 +116,7 @@ class Marker:
                 latest = await self._connection.find_ids([one.readable["_id"] for one in unmoved], confirmed=False)
                 see_confirmed(unmoved, latest)
             compared |= {found.key: found.raw for found in left}
-            await self._connection.write([operation for _, operation in wanted if operation is not None])
+            await self._connection.write([self._alone(found, sent[found.key], at) for found in left])
         logger.warning("orders are being edited in TracOS time and again; the next run sends them once more")
 
     def _alone(self, found: Found, one: HandOver, at: datetime) -> Operation:
@@ -139,10 +130,3 @@ class Marker:
         except Rejected:
             return True
         return sync is not None and any(one.at == at for one in sync.sent)
-
-    def _sync(self, found: Found) -> SyncState | None:
-        """What its document remembers; None where it cannot be understood."""
-        try:
-            return understood(found, self._terms).sync
-        except Rejected:
-            return None

@@ -139,7 +139,10 @@ class TracosSource(Source[Found]):
         self._gone |= dict.fromkeys(gone)
 
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced."""
+        """Mark what was delivered as synced, as far as it still says what was sent; the rest stays unsynced.
+
+        What was not delivered, and has an id of the client's now, is linked alone.
+        """
         sent = {locator: self._unsettled[locator] for locator, fate in fates.items() if fate is Fate.DELIVERED}
         if sent:
             await self._mark_all(sent)

@@ -39,7 +39,7 @@ def layout_of(table: Table, zone: tzinfo = UTC) -> Layout[Record]:
         name=table.name,
         id_key=".".join(table.id.path),
         id_path=table.id.path,
-        keys=frozenset(path[0] for path in table.paths),
+        keys=frozenset(table.keys),
         paths=table.paths,
         validate=_validate(table),
         to_record=lambda record: record,
@@ -49,6 +49,7 @@ def layout_of(table: Table, zone: tzinfo = UTC) -> Layout[Record]:
         has_reference=table.reference is not None,
         where=table.where,
         code=repr(table),
+        table=table,
     )
 
 
@@ -90,7 +91,7 @@ def _validate(table: Table) -> Callable[[Mapping[str, Any], tzinfo], Record]:
             more=_said({field: take(data, zone, wrong) for field, take in more.items()}) if more else NO_MORE,
         )
         ours = None if reference is None else reference(data, zone, wrong)
-        for take in where:
+        for take in where if ours is None else ():  # what names our number is ours, also where it says nothing of whose
             take(data, zone, wrong)
         if wrong:
             raise Rejected(*dict.fromkeys(wrong))
@@ -193,7 +194,8 @@ def _sayer(table: Table, zone: tzinfo, field: str, place: At, get: Get) -> Say:
     """The function that says one value of an order; ``field`` is its name in a TracOS document."""
     path, write, is_always = place.path, place.codec.write, place.told == "always"
     is_needed = place.required and is_always
-    is_lost = field in table.more or (field == "deletedAt" and table.is_date_alone)
+    is_date_alone = field == "deletedAt" and table.is_date_alone
+    is_lost = field in table.more or is_date_alone
     key = path[0] if len(path) == 1 else None
 
     def is_left_out(record: Record) -> bool:
@@ -206,6 +208,8 @@ def _sayer(table: Table, zone: tzinfo, field: str, place: At, get: Get) -> Say:
     def say(record: Record, told: dict[str, Any], wrong: list[Reason]) -> None:
         value = get(record.order)
         if value is None:
+            if is_date_alone and record.known is not None and record.known.deleted and record.order.deleted is False:
+                put(told, path, None)  # the client would go on with the date that it has
             if is_needed:
                 wrong.append(Reason("missing, and this layout requires one", f"$.{field}"))
             return

@@ -35,9 +35,8 @@ def load(raw: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 
 
 def dump(data: Mapping[str, Any]) -> bytes:
-    """``data`` as JSON bytes: its keys in their order, those of None left out, two spaces, a newline at the end."""
-    said = {key: value for key, value in data.items() if value is not None}
-    return msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
+    """``data`` as JSON bytes: its keys in their order, two spaces, a newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
 
 
 def encode(struct: Struct) -> bytes:

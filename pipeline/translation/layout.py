@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pipeline.orders.workorder import Kind, Record, Values
 from pipeline.translation.paths import Path, getter
+from pipeline.translation.table import Table
 
 __all__ = ["Layout", "wrapped"]
 
@@ -48,6 +49,8 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
     """Only orders with one of these values at each path are the client's; others are skipped, and nobody is told."""
     code: str = ""
     """What tells it from others that are made of the same functions."""
+    table: Table | None = None
+    """What it is made from; None: written by hand."""
 
     def ids_in(self, data: Mapping[str, Any]) -> tuple[Any, ...]:
         """What an object has in the place of the id; empty where it has no such place."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.orders.workorder import Status, Values
-from pipeline.translation.codecs import Codec, Text
+from pipeline.translation.codecs import Codec, Reference, Text
 from pipeline.translation.paths import Path
 
 __all__ = ["At", "DeletedAt", "StatusAt", "Table", "at", "others"]
@@ -103,6 +104,16 @@ class Table(Struct, frozen=True, kw_only=True):
     """Only records with one of these values are the client's; where there is just one, a new order is told it."""
     constants: Mapping[Path, Any] = {}
     """What is told with every order."""
+
+    def referring(self, key: Any) -> "Table":
+        """The table, with our number at ``key``, told as a text; the same where that is no key."""
+        place = At((key,), Reference(as_text=True)) if isinstance(key, str) and key else self.reference
+        return replace(self, reference=place)
+
+    @property
+    def keys(self) -> set[str]:
+        """The outermost keys that the table knows."""
+        return {path[0] for path in self.paths}
 
     @property
     def is_date_alone(self) -> bool:

@@ -1,6 +1,7 @@
 """docs/adding-a-client.md is followed to the letter; a client of another package is built, installed, found and run."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -65,6 +66,39 @@ def test_the_page_works_as_it_stands(tmp_path):
             if "SAMPLES = [" in block:
                 shell(tmp_path, sys.executable, "-m", "pytest", "-q", "--client", "test_acme_erp:client", exits=1)
     assert ran == 3
+
+
+def test_the_table_of_the_page_works_as_it_stands(plant):
+    """Both ways over folders, from nothing but the file."""
+    (sample,) = re.findall(r"```json\n(.*?workOrder.*?)```", PAGE, re.DOTALL)
+    (table,) = re.findall(r"```toml\n(.*?layouts.acme.*?)```", PAGE, re.DOTALL)
+    (plant.home / "clients.toml").write_text(table)
+    (plant.home / "acme/in").mkdir(parents=True)
+    other = sample.replace("W-17", "W-18").replace('"A1"', '"B9"')
+    for name, data in (("1.json", sample), ("2.json", other)):
+        (plant.home / "acme/in" / name).write_text(data)
+        os.utime(plant.home / "acme/in" / name, (1_760_000_000, 1_760_000_000))
+    out, _ = plant.run(CLIENTS_FILE="clients.toml")
+    assert "1 skipped" in out
+    document = plant.orders.find_one({}, {"_id": 0, "sync": 0})
+    assert plant.orders.count_documents({}) == 1
+    assert (document["number"], document["title"], document["status"]) == ("W-17", "Pump leaks", "in_progress")
+    assert (document["priority"], document["assetId"]) == ("high", "P-7")
+    assert (document["estimatedHours"], document["requiresShutdown"]) == (2.5, True)
+    assert document["createdAt"] == "2026-10-01T06:30:00.000Z"
+    assert plant.command("plan", CLIENTS_FILE="clients.toml") == "nothing to do\n"
+
+    edit = {"status": "on_hold", "priority": "low", "isSynced": False, "updatedAt": "2026-10-03T08:00:00.000Z"}
+    plant.orders.update_one({"number": "W-17"}, {"$set": edit})
+    born = {"number": 77, "title": "Fan", "status": "created", "createdAt": "2026-10-03T08:00:00.000Z"}
+    plant.orders.insert_one({**born, "updatedAt": born["createdAt"], "isSynced": False})
+    plant.run(CLIENTS_FILE="clients.toml")
+    told = {path.name: json.loads(path.read_text())["workOrder"] for path in (plant.home / "acme/out").iterdir()}
+    assert told.keys() == {"W-17.json", "77.json"}
+    assert (told["W-17.json"]["prio"], told["W-17.json"]["source"]) == (3, "TRACOS")
+    assert "extRef" not in told["W-17.json"]
+    assert (told["77.json"]["ref"], told["77.json"]["extRef"], told["77.json"]["state"]) == (77, 77, {"code": "OPN"})
+    assert told["77.json"]["dates"]["opened"] == "03/10/2026 10:00"
 
 
 def told_as(change):

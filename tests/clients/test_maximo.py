@@ -197,3 +197,13 @@ class TestWords:
 
     def test_an_order_without_a_report_date(self, erp, tmp_path):
         assert read(maximo_of(erp, tmp_path), record("1", reportdate=None)).order.created_at is None
+
+
+async def test_our_number_is_told_and_read_where_a_site_keeps_it(serve, tmp_path):
+    server = serve(lambda asked: {"member": [record("1001", externalrefid="T-77")]})
+    client = maximo_of(server, tmp_path, reference="externalrefid")
+    (found,) = await pull(client)
+    assert "externalrefid" in server.asked[0].query["oslc.select"]
+    assert read(client, found).reference == "T-77"
+    assert b'"externalrefid": "T-78"' in out(client, "T-78", known=None).body
+    assert b"externalrefid" not in out(client, "T-78").body

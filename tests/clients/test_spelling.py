@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from pipeline.clients import erp_json
+from pipeline.clients import erp_json, rest_json
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.spelling import OPTIONS, TABLES, WrongTable, table_of
 from pipeline.errors import Rejected, WrongSettings
@@ -19,6 +20,8 @@ from pipeline.testing.model import Model
 from pipeline.translation.codecs import Flag, Id, Number, Reference, Text, Time, Words
 from pipeline.translation.engine import layout_of
 from pipeline.translation.table import At, DeletedAt, StatusAt, Table, at
+from tests.asking import pull, push
+from tests.scripted import Reply
 
 ACME = """
 id = "workOrder.ref"
@@ -227,3 +230,36 @@ def test_records_of_others_are_skipped_and_never_dead(tmp_path):
     report = asyncio.run(model.pull(client))
     assert list(model.orders) == [1]
     assert (report.skipped, report.dead.total()) == (2, 1)
+
+
+async def test_a_table_speaks_over_http_too(serve, tmp_path):
+    """Nested records are listed, and an edit is told at the order's address, in the table's words."""
+    record = {"workOrder": {"ref": "W/1", "state": 1, "text": "Pump", "touched": "2026-10-02T08:00:00Z"}}
+    server = serve(lambda asked: {"items": [record]} if asked.method == "GET" else Reply(status=204))
+    table = tomllib.loads(LEAST) | {
+        "id": "workOrder.ref",
+        "reference": "workOrder.ours",
+        "title": "workOrder.text",
+        "updated_at": "workOrder.touched",
+    }
+    table["status"]["at"] = "workOrder.state"
+    options = {"url": server.url, "items": "items", "since_param": "since", "updated": "workOrder.touched"}
+    settings = ClientSettings(
+        name="acme",
+        layout="acme",
+        layouts={"acme": table},
+        options=options,
+        state_dir=tmp_path,
+        secret=lambda name: None,
+    )
+    client = rest_json.connect(settings)
+    (found,) = await pull(client)
+    seen = client.to_record(client.validate(found))
+    assert (seen.external_id, seen.order.title) == ("W/1", "Pump")
+    await pull(client)
+    assert server.asked[-1].query["since"] == "2026-10-02T07:55:00.000Z"
+    edit = replace(seen, order=replace(seen.order, title="edited"), known=seen.order.values)
+    assert await push(client, client.from_record(edit)) == ["sent"]
+    told = server.asked[-1]
+    assert (told.method, told.target) == ("PATCH", "/orders/W%2F1")
+    assert told.json["workOrder"] == record["workOrder"] | {"text": "edited", "touched": "2026-10-02T08:00:00.000Z"}

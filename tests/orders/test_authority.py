@@ -6,7 +6,14 @@ from msgspec.structs import replace
 from pipeline.orders.merge import Current, decide, yielding
 from pipeline.orders.terms import Authority
 from pipeline.orders.workorder import Record, Status, with_values
-from tests.orders.test_merge import TERMS, at, sent, shown, taken
+from pipeline.translation import status_order
+from pipeline.translation.engine import layout_of
+from pipeline.translation.table import At
+from tests.orders import test_merge
+from tests.orders.test_merge import at, sent, shown, taken
+
+LAYOUT = layout_of(replace(status_order.TABLE, more={"priority": At(("priority",))}))
+TERMS = replace(test_merge.TERMS, projections={**test_merge.TERMS.projections, LAYOUT.name: LAYOUT.project})
 
 NEWEST, CLIENT, TRACOS = Authority
 

@@ -7,6 +7,7 @@ import pytest
 from pipeline.clients import csv_folder, dynamics_fs, erp_json, maximo, rest_json, sap_pm
 from pipeline.testing import ClientUnderTest, FolderStand, Habits, HttpStand
 from pipeline.testing.conformance import *  # noqa: F403 - the suite's own tests
+from tests.asking import numbering
 
 WHEN = {"createdAt": "2026-10-01T08:00:00Z", "updatedAt": "2026-10-02T09:30:00-03:00"}
 WORDS = ["NEW", "PENDING", "IN_PROGRESS", "ON_HOLD", "DONE", "CANCELLED"]
@@ -115,6 +116,23 @@ OURS = {
         options={"delimiter": ";"},
         layouts={"rows": ROWS},
     ),
+    "a table over HTTP": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=NESTED,
+        stand=lambda: HttpStand("workOrder.ref", "workOrder.dates.touched", {"updated": "workOrder.dates.touched"}),
+        layouts={"acme": TABLE},
+    ),
+    "a table over HTTP, numbered there": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=NESTED,
+        stand=lambda: HttpStand(
+            "workOrder.ref",
+            "workOrder.dates.touched",
+            {"updated": "workOrder.dates.touched", "ids": "client", "find": "?workOrder.extRef={number}"},
+            habits=Habits(numbers=lambda count: f"N-{count:06}", reference="workOrder.extRef", answers="location"),
+        ),
+        layouts={"acme": TABLE},
+    ),
     "a table": ClientUnderTest(connect=erp_json.connect, samples=NESTED, layouts={"acme": TABLE}),
     "erp_json": ClientUnderTest(connect=erp_json.connect, samples=[*STATUS, *FLAG]),
     "csv_folder": ClientUnderTest(
@@ -134,6 +152,14 @@ OURS = {
         samples=[*STATUS],
         stand=lambda: HttpStand(
             options={"ids": "client"}, habits=Habits(numbers=lambda count: 400000 + count, answers="location", cap=1)
+        ),
+    ),
+    "rest_json, asked": ClientUnderTest(
+        connect=numbering,
+        samples=[*STATUS],
+        stand=lambda: HttpStand(
+            options={"find": "?externalRef={number}"},
+            habits=Habits(numbers=lambda count: 400000 + count, reference="externalRef", honours_keys=False),
         ),
     ),
     "maximo": ClientUnderTest(

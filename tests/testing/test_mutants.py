@@ -221,7 +221,7 @@ def rename_and_back(source):
 
 
 def in_utc(self, data):
-    layout = self._recognise(data)
+    layout = self.recognise(data)
     return Checked(layout, layout.validate(data, UTC))
 
 
@@ -287,7 +287,7 @@ def keep_all(end):
 
 
 def csv_in_utc(client, data):
-    layout = client._recognise(data)
+    layout = client.recognise(data)
     return Checked(layout, layout.validate(data, UTC))
 
 

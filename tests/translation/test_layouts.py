@@ -96,6 +96,16 @@ class TestStatusOrder:
         if deleted_at is None or deleted_at.year == 1:
             assert there_and_back(STATUS, later).deleted_at == later.updated_at
 
+    def test_that_it_is_not_deleted_any_more_is_said(self):
+        """A client that takes only what is named would keep the date."""
+        order = WorkOrder(number=1, status=Status.CREATED, created_at=BEGIN, deleted=False)
+        gone = msgspec.structs.replace(order.values, deleted=True, deleted_at=BEGIN)
+        record = Record(order=order, external_id=1, layout="status_order", known=gone)
+        data = msgspec.json.decode(STATUS.to_json(record))
+        assert data["deletedAt"] is None
+        assert read(STATUS, data).order.deleted is False
+        assert b"deletedAt" not in STATUS.to_json(msgspec.structs.replace(record, known=order.values))
+
     def test_its_json(self):
         order = WorkOrder(number=7, status=Status.CREATED, created_at=BEGIN, title="Ü")
         body = STATUS.to_json(Record(order=order, external_id="7", layout="status_order"))

@@ -151,6 +151,12 @@ def test_whose_a_record_is(plant, is_ours):
     assert LAYOUT.is_ours(changed(plant=plant)) is is_ours
 
 
+def test_what_names_our_number_is_ours_though_it_does_not_say_whose_it_is():
+    assert LAYOUT.validate(changed(plant=None), BERLIN).reference == "T-7"
+    with pytest.raises(Rejected, match=r"\$\.workOrder\.plant: required, but null"):
+        LAYOUT.validate(changed(plant=None, extRef=None), BERLIN)
+
+
 def test_one_plant_alone_is_told_of_a_new_order():
     alone = layout_of(msgspec.structs.replace(NESTED, where={("workOrder", "plant"): ("A1",)}), BERLIN)
     record = alone.validate(SAID, BERLIN)

@@ -141,7 +141,7 @@ class Api(Resource):
         except _TryAgain as error:
             if error.answer is not None and speaks(error.answer):
                 self._breaker.succeeded()  # the host is there: it has something to say of what was asked
-            else:
+            elif patience.is_last:
                 self._breaker.failed()
             later = f" and wants to be left alone for {error.after:g} s" if error.after else ""
             raise Away(f"{error}{later}", error.answer) from error

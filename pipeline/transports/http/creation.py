@@ -85,7 +85,7 @@ class Creation:
                 also,
             )
         attempts = 1 if self._search is None else ATTEMPTS
-        patience = None if self._search is None else Patience(1, self._options.push_patience.seconds)
+        patience = None if self._search is None else Patience(1, self._options.push_patience.seconds, is_last=False)
         while True:
             attempts -= 1
             try:

@@ -63,6 +63,8 @@ class Patience(NamedTuple):
 
     attempts: int
     seconds: float
+    is_last: bool = True
+    """Nothing else is asked after it, so that a failure counts against the host."""
 
 
 class HttpOptions(Struct, frozen=True, kw_only=True):

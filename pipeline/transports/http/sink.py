@@ -145,7 +145,7 @@ class HttpSink(BatchSink[Outgoing]):
         """Tell of one order; raises Away and Fatal."""
         order, options = item.payload, self._options
         patience = patience or options.push_patience
-        patience = Patience(1, patience.seconds) if self._failing >= TIRED else patience
+        patience = patience._replace(attempts=1) if self._failing >= TIRED else patience
         method, answer = await self._push.send(item, known, patience)
         if answer.is_redirect:
             raise self._api.refusal(answer)

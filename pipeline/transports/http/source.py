@@ -15,18 +15,21 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE, Progress, Source, Witness
 from pipeline.errors import Outage, Reason
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.times import format_time
+from pipeline.transports.http.absence import Absence
 from pipeline.transports.http.addresses import order_address
 from pipeline.transports.http.api import Answer, Api, Away
 from pipeline.transports.http.listing import Listing
 from pipeline.transports.http.options import HttpOptions
 from pipeline.transports.http.pages import Page, is_json, order_in
+from pipeline.transports.http.push import GONE
 from pipeline.transports.http.reasons import find, reason, speaks
 from pipeline.transports.http.state import State
 from pipeline.transports.http.watermark import Watermark
 
 __all__ = ["HttpSource"]
 
-GONE: Final = frozenset({404, 410})
+TOLD: Final = frozenset({Fate.DEAD, Fate.HELD, Fate.CLOSED})
+"""What has a letter."""
 
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -38,6 +41,8 @@ class _Seen(Struct, frozen=True):
     time: datetime | None = None
     etag: str | None = None
     href: str | None = None
+    is_gone: bool = False
+    """It is not seen any more, in truth."""
 
 
 class HttpSource(Source[bytes]):
@@ -66,6 +71,9 @@ class HttpSource(Source[bytes]):
         self._witness = witness
         self._watermark = Watermark(in_order=options.in_order)
         self._seen: dict[Locator, _Seen] = {}
+        self._absence = Absence(api, options, state)
+        self._is_nameless = False
+        """Whether the list showed an order whose id cannot be read: it may be any."""
         self._twins: Mapping[str, str] = {}
         self._shows_all = False
         self._read = 0
@@ -95,7 +103,10 @@ class HttpSource(Source[bytes]):
         await self._state.__aexit__(None, None, None)
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
-        """Yield the pages, then the orders that a push found changed; raises Outage when the API stays away."""
+        """Yield the pages, then the orders that a push found changed, and those that are gone.
+
+        Raises Outage when the API stays away.
+        """
         self._twins = await self._state.twins()
         since = await self._since()
         listing = Listing(self._options, since)
@@ -109,6 +120,9 @@ class HttpSource(Source[bytes]):
         self._shows_all = since is None
         async for group in self._changed():
             yield group
+        if since is None and not self._is_nameless:
+            async for order_id, status in self._absence.gone():
+                yield [self._lost(order_id, status)]
         self._watermark.end()
         await self._remember()
 
@@ -121,6 +135,9 @@ class HttpSource(Source[bytes]):
         """Remember what was taken, as it is under its ETag, and how far everything is settled."""
         seen = self._seen
         taken = [locator for locator, fate in fates.items() if fate is Fate.DELIVERED]
+        await self._state.set_listed([seen[locator].id for locator in taken])
+        told = [seen[locator].id for locator, fate in fates.items() if seen[locator].is_gone and fate in TOLD]
+        await self._state.set_unlisted(told)
         if self._options.etag:
             await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
         if self._options.href:
@@ -195,6 +212,7 @@ class HttpSource(Source[bytes]):
         group: list[Envelope[bytes] | Unreadable] = []
         for raw in items:
             seen = self._look(raw, etag)
+            self._absence.show(seen.id)
             locator = Locator(seen.id)
             times = 1
             while locator in self._seen:  # again in this run, and the first is on its way still
@@ -211,9 +229,18 @@ class HttpSource(Source[bytes]):
         self._watermark.begin({item.locator: self._seen[item.locator].time for item in group})
         return group
 
+    def _lost(self, order_id: str, status: int) -> Unreadable:
+        locator = Locator(order_id)
+        self._seen[locator] = _Seen(order_id, is_gone=True)
+        self._watermark.begin({locator: None})
+        why = f"the list of {self._api.host} does not show it any more, and its own address answers {status}"
+        reason = Reason(f"{why}: it was removed there; delete it in TracOS too, or discard this letter")
+        return Unreadable(locator, (reason,), stamp=str(status))
+
     def _look(self, raw: bytes, etag: str | None) -> _Seen:
         order_id = self._identify(raw)
         if order_id is None:
+            self._is_nameless = True
             return _Seen(f"without-an-id-{_hash(raw)}")
         data, options = _DECODER.decode(raw), self._options
         time, shown = self._moment(find(data, options.updated)), _text(find(data, options.etag))

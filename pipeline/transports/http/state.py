@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS proofs (id TEXT PRIMARY KEY, proof BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, etag TEXT, is_stale INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS addresses (id TEXT PRIMARY KEY, href TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS failures (id TEXT PRIMARY KEY, runs INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY, is_there INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS twins (id TEXT PRIMARY KEY, ours TEXT NOT NULL) STRICT;
 """
 
@@ -136,6 +137,22 @@ class State(Resource):
         """The list shows these orders at these addresses."""
         rows = [(order_id, href) for order_id, href in addresses.items() if href]
         await self._write(_upsert("addresses", "id", "href"), rows)
+
+    async def listed(self) -> AsyncIterator[Sequence[str]]:
+        """The orders that the list has shown, in groups."""
+        last = ""
+        query = "SELECT id FROM listed WHERE is_there AND id > ? ORDER BY id LIMIT ?"
+        while rows := await self._read(query, [last, GROUP]):
+            yield [row[0] for row in rows]
+            last = rows[-1][0]
+
+    async def set_listed(self, ids: Sequence[str]) -> None:
+        """The list has shown these orders, and they were taken."""
+        await self._write(_upsert("listed", "id", "is_there"), [(order_id, 1) for order_id in ids])
+
+    async def set_unlisted(self, ids: Sequence[str]) -> None:
+        """That the list shows these orders no more is known."""
+        await self._write(_upsert("listed", "id", "is_there"), [(order_id, 0) for order_id in ids])
 
     async def failures(self, ids: Sequence[str]) -> Mapping[str, int]:
         """In how many runs these orders could not be told while others could, where there were any."""

@@ -145,6 +145,13 @@ class TestALostAnswer:
                 str(number): str(number) for number in range(60)
             }
 
+    async def test_lost_answers_are_no_outage_while_it_can_be_asked(self, tmp_path):
+        with erp_that(honours_keys=False) as erp:
+            client = numbering(erp, tmp_path, find=FIND, parallel=12)
+            erp.faults.once(*("lost",) * 12)
+            result = await told(client, *(born(number) for number in range(12)))
+            assert (set(result.outcomes), len(result.called), len(erp.orders)) == ({SENT}, 12, 12)
+
     async def test_in_the_next_run_it_is_found_and_told_no_more(self, tmp_path, log):
         with erp_that(honours_keys=False) as erp:
             client = numbering(erp, tmp_path, find=FIND)

@@ -229,14 +229,13 @@ class _Watched(Source[bytes]):
         """Why what the client does not show is not said to be missing there."""
         if self.shows_all:
             return []
-        why = "it need not show every order"
-        if self._source.shows_all:
-            why = f"{self._unnamed:,} of its records have no id that can be read"
+        why = f"{self._unnamed:,} of its records have no id that can be read"
+        if not self._unnamed:
+            why = "it need not show every order"
         return [f"{self.title}: {why}: none is taken to be missing at the client"]
 
     def _note(self, group: Sequence[Item]) -> None:
-        items = [item for item in group if isinstance(item, Envelope | Unreadable)]
-        ids = [self._identify(item.raw) if item.raw else None for item in items]
+        ids = [self._identify(item.raw) for item in group if isinstance(item, Envelope | Unreadable) and item.raw]
         known = [id_key(one) for one in ids if one is not None]
         self._unnamed += len(ids) - len(known)
         self._saw(known)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pipeline.testing import FakeErp, Faults, Habits
+from tests.asking import Numbering
 from tests.system.test_edits import edit
 
 NORTH = """\
@@ -19,6 +20,7 @@ since_param = "updated_since"
 retry_seconds = 0.2
 {more}
 """
+numbering = Numbering.connect
 KINDS = ("unmarked", "only_client", "only_tracos", "differs", "waits", "unsure", "dead", "still_dead")
 QUIET = dict.fromkeys(KINDS, 0)
 
@@ -265,7 +267,7 @@ class TestApis:
     def test_an_order_that_a_list_read_to_its_end_does_not_show_is_only_ours(self, north):
         north.erp.remove(3)
         gap = ("only_tracos", 3, None, None, None, "nothing")
-        assert north.compared() == (QUIET | {"only_tracos": 1}, [gap])
+        assert north.compared() == (QUIET | {"only_tracos": 1, "dead": 1}, [gap])
         assert north.compared("--fix") == (QUIET | {"only_tracos": 1}, [gap])
         unmarked(north.plant, 3, deleted=True, deletedAt="2026-10-05T08:00:00Z")
         counts, _ = north.compared()
@@ -288,7 +290,7 @@ class TestApis:
         assert north.command("reconcile", exits=1) == ""
         north.erp.faults = Faults()
         counts, _ = north.compared()
-        assert counts == QUIET | {"only_tracos": 2}
+        assert counts == QUIET | {"only_tracos": 2, "dead": 2}
         assert everything(north.plant) == before
 
     def test_a_record_without_an_id_may_be_any_order(self, north):
@@ -392,3 +394,36 @@ def test_one_client_of_two_by_name_and_the_table(plant, erp):
     counts, _ = compared(plant, **environ)
     assert counts == QUIET | {"only_client": 6}
     assert compared(plant, "--fix", exits=0, **environ) == (QUIET, [])
+
+
+def test_orders_that_the_client_numbers_itself_are_known_by_its_ids(plant):
+    habits = Habits(numbers=lambda count: 400000 + count, reference="externalRef")
+    with FakeErp(habits=habits, merges=True) as erp:
+        north = North(plant, erp)
+        text = (
+            plant.home.joinpath("clients.toml")
+            .read_text()
+            .replace('"rest_json"', '"tests.system.test_reconcile:numbering"')
+        )
+        plant.home.joinpath("clients.toml").write_text(text)
+        erp.put(order(300001, "theirs"))
+        new = {"title": "New", "status": "created", "createdAt": "2026-10-01T08:00:00Z"}
+        plant.orders.insert_many([new | {"number": number} for number in (7, 8)])
+        counts, gaps = north.compared()
+        assert (counts, gaps[0][:2]) == (QUIET | {"waits": 2, "only_client": 1}, ("only_client", 300001))
+        north.compared("--fix", exits=0)
+        assert plant.letters() == {}
+        linked = {one["number"]: str(one["sync"]["id"]) for one in plant.documents().values()}
+        assert linked[7] in erp.orders
+        assert len(erp.orders) == 3
+        north.command("run")
+        unmarked(plant, 7, title="ours")
+        erp.remove(linked[8])
+        told = json.loads(north.command("reconcile", "--json", exits=4))
+        assert [(gap["kind"], gap["number"], str(gap["id"])) for gap in told["gaps"]] == [
+            ("unmarked", 7, linked[7]),
+            ("only_tracos", 8, linked[8]),
+        ]
+        north.compared("--fix")
+        assert erp.orders[linked[7]]["title"] == "ours"
+        assert f"only TracOS\t8 ({linked[8]})\t" in north.command("reconcile", exits=4)

@@ -173,6 +173,9 @@ class TestFolders:
         plant.put("bad.json", b"{")
         plant.orders.insert_one({"number": 1, "status": "odd"})
         assert compared(plant) == (QUIET | {"dead": 2}, [])
+        told = [line for line in plant.command("reconcile", exits=4).splitlines() if " fails at " in line]
+        assert [line.partition("@")[0].partition(" fails")[0] for line in told] == ["erp_json: bad.json", "erp_json: 1"]
+        assert "fails at validate: $.status: unknown status" in told[1]
         assert compared(plant, "--fix", exits=0) == (QUIET | {"still_dead": 2}, [])
         assert compared(plant, exits=0) == (QUIET | {"still_dead": 2}, [])
         assert len(plant.letters()) == 2

@@ -47,6 +47,7 @@ COMMANDS: Final = {
 CLIENTS: Final = {
     "list": ("clients:list_", "List the kinds of clients that can be named."),
     "new": ("clients:new", "Write the skeleton of a client, and its test."),
+    "schema": ("schema:schema", "Print what CLIENTS_FILE may hold, as JSON Schema, for an editor."),
     "try": ("sample:try_", "Show how a sample file is read, field by field."),
 }
 CONFLICTS: Final = {

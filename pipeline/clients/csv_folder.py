@@ -24,7 +24,7 @@ from pipeline.transports.folder.csv_head import CsvForm, plain
 from pipeline.transports.folder.csv_rows import read_row, write_row
 from pipeline.transports.folder.sample import read_sample
 
-__all__ = ["CsvFolder", "connect"]
+__all__ = ["OPTIONS", "CsvFolder", "connect"]
 
 FORM: Final = ("delimiter", "encoding", "date_format", "decimal_comma", "columns")
 ASCII: Final = "".join(map(chr, range(128)))
@@ -81,6 +81,9 @@ class CsvFolder(JsonConnector):
         """The record as a head and a row."""
         out = super().from_record(record)
         return replace(out, body=write_row(msgspec.json.decode(out.body), self._form))
+
+
+OPTIONS: Final = CsvOptions
 
 
 def connect(settings: ClientSettings) -> CsvFolder:

@@ -12,7 +12,7 @@ from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import dynamics_fs
 from pipeline.transports.http import HttpOptions
 
-__all__ = ["connect"]
+__all__ = ["OPTIONS", "connect"]
 
 PRESETS: Final[Mapping[str, Any]] = {
     "items": "value",
@@ -61,6 +61,9 @@ class DynamicsFsConnector(HttpConnector):
     def ids_in(self, raw: bytes) -> Sequence[ExternalId]:
         """The order's GUID, in small letters."""
         return [dynamics_fs.guid(found) or found for found in super().ids_in(raw)]
+
+
+OPTIONS: Final = HttpOptions
 
 
 def connect(settings: ClientSettings) -> HttpConnector:

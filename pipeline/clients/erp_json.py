@@ -1,6 +1,7 @@
 """The default client: an ERP that writes and reads work orders as JSON files in two folders."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
@@ -10,7 +11,7 @@ from pipeline.finding import Finding
 from pipeline.translation import flag_order, status_order
 from pipeline.transports.folder import FolderOptions, json_files
 
-__all__ = ["ErpJson", "connect"]
+__all__ = ["OPTIONS", "ErpJson", "connect"]
 
 
 class ErpJson(JsonConnector):
@@ -31,6 +32,9 @@ class ErpJson(JsonConnector):
     def sink(self) -> BatchSink[Outgoing]:
         """The outbound folder."""
         return self._folders.sink(self.settings)
+
+
+OPTIONS: Final = FolderOptions
 
 
 def connect(settings: ClientSettings) -> ErpJson:

@@ -16,10 +16,11 @@ from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
-from pipeline.orders.workorder import Record
+from pipeline.orders.workorder import Record, WorkOrder, id_key
 from pipeline.translation.layout import Layout
 from pipeline.translation.table import Table
 from pipeline.translation.times import happened
+from pipeline.transports.http.absence import Removed
 from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
 from pipeline.transports.http.auth import auth_of
@@ -88,6 +89,25 @@ class HttpConnector(JsonConnector):
     def read(self, raw: bytes) -> Record:
         """One order in canonical words; raises Rejected for what is none."""
         return self.to_record(self.validate(self.parse(raw)))
+
+    def parse(self, raw: bytes) -> Any:
+        """The JSON object in ``raw``; of an order that was removed, its record."""
+        if not isinstance(raw, Removed):
+            return super().parse(raw)
+        gone = id_key(raw.decode())
+        return Record(order=WorkOrder(number=gone, deleted=True), external_id=gone, layout=self.default_layout)
+
+    def is_ours(self, data: Any) -> bool:
+        """Whether an object may be an order of this client; one that was removed was."""
+        return isinstance(data, Record) or super().is_ours(data)
+
+    def validate(self, data: Any) -> Any:
+        """The record, checked."""
+        return data if isinstance(data, Record) else super().validate(data)
+
+    def to_record(self, checked: Any) -> Record:
+        """The record in canonical words."""
+        return checked if isinstance(checked, Record) else super().to_record(checked)
 
     def moment(self, said: Any) -> datetime | None:
         """The time that a record shows, read as the layouts read it; None where it is none."""

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.http_connector import HttpConnector
-from pipeline.clients.json_connector import Checked
 from pipeline.errors import Reason, Rejected, WrongSettings
 from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import maximo
@@ -24,7 +23,7 @@ from pipeline.translation.json import dump
 from pipeline.transports.http import HttpOptions
 from pipeline.transports.http.push import makes
 
-__all__ = ["connect"]
+__all__ = ["OPTIONS", "connect"]
 
 WHERE: Final = "oslc.where"
 OWN_WORDS: Final = maximo.TABLE.status.words
@@ -108,8 +107,10 @@ class MaximoConnector(HttpConnector):
 
     options: MaximoOptions
 
-    def validate(self, data: Mapping[str, Any]) -> Checked:
+    def validate(self, data: Any) -> Any:
         """The record, checked; raises Rejected for one of another site."""
+        if isinstance(data, Record):
+            return super().validate(data)
         if any(key.startswith("spi:") for key in data):
             raise Rejected("its keys begin with spi:, so it is not lean: set lean=1 in params")
         site = data.get("siteid")
@@ -132,6 +133,9 @@ class MaximoConnector(HttpConnector):
         except Rejected:
             return number
         return number if number is None or site in (None, self.options.siteid) else f"{site}/{number}"
+
+
+OPTIONS: Final = MaximoOptions
 
 
 def connect(settings: ClientSettings) -> HttpConnector:

@@ -2,17 +2,20 @@
 
 import ast
 import pkgutil
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, cast
 
+from msgspec import Struct
+
 import pipeline.clients
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.errors import WrongSettings
 
-__all__ = ["Connect", "Kind", "find_client", "kinds"]
+__all__ = ["Connect", "Kind", "find_client", "kinds", "options_of"]
 
 Connect: TypeAlias = Callable[[ClientSettings], Connector]
 
@@ -59,6 +62,15 @@ def find_client(name: str) -> Connect:
             [f"several clients are of the kind {name!r}: {origins}; name the one that is meant as package.module:name"]
         )
     return _load(name, found[0].target)
+
+
+def options_of(kind: Kind) -> type[Struct] | None:
+    """What its clients read their options as: OPTIONS of the module of their ``connect``; None where that has none.
+
+    Imports the module; raises WrongSettings where it cannot be loaded.
+    """
+    options = getattr(sys.modules.get(_load(kind.name, kind.target).__module__), "OPTIONS", None)
+    return options if isinstance(options, type) and issubclass(options, Struct) else None
 
 
 def _load(name: str, target: str) -> Connect:

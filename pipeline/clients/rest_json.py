@@ -1,11 +1,17 @@
 """Any JSON API of work orders: how it pages, signs and takes orders is told by its options."""
 
+from typing import Final
+
 from pipeline.clients.connector import ClientSettings
 from pipeline.clients.http_connector import HttpConnector
 from pipeline.clients.spelling import spoken_by
 from pipeline.translation import flag_order, status_order
+from pipeline.transports.http import HttpOptions
 
-__all__ = ["connect"]
+__all__ = ["OPTIONS", "connect"]
+
+
+OPTIONS: Final = HttpOptions
 
 
 def connect(settings: ClientSettings) -> HttpConnector:

@@ -14,7 +14,7 @@ from pipeline.translation import sap_pm
 from pipeline.translation.times import TICKS
 from pipeline.transports.http import HttpOptions
 
-__all__ = ["connect"]
+__all__ = ["OPTIONS", "connect"]
 
 TWO: Final = 2
 LANGUAGE: Final = {"sap-language": "EN"}
@@ -72,6 +72,9 @@ class SapPmConnector(HttpConnector):
         ours = [plant for plant in plants if isinstance(plant, str)] if isinstance(plants, list) else []
         table = sap_pm.table_of(TICKS if version == TWO else "", ours).referring(said.get("reference"))
         super().__init__(settings, (table,), presets, SapPmOptions)
+
+
+OPTIONS: Final = SapPmOptions
 
 
 def connect(settings: ClientSettings) -> HttpConnector:

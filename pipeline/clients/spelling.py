@@ -11,49 +11,30 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
+from pipeline.clients.table_keys import (
+    DELETED,
+    FORMS,
+    OF_FIELD,
+    OF_KIND,
+    OPTIONS,
+    OWN,
+    PLACES,
+    REQUIRED,
+    TABLES,
+    TOLD,
+    TOLD_OF_FIELD,
+)
 from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import Kind, Status
 from pipeline.translation.codecs import Codec, Flag, Id, Number, Reference, Text, Time, Words, precision
 from pipeline.translation.paths import Path
-from pipeline.translation.table import At, DeletedAt, StatusAt, Table, Told
+from pipeline.translation.table import At, DeletedAt, StatusAt, Table
 from pipeline.transports.settings import ClientSettings
 
 __all__ = ["Mistake", "WrongTable", "spoken_by", "table_of"]
 
 Key: TypeAlias = tuple[str, ...]
 
-OPTIONS: Final[Mapping[str, Collection[str]]] = {
-    "id": ("kind",),
-    "reference": ("kind",),
-    "created_at": ("format", "required", "told"),
-    "updated_at": ("format", "told"),
-    "title": ("max",),
-    "description": ("max",),
-    "status": ("words", "tell", "steps", "first", "form", "beside", "kind"),
-    "deleted": ("when", "otherwise"),
-    "deleted_at": ("format",),
-}
-"""What each key of a table may say beside ``at``."""
-
-TABLES: Final = ("where", "fields", "constants")
-OF_KIND: Final[Mapping[Kind, Collection[str]]] = {
-    Kind.TEXT: ("max", "words", "tell"),
-    Kind.NUMBER: ("decimal_comma",),
-    Kind.FLAG: ("true", "false"),
-    Kind.TIME: ("format",),
-}
-OWN: Final = {
-    *("_id", "number", "title", "description", "status", "createdAt", "updatedAt", "deleted", "deletedAt"),
-    *("isSynced", "syncedAt", "sync"),
-}
-"""Fields of a TracOS document that have a key of their own, or that nobody may write."""
-DELETED: Final = "deleted"
-PLACES: Final = {
-    "id": "id",
-    "reference": "reference",
-    **dict.fromkeys(("title", "description"), Kind.TEXT),
-    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), Kind.TIME),
-}
 UNREAD: Final = "what it writes is not read as the same date; it needs at least a year, a month and a day"
 
 
@@ -112,7 +93,7 @@ class _Spelling:
 
     def table(self, name: str, said: Mapping[str, Any]) -> Table | None:
         self._known((), said, (*OPTIONS, *TABLES))
-        for key in ("id", "status"):
+        for key in REQUIRED:
             if key not in said:
                 self.wrong((key,), "required, but missing")
         if "deleted" in said and "deleted_at" in said:
@@ -142,7 +123,7 @@ class _Spelling:
         table = said if isinstance(said, Mapping) else {"at": said}
         self._known(key, table, ("at", *options))
         path = self._taken_path(key, table.get("at"))
-        others: tuple[Told, ...] = ("always", "changed") if key[0] == "fields" else ("always", "create")
+        others = TOLD_OF_FIELD if key[0] == "fields" else TOLD
         told = self._one_of((*key, "told"), table.get("told", "always"), others)
         required = self._flag((*key, "required"), table.get("required", key == ("created_at",)))
         codec = self._codec(what, key, table)
@@ -152,7 +133,7 @@ class _Spelling:
         kind = said.get("kind", Kind.TEXT) if isinstance(said, Mapping) else Kind.TEXT
         if self._one_of((*key, "kind"), kind, list(Kind)) is None:
             return None
-        return self._place(key, said, ("kind", "told", "required", *OF_KIND[Kind(kind)]), Kind(kind))
+        return self._place(key, said, (*OF_FIELD, *OF_KIND[Kind(kind)]), Kind(kind))
 
     def _status(self, said: Any) -> StatusAt | None:
         key: Key = ("status",)
@@ -160,7 +141,7 @@ class _Spelling:
             self.wrong(key, "expected a table with at and words")
             return None
         self._known(key, said, ("at", *OPTIONS["status"]))
-        form = self._one_of((*key, "form"), said.get("form", "word"), ("word", "set", "flags"))
+        form = self._one_of((*key, "form"), said.get("form", "word"), FORMS)
         is_flags = form == "flags"
         path = () if is_flags and "at" not in said else self._taken_path(key, said.get("at"))
         words, deleted, before = {}, [], len(self.mistakes)

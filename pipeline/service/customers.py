@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pipeline.clients.spelling import WrongTable
 from pipeline.errors import WrongSettings
-from pipeline.orders.terms import Authority
+from pipeline.orders.terms import ID, Authority
 from pipeline.service.places import Claim, claimed_collection, claimed_path, crossings
 from pipeline.service.settings import Settings
 from pipeline.service.toml_lines import line_of
@@ -20,12 +20,21 @@ from pipeline.tracos.address import wrong_names
 
 __all__ = ["Customer", "Customers", "customers"]
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
 DEFAULT: Final = "erp_json"
-TEXTS: Final = ("kind", "timezone", "layout", "collection", "database", "every", "direction", "number")
-TABLES: Final = ("authority",)
-"""The keys that every entry may have; all others are options of its kind."""
+TEXTS: Final[Mapping[str, str]] = {
+    "kind": "The kind of client, which says what the other keys may be; `clients list` names those that there are.",
+    "timezone": "Of dates without a zone, such as America/Sao_Paulo; not set: CLIENT_TIMEZONE.",
+    "layout": "Of orders born in TracOS; one of [layouts] is all that the client speaks. Not set: the kind's first.",
+    "collection": "Where its orders are kept; each client has one of its own.",
+    "database": "Where that collection is.",
+    "every": "How often it wants to be run, such as 15m: a hint for whoever schedules the runs.",
+    "direction": "Which way orders go; not set: both.",
+    "number": "What an order of the client's is called in TracOS, where the client numbers its orders itself.",
+}
+TABLES: Final[Mapping[str, str]] = {"authority": "Who has the say in a field where both sides edited it, by field."}
+"""The keys that every entry may have, and what they say; all others are options of its kind."""
 DIRECTIONS: Final[Mapping[str, Collection[str]]] = {
     "both": ("inbound", "outbound"),
     "inbound": ("inbound",),
@@ -182,7 +191,7 @@ def _of_file(path: Path, settings: Settings) -> Customers:
 
 def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
     """What is wrong with the keys that every entry has: pairs of key and what."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return [("name", "expected letters, digits, - and _: folders and files are called by it")]
     if not isinstance(entry, dict):
         return [("", f"expected a table [clients.{name}]")]
@@ -192,13 +201,13 @@ def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
     if "kind" not in entry:
         wrong.append(("kind", "required, but missing; `clients list` names those that there are"))
     every = entry.get("every")
-    if isinstance(every, str) and every.strip() and not _EVERY.fullmatch(every):
+    if isinstance(every, str) and every.strip() and not EVERY.fullmatch(every):
         wrong.append(("every", "expected a time such as 15m or 1h"))
     direction = entry.get("direction")
     if isinstance(direction, str) and direction.strip() and direction not in DIRECTIONS:
         wrong.append(("direction", f"expected one of {', '.join(DIRECTIONS)}"))
     number = entry.get("number")
-    if isinstance(number, str) and number.strip() and "{id}" not in number:
+    if isinstance(number, str) and number.strip() and ID not in number:
         wrong.append(("number", "expected a text with {id}, such as SAP-{id}"))
     wrong += _wrong_authority(entry.get("authority", {}))
     zone = entry.get("timezone")
@@ -247,7 +256,7 @@ def _customer(
         database=entry.get("database", settings.database),
         collection=entry.get("collection", settings.mongo_collection),
         every=entry.get("every"),
-        options={key: value for key, value in entry.items() if key not in TEXTS + TABLES},
+        options={key: value for key, value in entry.items() if key not in {*TEXTS, *TABLES}},
         defaults={"durability": settings.durability},
         variables={"durability": "DURABILITY"},
         where=where,

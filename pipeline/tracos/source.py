@@ -166,7 +166,8 @@ class TracosSource(Source[Found]):
     async def _delete(self, gone: Sequence[Found]) -> None:
         """The client has removed these orders: so are ours, within what a run may delete."""
         at = now()
-        live = [(found, current) for found, current in self._understood(gone) if not current.order.deleted]
+        known = list(self._understood(gone))
+        live = [(found, current) for found, current in known if not current.order.deleted]
         self._deletes.spend(current.order.number for _, current in live)
         entries = [
             Entry(
@@ -182,7 +183,7 @@ class TracosSource(Source[Found]):
             for found, current in live
         ]
         await self._decisions.record(entries)
-        await self._marker.delete(live, at)
+        await self._marker.delete(known, at)
 
     def _understood(self, found: Sequence[Found]) -> Iterator[tuple[Found, Current]]:
         for one in found:

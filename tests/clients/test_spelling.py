@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from pipeline.clients import erp_json, rest_json
 from pipeline.clients.connector import ClientSettings
-from pipeline.clients.spelling import OPTIONS, TABLES, WrongTable, table_of
+from pipeline.clients.spelling import WrongTable, table_of
+from pipeline.clients.table_keys import OPTIONS, TABLES
 from pipeline.errors import Rejected, WrongSettings
 from pipeline.orders.workorder import Record, Status, Values, WorkOrder
 from pipeline.testing.model import Model

@@ -200,3 +200,33 @@ def test_an_order_that_was_removed_there_is_a_deletion_where_absent_says_so(plan
     assert sorted(bool(one.get("deleted")) for one in plant.orders.find()) == [False, True]
     assert plant.orders.count_documents({"isSynced": {"$ne": True}}) == 0
     assert len(erp.orders) == 1
+
+
+def test_an_order_that_the_whole_list_shows_no_more_is_a_deletion_where_absent_says_so(plant, erp_of):
+    erp = erp_of('absent = "delete"')
+    for number in ("E1", "E2", "E3"):
+        erp.put({"no": number, "state": "WIP", "opened": "2026-10-01T00:00:00Z", "text": number})
+    plant.run()
+    erp.remove("E2")
+    assert plant.command("plan", exits=4).count("deleted") >= 1
+    assert plant.orders.count_documents({"deleted": True}) == 0
+    plant.run()
+    gone = plant.orders.find_one({"number": "ERP-E2"})
+    assert (gone["deleted"], gone["isSynced"], gone["title"], gone["status"]) == (True, True, "E2", "in_progress")
+    assert gone.get("deletedAt") is None
+    assert plant.orders.count_documents({"deleted": True}) == 1
+    before, requests = list(plant.orders.find()), len(erp.requests)
+    plant.run()
+    assert list(plant.orders.find()) == before
+    assert len(erp.requests) == requests + 1
+
+
+def test_too_many_deletions_stop_the_run(plant, erp_of):
+    erp = erp_of('absent = "delete"')
+    for number in ("E1", "E2", "E3"):
+        erp.put({"no": number, "state": "WIP", "opened": "2026-10-01T00:00:00Z"})
+    plant.run()
+    for number in ("E1", "E2"):
+        erp.remove(number)
+    plant.run(exits=5, SYNC_MAX_DELETES="1")
+    assert plant.orders.count_documents({"deleted": True}) <= 1

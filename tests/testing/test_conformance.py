@@ -7,7 +7,7 @@ import pytest
 from pipeline.clients import csv_folder, dynamics_fs, erp_json, maximo, rest_json, sap_pm
 from pipeline.testing import ClientUnderTest, FolderStand, Habits, HttpStand
 from pipeline.testing.conformance import *  # noqa: F403 - the suite's own tests
-from tests.asking import numbering
+from tests.asking import Numbering
 
 WHEN = {"createdAt": "2026-10-01T08:00:00Z", "updatedAt": "2026-10-02T09:30:00-03:00"}
 WORDS = ["NEW", "PENDING", "IN_PROGRESS", "ON_HOLD", "DONE", "CANCELLED"]
@@ -155,7 +155,7 @@ OURS = {
         ),
     ),
     "rest_json, asked": ClientUnderTest(
-        connect=numbering,
+        connect=Numbering.connect,
         samples=[*STATUS],
         stand=lambda: HttpStand(
             options={"find": "?externalRef={number}"},

@@ -16,10 +16,14 @@ from pipeline.transports.http.options import HttpOptions
 from pipeline.transports.http.push import GONE
 from pipeline.transports.http.state import State
 
-__all__ = ["Absence"]
+__all__ = ["Absence", "Removed"]
 
 ASKED: Final = 100
 """Orders that are asked for in a run; the others have their turn in the next ones."""
+
+
+class Removed(bytes):
+    """The id of an order, as UTF-8, that the client had and has no more: in place of a record that says so."""
 
 
 class Absence:

@@ -15,7 +15,7 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE, Progress, Source, Witness
 from pipeline.errors import Outage, Reason
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.times import format_time
-from pipeline.transports.http.absence import Absence
+from pipeline.transports.http.absence import Absence, Removed
 from pipeline.transports.http.addresses import order_address
 from pipeline.transports.http.api import Answer, Api, Away
 from pipeline.transports.http.listing import Listing
@@ -28,8 +28,8 @@ from pipeline.transports.http.watermark import Watermark
 
 __all__ = ["HttpSource"]
 
-TOLD: Final = frozenset({Fate.DEAD, Fate.HELD, Fate.CLOSED})
-"""What has a letter."""
+TOLD: Final = frozenset({Fate.DELIVERED, Fate.DEAD, Fate.HELD, Fate.CLOSED})
+"""What is known to be gone: it has a letter, or was deleted in TracOS."""
 
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -134,7 +134,7 @@ class HttpSource(Source[bytes]):
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
         """Remember what was taken, as it is under its ETag, and how far everything is settled."""
         seen = self._seen
-        taken = [locator for locator, fate in fates.items() if fate is Fate.DELIVERED]
+        taken = [locator for locator, fate in fates.items() if fate is Fate.DELIVERED and not seen[locator].is_gone]
         await self._state.set_listed([seen[locator].id for locator in taken])
         told = [seen[locator].id for locator, fate in fates.items() if seen[locator].is_gone and fate in TOLD]
         await self._state.set_unlisted(told)
@@ -229,10 +229,13 @@ class HttpSource(Source[bytes]):
         self._watermark.begin({item.locator: self._seen[item.locator].time for item in group})
         return group
 
-    def _lost(self, order_id: str, status: int) -> Unreadable:
+    def _lost(self, order_id: str, status: int) -> Envelope[bytes] | Unreadable:
         locator = Locator(order_id)
         self._seen[locator] = _Seen(order_id, is_gone=True)
         self._watermark.begin({locator: None})
+        if self._options.absent == "delete":
+            raw = Removed(order_id.encode())
+            return Envelope(raw, locator, raw, str(status))
         why = f"the list of {self._api.host} does not show it any more, and its own address answers {status}"
         reason = Reason(f"{why}: it was removed there; delete it in TracOS too, or discard this letter")
         return Unreadable(locator, (reason,), stamp=str(status))

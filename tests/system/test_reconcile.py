@@ -3,8 +3,13 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
+from pipeline.clients.http_connector import HttpConnector
 from pipeline.testing import FakeErp, Faults, Habits
+from pipeline.translation import status_order
+from pipeline.translation.codecs import Number
+from pipeline.translation.table import at
 from tests.asking import Numbering
 from tests.system.test_edits import edit
 
@@ -21,6 +26,14 @@ retry_seconds = 0.2
 {more}
 """
 numbering = Numbering.connect
+
+
+def with_priority(settings):
+    """A kind whose orders have one field more."""
+    table = replace(status_order.TABLE, more={"priority": at("prio"), "hours": at("hours", Number())})
+    return HttpConnector(settings, (table,))
+
+
 KINDS = ("unmarked", "only_client", "only_tracos", "differs", "waits", "unsure", "dead", "still_dead")
 QUIET = dict.fromkeys(KINDS, 0)
 
@@ -430,3 +443,27 @@ def test_orders_that_the_client_numbers_itself_are_known_by_its_ids(plant):
         north.compared("--fix")
         assert erp.orders[linked[7]]["title"] == "ours"
         assert f"only TracOS\t8 ({linked[8]})\t" in north.command("reconcile", exits=4)
+
+
+def test_any_field_is_compared_like_title(plant, erp):
+    north = North(plant, erp)
+    text = plant.home.joinpath("clients.toml").read_text()
+    plant.home.joinpath("clients.toml").write_text(
+        text.replace('"rest_json"', '"tests.system.test_reconcile:with_priority"')
+    )
+    erp.put(order(1, "t1", prio="high", hours=2))
+    north.command("run")
+    assert north.compared(exits=0) == (QUIET, [])
+    unmarked(plant, 1, priority="low")
+    unmarked(plant, 2, hours=3.0)
+    erp.edit(3, prio="high")
+    counts, gaps = north.compared()
+    assert counts == QUIET | {"unmarked": 2, "differs": 1}
+    assert gaps == [
+        ("unmarked", 1, "priority", "low", "high", "nothing"),
+        ("unmarked", 2, "hours", 3, None, "nothing"),
+        ("differs", 3, "priority", None, "high", "take"),
+    ]
+    assert north.compared("--fix", exits=0) == (QUIET, [])
+    assert (erp.orders["1"]["prio"], erp.orders["2"]["hours"]) == ("low", 3)
+    assert plant.documents()[3]["priority"] == "high"

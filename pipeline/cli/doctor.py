@@ -62,7 +62,7 @@ def _clients(sessions: Sessions) -> Iterator[Finding]:
             yield Finding(
                 _named(session, "schedule", sessions), "ok", f"wants to be run every {session.customer.every}"
             )
-        for finding in session.client.check():
+        for finding in (*session.client.check(), *(session.keys.findings() if session.keys else ())):
             yield replace(finding, name=_named(session, finding.name, sessions))
 
 

@@ -51,6 +51,7 @@ def run(
                     seconds=ended.seconds,
                     ending=ended.record.ending,
                     gave_way=ended.record.gave_way,
+                    drift=ended.record.drift,
                 )
             )
     return ended.exit

@@ -25,11 +25,12 @@ def summary(
     ending: str,
     failed: Mapping[str, str] | None = None,
     gave_way: Mapping[str, int] | None = None,
+    drift: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """The text of the summary of ``reports``, those of each client.
 
     ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients,
-    ``gave_way`` how many values of each side gave way to the other's.
+    ``gave_way`` how many values of each side gave way to the other's, ``drift`` which keys of its records changed.
     """
     failed = failed or {}
     names = list(dict.fromkeys([*reports, *failed]))
@@ -44,6 +45,8 @@ def summary(
         if told:
             lines += ["", f"  {name}{_places(reports.get(name, ()))}"] if several else [""]
         lines += [f"  {line}" if several else line for line in told]
+    changed = [f"  {name}: {line}" for name, told in (drift or {}).items() for line in told]
+    lines += ["", *changed] if changed else []
     return "\n".join(lines + _lost(gave_way or {}) + _dead(every, dead_letters)) + "\n"
 
 

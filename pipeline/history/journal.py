@@ -56,6 +56,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Decisions by the rule of the merge that made them, and ``sent``."""
     gave_way: Mapping[str, int] = {}
     """How many values gave way to the other side's, by the side that they were of (client, tracos)."""
+    drift: Mapping[str, Sequence[str]] = {}
+    """By client: which keys of its records are new, and which are gone, a line each."""
 
 
 _RUNS: Final = msgspec.json.Decoder(Run)

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -18,7 +18,9 @@ from pipeline.service.settings import Settings
 from pipeline.service.toml_lines import line_of
 from pipeline.tracos.address import wrong_names
 
-__all__ = ["Customer", "Customers", "customers"]
+__all__ = ["Customer", "Customers", "OnUnknown", "customers"]
+
+OnUnknown: TypeAlias = Literal["ignore", "report", "dead_letter"]
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 EVERY: Final = re.compile(r"[1-9][0-9]*[smhd]")
@@ -31,6 +33,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "database": "Where that collection is.",
     "every": "How often it wants to be run, such as 15m: a hint for whoever schedules the runs.",
     "direction": "Which way orders go; not set: both.",
+    "on_unknown": "What becomes of a key that no layout names, and that was never there before; not set: report.",
     "number": "What an order of the client's is called in TracOS, where the client numbers its orders itself.",
 }
 TABLES: Final[Mapping[str, str]] = {"authority": "Who has the say in a field where both sides edited it, by field."}
@@ -41,6 +44,8 @@ DIRECTIONS: Final[Mapping[str, Collection[str]]] = {
     "outbound": ("outbound",),
 }
 """By what an entry says: the flows that are run for the client."""
+CHOICES: Final[Mapping[str, Collection[str]]] = {"direction": DIRECTIONS, "on_unknown": get_args(OnUnknown)}
+"""The keys whose values are words of ours."""
 PLACES: Final = ("_dir", "_file")
 """How the options are called that name a folder or a file."""
 
@@ -56,6 +61,8 @@ class Customer(Struct, frozen=True, kw_only=True):
     """The tables that its ``layout`` may name, as the file spells them."""
     flows: Collection[str] = DIRECTIONS["both"]
     """Those that are run for it."""
+    on_unknown: OnUnknown = "report"
+    """What becomes of a key of its records that no layout names, and that was never there before."""
     number: str = "{id}"
     """What an order of its own is called in TracOS, where it numbers its orders itself."""
     authority: Mapping[str, Authority] = {}
@@ -203,9 +210,10 @@ def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
     every = entry.get("every")
     if isinstance(every, str) and every.strip() and not EVERY.fullmatch(every):
         wrong.append(("every", "expected a time such as 15m or 1h"))
-    direction = entry.get("direction")
-    if isinstance(direction, str) and direction.strip() and direction not in DIRECTIONS:
-        wrong.append(("direction", f"expected one of {', '.join(DIRECTIONS)}"))
+    for key, known in CHOICES.items():
+        word = entry.get(key)
+        if isinstance(word, str) and word.strip() and word not in known:
+            wrong.append((key, f"expected one of {', '.join(known)}"))
     number = entry.get("number")
     if isinstance(number, str) and number.strip() and ID not in number:
         wrong.append(("number", "expected a text with {id}, such as SAP-{id}"))
@@ -251,6 +259,7 @@ def _customer(
         layout=entry.get("layout"),
         layouts=layouts,
         flows=DIRECTIONS[entry.get("direction", "both")],
+        on_unknown=entry.get("on_unknown", "report"),
         number=entry.get("number", "{id}"),
         authority={field: Authority(who) for field, who in entry.get("authority", {}).items()},
         database=entry.get("database", settings.database),

@@ -7,7 +7,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -180,6 +180,7 @@ class Runner:
             flows=counts(reports),
             rules=dict(self._sessions.decisions.rules),
             gave_way=dict(+self._sessions.decisions.gave_way),
+            drift={session.client.name: session.drift for session in self._serve if session.drift},
         )
         try:
             if self._journal is not None:
@@ -227,6 +228,18 @@ def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
     return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
 
 
+@contextmanager
+def _remembered(session: Session, flow: str, stop: asyncio.Event) -> Iterator[None]:
+    """Inside of this a flow runs: afterwards the keys of the records that came in are remembered, however it ends."""
+    is_whole = False
+    try:
+        yield
+        is_whole = not stop.is_set()
+    finally:
+        if session.keys is not None and flow == "inbound":
+            session.drift = session.keys.remember(is_whole=is_whole)
+
+
 Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
 """What looks on while a chain runs: entered in the event loop, with the report that is being filled."""
 
@@ -262,7 +275,7 @@ class Sync(Work):
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:
                     await opened.enter_async_context(tracos)
-                with self._watch(chain, reports[-1]):
+                with self._watch(chain, reports[-1]), _remembered(session, name, stop):
                     await run_chain(chain, report=reports[-1])
                 if stop.is_set():
                     break

@@ -7,7 +7,7 @@ from pipeline.clients.registry import Kind, kinds, options_of
 from pipeline.clients.schema import Schema, closed, enum, options_schemas, table_schema, text
 from pipeline.errors import WrongSettings
 from pipeline.orders.terms import Authority
-from pipeline.service.customers import DIRECTIONS, EVERY, NAME, TABLES, TEXTS
+from pipeline.service.customers import CHOICES, EVERY, NAME, TABLES, TEXTS
 
 __all__ = ["DRAFT", "schema_of_clients"]
 
@@ -65,9 +65,8 @@ def _open(named: list[Kind]) -> list[Schema]:
 
 def _common() -> dict[str, Any]:
     """Of the keys that every entry may have."""
-    words: dict[str, Schema] = {"direction": enum(DIRECTIONS)}
     texts = {
-        key: words[key] | {"description": says} if key in words else text(says, PATTERNS.get(key, r"\S"))
+        key: enum(CHOICES[key], says) if key in CHOICES else text(says, PATTERNS.get(key, r"\S"))
         for key, says in TEXTS.items()
     }
     who = {"type": "object", "additionalProperties": enum(Authority)}

@@ -1,6 +1,6 @@
 """Sessions with the systems that the settings name: each customer's client, TracOS, the dead letters."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -14,6 +14,7 @@ from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.orders.terms import ID
 from pipeline.orders.workorder import MERGED_FIELDS
 from pipeline.service.customers import Customer, customers, located, located_mistakes
+from pipeline.service.drift import KnownKeys
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
 from pipeline.tracos.address import read_address
@@ -27,13 +28,23 @@ class Session:
     """Everything that is done with one customer."""
 
     def __init__(
-        self, settings: Settings, customer: Customer, client: Connector, decisions: Decisions, effects: Effects
+        self,
+        settings: Settings,
+        customer: Customer,
+        client: Connector,
+        decisions: Decisions,
+        effects: Effects,
+        keys: KnownKeys | None = None,
     ) -> None:
         self.settings = settings
         self.client = client
         self.decisions = decisions
         self.customer = customer
         self._effects = effects
+        self.keys = keys
+        """What is remembered of its records' keys; None: nobody watches them."""
+        self.drift: Sequence[str] = ()
+        """What has drifted in this run, a line each."""
 
     @property
     def place(self) -> str:
@@ -153,7 +164,13 @@ class Sessions:
         else:
             effects = self._effects
             decisions = effects.decisions(self.decisions)
-            self._made[customer.name] = Session(self.settings, customer, effects.client(client), decisions, effects)
+            keys = None
+            if customer.on_unknown != "ignore" and isinstance(client, Connector):  # one that is none cannot be watched
+                path = self.settings.data_state_dir / f"{customer.name}.keys"
+                keys = KnownKeys(client, path, customer.on_unknown)
+                client = keys.client
+            one = Session(self.settings, customer, effects.client(client), decisions, effects, keys)
+            self._made[customer.name] = one
 
 
 def _disagreements(customer: Customer, client: Connector) -> Iterator[str]:

@@ -9,26 +9,33 @@ from pipeline.translation.paths import Path, json_path
 __all__ = ["Shape", "named", "outermost", "paths_of", "shape_of"]
 
 Shape: TypeAlias = tuple[Any, ...]
-"""Of an object: its keys, then the shapes of those values that have one, each behind the number of its key. Of an
-array: None and the shapes of its first elements, each once. Records of one shape have the same keys in one order."""
+"""Of an object: its keys; where some of its values have a shape, those keys as one tuple, and behind it each such key
+with the shape of its value. Of an array: None, and the shapes of its first elements, each once. Records of one shape
+have the same keys in the same order."""
 
 DEPTH: Final = 8
 """How deep keys are looked at."""
-ELEMENTS: Final = 20
+ELEMENTS: Final = 2
 """How many elements of an array are looked at."""
 LONGEST: Final = 120
 """Characters of a path; a longer one is no key that somebody has named."""
 
+_INNER: Final = frozenset((dict, list))
+
 
 def shape_of(data: Mapping[str, Any], depth: int = DEPTH) -> Shape:
     """The shape of an object; cheap, and can be a key of a dict."""
-    keys: Shape = tuple(data)
-    nested: list[Any] = []
-    for number, value in enumerate(data.values()):
-        kind = type(value)
-        if (kind is dict or kind is list) and value and depth > 1:
-            nested += (number, shape_of(value, depth - 1) if kind is dict else _array(value, depth - 1))
-    return (keys, *nested)
+    keys = tuple(data)
+    if depth == 1 or _INNER.isdisjoint(map(type, data.values())):
+        return keys
+    shape: list[Any] = [keys]
+    for key, value in data.items():
+        if value.__class__ is dict:
+            shape.append((key, shape_of(value, depth - 1)))
+        elif value.__class__ is list and value and value[0].__class__ is dict:
+            shapes = dict.fromkeys(shape_of(one, depth - 1) for one in value[:ELEMENTS] if one.__class__ is dict)
+            shape.append((key, (None, *shapes)))
+    return tuple(shape)
 
 
 def paths_of(shape: Shape) -> frozenset[str]:
@@ -50,24 +57,21 @@ def outermost(paths: Collection[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _array(values: list[Any], depth: int) -> Shape:
-    shapes = dict.fromkeys(shape_of(value, depth) for value in values[:ELEMENTS] if type(value) is dict)
-    return (None, *shapes)
-
-
 def _paths(shape: Shape, at: str) -> Iterator[str]:
-    keys = [f"{at}{_step(key)}" for key in shape[0]]
-    for path in keys:
+    keys, nested = (shape[0], shape[1:]) if shape and shape[0].__class__ is tuple else (shape, ())
+    for key in keys:
+        path = f"{at}{_step(key)}"
         if len(path) <= LONGEST:
             yield path
-    for number, nested in zip(shape[1::2], shape[2::2], strict=True):
-        if len(keys[number]) > LONGEST:
+    for key, inner in nested:
+        path = f"{at}{_step(key)}"
+        if len(path) > LONGEST:
             continue
-        if nested[0] is None:
-            for one in nested[1:]:
-                yield from _paths(one, f"{keys[number]}[]")
+        if inner[:1] == (None,):
+            for one in inner[1:]:
+                yield from _paths(one, f"{path}[]")
         else:
-            yield from _paths(nested, keys[number])
+            yield from _paths(inner, path)
 
 
 @lru_cache(maxsize=4096)

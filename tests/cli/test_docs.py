@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.cli.app import COMMANDS, CONFLICTS, LETTERS
+from pipeline.cli.app import CLIENTS, COMMANDS, CONFLICTS, LETTERS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/commands.md").read_text()
 PLAN, RECONCILED, RUN, LETTER = [
@@ -22,6 +22,8 @@ def test_every_command_is_there():
         assert f"`{command}" in TEXT
     for command in LETTERS:
         assert re.search(rf"dead-letters {command}|`{command}`", TEXT), command
+    for command in CLIENTS:
+        assert f"| `clients {command}" in TEXT
     for command in CONFLICTS:
         assert f"| `conflicts {command}" in TEXT
 
@@ -43,7 +45,7 @@ def test_the_json_is_what_the_commands_print(plant):
         assert set().union(*(one.keys() for one in compared[key])) == RECONCILED[key][0].keys()
 
     run = json.loads(plant.command("run", "--json"))
-    assert run.keys() == RUN.keys() - {"error"}
+    assert run.keys() == RUN.keys() - {"error", "drift"}
     assert run["flows"][0].keys() <= RUN["flows"][0].keys()
     assert RUN["flows"][0].keys() - run["flows"][0].keys() == {"skipped", "still_dead", "closed", "left", "spared"}
 

@@ -172,12 +172,15 @@ def test_a_saved_page_of_an_api_or_one_order_of_it(home):
 
 def test_rows_of_csv_are_read_and_told_as_rows(home):
     (home.home / "c.toml").write_text(f'[clients.c]\nkind = "csv_folder"\n{FOLDERS}\ndelimiter = ";"\n')
-    (home.home / "a.csv").write_text("id;status;createdAt;title\n7;NEW;2026-10-01;Pump\n4,1E+3;NEW;2026-10-01;x\n")
+    (home.home / "a.csv").write_text(
+        "id;status;createdAt;title;Crew\n7;NEW;2026-10-01;Pump;y\n4,1E+3;NEW;2026-10-01;x\n"
+    )
     read = json.loads(home.command("clients", "try", "a.csv", "--json", exits=3, CLIENTS_FILE="c.toml"))
     assert [one["verdict"] for one in read] == ["passes", "would be dead"]
     assert field(read[0], "createdAt")["means"] == "2026-10-01T00:00:00Z"
     assert ";Pump" in read[0]["told"][0]["body"].splitlines()[1]
     assert "rounded" in field(read[1], "number")["reasons"][0]
+    assert read[0]["unnamed"] == ["$.Crew"]
 
 
 def test_for_a_person_it_is_a_table_a_record_and_a_count(home):

@@ -90,8 +90,8 @@ class Head(Struct, frozen=True):
 
     keys: tuple[str | None, ...]
     """By column: its head as the form has it, None for one that says nothing to us."""
-    is_named: tuple[bool, ...]
-    """By column: whether it has a name at all."""
+    names: tuple[str, ...]
+    """By column: its name as it is compared; empty where it has none."""
 
     def is_row(self, line: str, form: CsvForm) -> bool:
         """Whether a line looks like an order's row: all that is required, and a status that is known."""
@@ -129,7 +129,7 @@ def _understood(cells: tuple[str, ...], delimiter: str, heads: tuple[str, ...], 
             raise Rejected(f"two columns for {key}: {show(twice[0])} and {show(twice[1])}: leave one of them")
     missing = [key for key in required if key not in keys]
     if not missing:
-        return Head(keys, tuple(map(bool, names)))
+        return Head(keys, tuple(names))
     if any(keys):
         there = [show(cell)[1:-1] for cell, key in zip(cells, keys, strict=True) if key is None and plain(cell)]
         more = ["..."] if len(there) > NAMES else []

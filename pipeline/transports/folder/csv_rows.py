@@ -32,18 +32,21 @@ def encoding_of(beginning: bytes, form: CsvForm) -> tuple[bytes, str]:
 def read_row(raw: bytes, form: CsvForm) -> dict[str, Any]:
     """The cells of the one row below the head, by the heads of the table of ``form``, as its layout takes them.
 
-    An empty cell says nothing, and so do cells that are missing at the end. What cannot be read is a Reason in place of
-    a value. Raises Rejected where it is no head and one row.
+    Those of other columns are there too, by their names, for whoever asks what a record has. An empty cell says nothing,
+    and so do cells that are missing at the end. What cannot be read is a Reason in place of a value. Raises Rejected
+    where it is no head and one row.
     """
     head, cells = _cells(raw, form)
     data: dict[str, Any] = {}
-    for number, (cell, key, is_named) in enumerate(zip(cells, head.keys, head.is_named, strict=False), 1):
+    for number, (cell, key, name) in enumerate(zip(cells, head.keys, head.names, strict=False), 1):
         if key is not None:
             if key in form.ids:
                 data[key] = read_id(cell, json_path((key,)), decimal_comma=form.decimal_comma)
             else:
                 data[key] = (cell or None) if key in form.texts else read_word(cell)
-        elif not is_named and cell.strip():
+        elif name:
+            data.setdefault(name, cell or None)
+        elif cell.strip():
             raise Rejected(
                 f"something is in column {number}, which has no name in the head: name it, or empty the cell"
             )

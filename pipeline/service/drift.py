@@ -1,0 +1,108 @@
+"""What is remembered of the keys of a client's records from run to run, in a file; and what is told of them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from loguru import logger
+
+from pipeline.clients.connector import Connector
+from pipeline.clients.watched import WatchedClient
+from pipeline.disk import remove_leftovers, write_files
+from pipeline.finding import Finding
+from pipeline.service.customers import OnUnknown
+from pipeline.translation.drift import LIMIT, Keys, Watch
+from pipeline.translation.shapes import named, outermost
+
+__all__ = ["KnownKeys"]
+
+TOLD_FOR: Final = timedelta(days=30)
+"""How long ``doctor`` tells of a change."""
+
+_DECODER: Final = msgspec.json.Decoder(dict[str, Keys])
+
+
+class KnownKeys:
+    """The keys of the records of ``client``, kept in the file ``path``; unreadable or damaged, it is begun anew."""
+
+    def __init__(self, client: Connector, path: Path, on_unknown: OnUnknown) -> None:
+        self._path = path
+        self._on_unknown = on_unknown
+        self._names = {
+            name: named(layout.paths or [(key,) for key in layout.keys]) for name, layout in client.layouts.items()
+        }
+        self._known: Mapping[str, Keys] = {}
+        self._watched = WatchedClient(client, self._begin, refuses=on_unknown == "dead_letter")
+        self._called = client.name
+
+    @property
+    def client(self) -> Connector:
+        """The client, watched."""
+        return self._watched
+
+    def remember(self, *, is_whole: bool) -> Sequence[str]:
+        """Remember what this run has seen, if that changes anything; returns what has drifted, a line each."""
+        watch, self._watched.watch = self._watched.watch, None
+        if watch is None:
+            return ()
+        today = datetime.now(UTC).date().isoformat()
+        known, found = watch.ended(today, is_whole=is_whole, learns=self._on_unknown == "report")
+        if known != self._known:
+            self._write(known)
+            if _is_full(known) and not _is_full(self._known):
+                logger.warning("{}: more than {:,} keys: new ones are not noticed", self._called, LIMIT)
+        lines = [line for drift in found for line in drift.lines]
+        for line in lines:
+            logger.warning("{}: {}", self._called, line)
+        return lines
+
+    def findings(self) -> list[Finding]:
+        """What ``doctor`` tells: the changes of the last 30 days, as far as nobody has named them since."""
+        try:
+            known = _DECODER.decode(self._path.read_bytes())
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError):
+            return [Finding("keys", "warning", f"{self._path} cannot be used: it is begun anew", "see its permissions")]
+        since = (datetime.now(UTC) - TOLD_FOR).date().isoformat()
+        found = []
+        for layout, keys in known.items():
+            names = self._names.get(layout, frozenset())
+            new = [f"{path} (since {day})" for path, day in keys.new.items() if day >= since and path not in names]
+            lately = {path: day for path, day in keys.gone.items() if day >= since}
+            gone = [f"{path} (since {lately[path]})" for path in outermost(lately)]
+            if new:
+                says = f"never seen before in {layout}: {', '.join(new)}"
+                found.append(Finding("keys", "warning", says, "name them in the layout, or see on_unknown"))
+            if gone:
+                says = f"in no record in {layout} any more: {', '.join(gone)}"
+                found.append(Finding("keys", "warning", says, "see what the sender changed"))
+        if _is_full(known):
+            says = f"more than {LIMIT:,} of them: new ones are not noticed"
+            found.append(Finding("keys", "warning", says, 'set on_unknown = "ignore", or see what the sender changed'))
+        return found
+
+    def _begin(self) -> Watch:
+        try:
+            self._known = _DECODER.decode(self._path.read_bytes())
+        except FileNotFoundError:
+            self._known = {}
+        except (OSError, ValueError):
+            logger.warning("{} cannot be used: which keys are known is begun anew", self._path)
+            self._known = {}
+        return Watch(self._names, self._known)
+
+    def _write(self, known: Mapping[str, Keys]) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            body = msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1)
+            remove_leftovers(self._path.parent)
+            write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
+        except (OSError, UnicodeEncodeError) as error:
+            logger.warning("{} cannot be written ({}): what is new is told again", self._path, error)
+
+
+def _is_full(known: Mapping[str, Keys]) -> bool:
+    return sum(len(keys.seen) for keys in known.values()) >= LIMIT

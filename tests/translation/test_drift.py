@@ -1,0 +1,111 @@
+"""Shapes and drift of records: what is looked at once stands for all records of its shape."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.translation.drift import LIMIT, SHAPES, Keys, Watch
+from pipeline.translation.shapes import named, outermost, paths_of, shape_of
+
+KEYS = st.text("ab.[\n é", min_size=1, max_size=3)
+RECORDS = st.recursive(
+    st.dictionaries(KEYS, st.integers() | st.none() | st.text(max_size=2), max_size=3),
+    lambda inner: st.dictionaries(
+        KEYS, inner | st.lists(inner | st.integers(), max_size=2) | st.integers(), max_size=3
+    ),
+    max_leaves=6,
+)
+
+
+def slowly(data, at=()):
+    """The paths of all keys, found without haste."""
+    for key, value in data.items():
+        path = (*at, key)
+        yield path
+        if isinstance(value, dict):
+            yield from slowly(value, path)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for one in value:
+                if isinstance(one, dict):
+                    yield from slowly(one, (*path, "[]"))
+
+
+def ended(watch, *, is_whole=True, learns=True):
+    return watch.ended("2026-11-25", is_whole=is_whole, learns=learns)
+
+
+def note(watch, *records):
+    return [watch.note(record, lambda _: "one") for record in records]
+
+
+@given(RECORDS)
+def test_a_shape_has_all_keys_of_a_record_on_one_line_each(data):
+    paths = paths_of(shape_of(data))
+    assert len(paths) == len(set(slowly(data)))
+    assert all(path.isprintable() for path in paths)
+
+
+@given(RECORDS, RECORDS)
+def test_records_of_one_shape_have_the_same_paths(one, other):
+    if shape_of(one) == shape_of(other):
+        assert set(slowly(one)) == set(slowly(other))
+
+
+@given(st.lists(RECORDS, min_size=1), st.lists(RECORDS, min_size=1))
+def test_what_is_new_is_what_no_record_before_had(before, after):
+    watch = Watch({}, {})
+    assert not any(note(watch, *before))
+    known, drift = ended(watch)
+    assert drift == []
+    watch = Watch({}, known)
+    told = note(watch, *after)
+    known_paths = {path for record in before for path in paths_of(shape_of(record))}
+    for record, unknown in zip(after, told, strict=True):
+        assert unknown == outermost(paths_of(shape_of(record)) - known_paths)
+    learned, _ = ended(watch)
+    assert not any(note(Watch({}, learned), *before, *after))
+    again, drift = ended(Watch({}, learned))
+    assert (again, drift) == (learned, [])
+
+
+@given(st.lists(RECORDS, min_size=1))
+def test_the_same_records_again_change_nothing(records):
+    watch = Watch({}, {})
+    note(watch, *records)
+    known, _ = ended(watch)
+    watch = Watch({}, known)
+    note(watch, *records)
+    assert ended(watch) == (known, [])
+
+
+def test_many_shapes_are_counted_as_one_by_one():
+    records = [{"id": 1, f"k{number % (SHAPES * 2)}": 1} for number in range(SHAPES * 4)]
+    watch = Watch({}, {"one": Keys(frozenset({"$.id", *(f"$.k{n}" for n in range(10, 900))}))})
+    note(watch, *records)
+    _, (drift,) = ended(watch)
+    assert drift.records == SHAPES * 4
+    assert drift.new["$.k0"] == 2
+
+
+def test_beyond_the_limit_nothing_is_new_and_no_more_is_remembered():
+    watch = Watch({}, {})
+    note(watch, {f"k{number}": 1 for number in range(LIMIT + 50)})
+    known, _ = ended(watch)
+    assert len(known["one"].seen) == LIMIT
+    watch = Watch({}, known)
+    assert note(watch, {"other": 1}) == [()]
+    known, drift = ended(watch)
+    assert len(known["one"].seen) == LIMIT
+    assert not any(one.new for one in drift)
+
+
+def test_a_run_that_is_not_whole_misses_nothing():
+    watch = Watch({}, {"one": Keys(frozenset({"$.a", "$.b"}), frozenset({"$.a", "$.b"}))})
+    note(watch, {"a": 1})
+    known, drift = ended(watch, is_whole=False)
+    assert (drift, known["one"].always) == ([], {"$.a", "$.b"})
+
+
+def test_what_a_layout_names_is_never_new_nor_what_is_on_the_way_there():
+    names = {"one": named([("a", "b"), ("c.d",)])}
+    watch = Watch(names, {"one": Keys(frozenset())})
+    assert note(watch, {"a": {"b": 1}, "c.d": 1}, {"a": {"x": 1}}) == [(), ("$.a.x",)]

@@ -53,6 +53,7 @@ class CsvFolder(JsonConnector):
         said = asdict(self._options)
         self._form = CsvForm(base=base, **{name: said[name] for name in FORM})
         super().__init__(settings, (self._form.table,))
+        self.ids = self._options.ids
         problems = [f"{self.name}: {problem}" for problem in _problems(self._form, self.timezone)]
         if problems:
             raise WrongSettings(problems)

@@ -20,6 +20,7 @@ class ErpJson(JsonConnector):
     def __init__(self, settings: ClientSettings) -> None:
         super().__init__(settings, spoken_by(settings, (status_order.TABLE, flag_order.TABLE)))
         self._folders = settings.read(FolderOptions)
+        self.ids = self._folders.ids
 
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""

@@ -230,3 +230,44 @@ def test_too_many_deletions_stop_the_run(plant, erp_of):
         erp.remove(number)
     plant.run(exits=5, SYNC_MAX_DELETES="1")
     assert plant.orders.count_documents({"deleted": True}) <= 1
+
+
+FOLDERS = """
+[clients.erp]
+kind = "{kind}"
+inbound_dir = "data/inbound"
+outbound_dir = "data/outbound"
+ids = "client"
+number = "ERP-{{id}}"
+layout = "erp"
+
+[layouts.erp]
+id = "no"
+reference = "extRef"
+created_at = "opened"
+title = "text"
+status = {{ at = "state", words = {{ OPN = "created", APP = "pending", WIP = "in_progress", HLD = "on_hold", CLS = "completed", CAN = "cancelled" }} }}
+"""  # noqa: E501 - TOML has inline tables in one line
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("erp_json", "json"), ("csv_folder", "csv")])
+def test_over_folders_a_new_order_goes_out_without_an_id_and_its_record_links_it(plant, kind, ending):
+    (plant.home / "clients.toml").write_text(FOLDERS.format(kind=kind))
+    plant.environ["CLIENTS_FILE"] = "clients.toml"
+    plant.orders.insert_one({"number": 5, "title": "Pump", "status": "created", "createdAt": "2026-10-01T00:00:00Z"})
+    told = {"state": "OPN", "opened": "2026-10-01T00:00:00Z", "extRef": "5", "text": "Pump"}
+    theirs = {"no": "5", "state": "WIP", "opened": "2026-10-01T00:00:00Z", "text": "Another"}
+    put = {"json": lambda one: one, "csv": lambda one: f"{','.join(one)}\n{','.join(one.values())}\n".encode()}[ending]
+    plant.put(f"theirs.{ending}", put(theirs))
+    plant.run()
+    assert [path.name for path in plant.outbound.iterdir()] == [f"5~new.{ending}"]
+    body = (plant.outbound / f"5~new.{ending}").read_text()
+    assert "extRef" in body
+    assert '"no"' not in body
+    plant.put(f"linked.{ending}", put({"no": "E7", **told}))
+    plant.run()
+    assert {one["number"]: str(one["sync"]["id"]) for one in plant.orders.find()} == {5: "E7", "ERP-5": "5"}
+    plant.orders.update_many({}, {"$set": {"title": "edited", "isSynced": False}})
+    plant.run()
+    assert sorted(path.name for path in plant.outbound.iterdir()) == [f"5.{ending}", f"5~new.{ending}", f"E7.{ending}"]
+    assert plant.orders.count_documents({}) == 2

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 from urllib.parse import quote, unquote
 
-__all__ = ["ARCHIVE", "ending_of", "id_of", "name_of"]
+__all__ = ["ARCHIVE", "NEW", "ending_of", "id_of", "name_of"]
 
 ARCHIVE: Final = "archive"
 """The folder, in an inbound folder, into which files that are done are put away."""
@@ -14,6 +14,8 @@ PREFIX: Final = 120
 SUFFIX: Final = ".json"
 CUT: Final = "~"
 """Stands between prefix and hash of an id that is too long; percent-encoded where an id itself holds it."""
+NEW: Final = f"{CUT}new"
+"""Ends the name of an order that has no id of the client's yet, before its suffix."""
 
 
 def name_of(order_id: str, suffix: str = SUFFIX) -> str:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Witness
 from pipeline.disk import Durability
 from pipeline.finding import Finding, check_folder
+from pipeline.orders.terms import Ids
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.settled import InboundAfter
@@ -26,6 +27,8 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
 
     inbound_dir: Path
     outbound_dir: Path
+    ids: Ids = "shared"
+    """Whose ids the client's records have; ``client``: a new order goes out with our number alone, as ``reference``."""
     inbound_after: InboundAfter = "keep"
     durability: Durability = "batch"
     """Of outbound files."""

@@ -11,13 +11,15 @@ from pipeline.dataflow.ports import BatchSink
 from pipeline.disk import Durability, in_thread, remove_leftovers, write_files
 from pipeline.errors import Fatal, Rejected
 from pipeline.translation.outgoing import Outgoing
-from pipeline.transports.folder.names import name_of
+from pipeline.transports.folder.names import NEW, name_of
 
 __all__ = ["FolderSink"]
 
 
 class FolderSink(BatchSink[Outgoing]):
     """Writes each order as ``<its id>.json``, whole and durable; a file that says the same already is kept.
+
+    One that the client has given no id yet is ``<our number>~new.json``, which is the name of no id.
 
     The folder is this run's alone while it is open: a second run at the same time is told so. ``suffix`` is how names
     end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
@@ -49,10 +51,13 @@ class FolderSink(BatchSink[Outgoing]):
 
     async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
         """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
-        names = [name_of(item.payload.id, self._suffix) for item in items]
+        names = [self._name(item.payload) for item in items]
         files = {name: item.payload.body for name, item in zip(names, items, strict=True)}
         blocked = await in_thread(self._write, files)
         return BatchResult([blocked.get(name, Outcome.SENT) for name in names])
+
+    def _name(self, order: Outgoing) -> str:
+        return name_of(order.id, self._suffix if order.number is None else f"{NEW}{self._suffix}")
 
     def _open(self) -> None:
         try:

@@ -32,9 +32,9 @@ def encoding_of(beginning: bytes, form: CsvForm) -> tuple[bytes, str]:
 def read_row(raw: bytes, form: CsvForm) -> dict[str, Any]:
     """The cells of the one row below the head, by the heads of the table of ``form``, as its layout takes them.
 
-    Those of other columns are there too, by their names, for whoever asks what a record has. An empty cell says nothing,
-    and so do cells that are missing at the end. What cannot be read is a Reason in place of a value. Raises Rejected
-    where it is no head and one row.
+    Those of other columns are there too, by their names, for whoever asks what a record has. An empty cell says
+    nothing, and so do cells that are missing at the end. What cannot be read is a Reason in place of a value. Raises
+    Rejected where it is no head and one row.
     """
     head, cells = _cells(raw, form)
     data: dict[str, Any] = {}

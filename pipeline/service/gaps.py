@@ -16,18 +16,18 @@ __all__ = ["Gaps"]
 T = TypeVar("T")
 
 SCHEMA: Final = """
-CREATE TABLE shown (key TEXT PRIMARY KEY, is_news INTEGER, version REAL, gaps BLOB) WITHOUT ROWID;
+CREATE TABLE shown (key TEXT PRIMARY KEY, number TEXT, is_news INTEGER, version REAL, gaps BLOB) WITHOUT ROWID;
 CREATE TABLE held (number TEXT PRIMARY KEY, waits INTEGER, unsure INTEGER, gaps BLOB) WITHOUT ROWID;
 """
 
-SAW: Final = "INSERT OR IGNORE INTO shown VALUES (?, -1, NULL, NULL)"
+SAW: Final = "INSERT OR IGNORE INTO shown VALUES (?, NULL, -1, NULL, NULL)"
 
 COMPARED: Final = """
-INSERT INTO shown VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-    is_news = excluded.is_news, version = coalesce(excluded.version, version), gaps = excluded.gaps
+INSERT INTO shown VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+    number = excluded.number, is_news = excluded.is_news, gaps = excluded.gaps,
+    version = coalesce(excluded.version, version)
 WHERE excluded.is_news > is_news OR (
-    excluded.is_news = is_news AND (excluded.version >= version OR coalesce(excluded.version, version) IS NULL
-        OR excluded.version IS NULL OR version IS NULL)
+    excluded.is_news = is_news AND (excluded.version >= version OR excluded.version IS NULL OR version IS NULL)
 )
 """
 """The record that a run would take last counts: a newer one, and among equals the one that came later."""
@@ -36,8 +36,8 @@ LOOKED_AT: Final = "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)"
 
 IN_ORDER: Final = """
 SELECT gaps FROM (
-    SELECT key AS name, gaps FROM shown UNION ALL SELECT number, gaps FROM held
-) WHERE gaps IS NOT NULL ORDER BY length(name), name
+    SELECT number, gaps FROM shown UNION ALL SELECT number, gaps FROM held
+) WHERE gaps IS NOT NULL ORDER BY length(number), number
 """
 
 _DECODER: Final = msgspec.json.Decoder(list[Gap])
@@ -63,7 +63,7 @@ class Gaps:
 
     def compared(self, seen: Sequence[Seen]) -> None:
         """What records show beside their documents."""
-        self._write(COMPARED, [(str(one.key), one.is_news, _instant(one), _encoded(one.gaps)) for one in seen])
+        self._write(COMPARED, [_row(one) for one in seen])
 
     def looked_at(self, documents: Iterable[tuple[Alone, Sequence[Gap]]]) -> None:
         """Documents, and the gaps that they have by themselves."""
@@ -112,5 +112,7 @@ def _encoded(gaps: Sequence[Gap]) -> bytes | None:
     return msgspec.json.encode(gaps) if gaps else None
 
 
-def _instant(seen: Seen) -> float | None:
-    return None if seen.version is None else seen.version.timestamp()
+def _row(seen: Seen) -> tuple[Any, ...]:
+    number = str(seen.gaps[0].number) if seen.gaps else None
+    version = None if seen.version is None else seen.version.timestamp()
+    return str(seen.key), number, seen.is_news, version, _encoded(seen.gaps)

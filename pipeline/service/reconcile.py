@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Fate, Outcome, Spared, Unreadable
-from pipeline.dataflow.ports import BatchSink, Progress, Source
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Source
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain
 from pipeline.dataflow.stages import dead_letters, deliver, hold_known, read, settle, validate
@@ -32,6 +32,9 @@ __all__ = ["Comparison", "Fixing", "Looking", "Reconciling"]
 
 SOMETHING_TO_DO: Final = 4
 
+LINES: Final = 20
+"""How many of the items that fail are told of one by one."""
+
 Item: TypeAlias = Envelope[bytes] | Unreadable | Empty | Spared
 
 
@@ -43,7 +46,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     counts: Mapping[str, int]
     """Orders by the kind of gap; ``waits`` and ``unsure`` documents; ``dead`` and ``still_dead`` items."""
     notes: Sequence[str]
-    """What was not looked for, and why."""
+    """What was not looked for, and why; and the first of the items that fail, in each direction."""
 
     @property
     def has_something(self) -> bool:
@@ -129,8 +132,7 @@ async def _compare(session: Session, uri: str, reports: list[Report], stop: asyn
     try:
         async with session.tracos(uri) as tracos:
             one = _Comparing(session, tracos, gaps, stop)
-            notes = await one.records(reports)
-            await one.documents(reports)
+            notes = [*await one.records(reports), *await one.documents(reports)]
         if stop.is_set():
             gaps.close()
             return None
@@ -154,7 +156,7 @@ class _Comparing:
         self._shows_all = False
 
     async def records(self, reports: list[Report]) -> Sequence[str]:
-        """Compare what the client shows; returns what cannot be said by that, and why."""
+        """Compare what the client shows; returns what cannot be said by that, and why, and what of it fails."""
         if "inbound" not in self._session.flows:
             return ["its direction leaves out inbound: what the client shows was not read"]
         client, dead = self._client, self._session.dead("inbound")
@@ -163,10 +165,10 @@ class _Comparing:
         chain = inbound(client, self._tracos, dead, source=source, sink=sink, stop=self._stop)
         await self._run("inbound", chain, reports)
         self._shows_all = source.shows_all
-        return source.notes()
+        return [*source.notes(), *_lines(dead)]
 
-    async def documents(self, reports: list[Report]) -> None:
-        """Look at all documents; what an outbound run has put aside is held back."""
+    async def documents(self, reports: list[Report]) -> Sequence[str]:
+        """Look at all documents, but for what an outbound run has put aside; returns what of them fails."""
         client, dead = self._client, self._session.dead("outbound")
         source = self._tracos.documents(client.terms)
         sink = _Documents(self._gaps, client.terms, is_told=self._is_told, shows_all=self._shows_all)
@@ -179,6 +181,7 @@ class _Comparing:
             | settle(source)
         )
         await self._run("outbound", chain, reports)
+        return _lines(dead)
 
     async def _run(self, flow: str, chain: Chain[Outcome], reports: list[Report]) -> None:
         reports.append(new_report(self._session, flow, chain))
@@ -229,14 +232,13 @@ class _Watched(Source[bytes]):
         """Why what the client does not show is not said to be missing there."""
         if self.shows_all:
             return []
-        why = "it need not show every order"
-        if self._source.shows_all:
-            why = f"{self._unnamed:,} of its records have no id that can be read"
+        why = f"{self._unnamed:,} of its records have no id that can be read"
+        if not self._unnamed:
+            why = "it need not show every order"
         return [f"{self.title}: {why}: none is taken to be missing at the client"]
 
     def _note(self, group: Sequence[Item]) -> None:
-        items = [item for item in group if isinstance(item, Envelope | Unreadable)]
-        ids = [self._identify(item.raw) if item.raw else None for item in items]
+        ids = [self._identify(item.raw) for item in group if isinstance(item, Envelope | Unreadable) and item.raw]
         known = [id_key(one) for one in ids if one is not None]
         self._unnamed += len(ids) - len(known)
         self._saw(known)
@@ -271,5 +273,17 @@ class _Documents(BatchSink[Alone]):
 
 
 class _Counted(NotedLetters):
+    """Keeps no letter, which would be as large as its item, but a line about each of the first."""
+
+    def __init__(self, drawer: Drawer) -> None:
+        super().__init__(drawer)
+        self.lines: list[str] = []
+
     async def write(self, letters: Sequence[DeadLetter]) -> None:
-        """They are in the report."""
+        """How many there are is in the report."""
+        for letter in letters[: LINES - len(self.lines)]:
+            self.lines.append(f"{letter.locator} fails at {letter.stage}: {letter.loggable}")
+
+
+def _lines(dead: DeadLetters) -> Sequence[str]:
+    return dead.lines if isinstance(dead, _Counted) else ()

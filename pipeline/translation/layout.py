@@ -54,7 +54,9 @@ class Layout(Struct, Generic[R], frozen=True, kw_only=True):
 
     def ids_in(self, data: Mapping[str, Any]) -> tuple[Any, ...]:
         """What an object has in the place of the id; empty where it has no such place."""
-        path = self.id_path or (self.id_key,)
+        path, key = self.id_path, self.id_key
+        if len(path) < 2:  # noqa: PLR2004 - a key of the object itself, which is nearly always so
+            return (data[key],) if key in data else ()
         around = getter(path[:-1])(data)
         return (around[path[-1]],) if isinstance(around, Mapping) and path[-1] in around else ()
 

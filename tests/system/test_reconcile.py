@@ -3,8 +3,14 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
+from pipeline.clients.http_connector import HttpConnector
 from pipeline.testing import FakeErp, Faults, Habits
+from pipeline.translation import status_order
+from pipeline.translation.codecs import Number
+from pipeline.translation.table import at
+from tests.asking import Numbering
 from tests.system.test_edits import edit
 
 NORTH = """\
@@ -19,6 +25,15 @@ since_param = "updated_since"
 retry_seconds = 0.2
 {more}
 """
+numbering = Numbering.connect
+
+
+def with_priority(settings):
+    """A kind whose orders have one field more."""
+    table = replace(status_order.TABLE, more={"priority": at("prio"), "hours": at("hours", Number())})
+    return HttpConnector(settings, (table,))
+
+
 KINDS = ("unmarked", "only_client", "only_tracos", "differs", "waits", "unsure", "dead", "still_dead")
 QUIET = dict.fromkeys(KINDS, 0)
 
@@ -171,6 +186,9 @@ class TestFolders:
         plant.put("bad.json", b"{")
         plant.orders.insert_one({"number": 1, "status": "odd"})
         assert compared(plant) == (QUIET | {"dead": 2}, [])
+        told = [line for line in plant.command("reconcile", exits=4).splitlines() if " fails at " in line]
+        assert [line.partition("@")[0].partition(" fails")[0] for line in told] == ["erp_json: bad.json", "erp_json: 1"]
+        assert "fails at validate: $.status: unknown status" in told[1]
         assert compared(plant, "--fix", exits=0) == (QUIET | {"still_dead": 2}, [])
         assert compared(plant, exits=0) == (QUIET | {"still_dead": 2}, [])
         assert len(plant.letters()) == 2
@@ -265,7 +283,7 @@ class TestApis:
     def test_an_order_that_a_list_read_to_its_end_does_not_show_is_only_ours(self, north):
         north.erp.remove(3)
         gap = ("only_tracos", 3, None, None, None, "nothing")
-        assert north.compared() == (QUIET | {"only_tracos": 1}, [gap])
+        assert north.compared() == (QUIET | {"only_tracos": 1, "dead": 1}, [gap])
         assert north.compared("--fix") == (QUIET | {"only_tracos": 1}, [gap])
         unmarked(north.plant, 3, deleted=True, deletedAt="2026-10-05T08:00:00Z")
         counts, _ = north.compared()
@@ -288,7 +306,7 @@ class TestApis:
         assert north.command("reconcile", exits=1) == ""
         north.erp.faults = Faults()
         counts, _ = north.compared()
-        assert counts == QUIET | {"only_tracos": 2}
+        assert counts == QUIET | {"only_tracos": 2, "dead": 2}
         assert everything(north.plant) == before
 
     def test_a_record_without_an_id_may_be_any_order(self, north):
@@ -392,3 +410,60 @@ def test_one_client_of_two_by_name_and_the_table(plant, erp):
     counts, _ = compared(plant, **environ)
     assert counts == QUIET | {"only_client": 6}
     assert compared(plant, "--fix", exits=0, **environ) == (QUIET, [])
+
+
+def test_orders_that_the_client_numbers_itself_are_known_by_its_ids(plant):
+    habits = Habits(numbers=lambda count: 400000 + count, reference="externalRef")
+    with FakeErp(habits=habits, merges=True) as erp:
+        north = North(plant, erp)
+        text = (
+            plant.home.joinpath("clients.toml")
+            .read_text()
+            .replace('"rest_json"', '"tests.system.test_reconcile:numbering"')
+        )
+        plant.home.joinpath("clients.toml").write_text(text)
+        erp.put(order(300001, "theirs"))
+        new = {"title": "New", "status": "created", "createdAt": "2026-10-01T08:00:00Z"}
+        plant.orders.insert_many([new | {"number": number} for number in (7, 8)])
+        counts, gaps = north.compared()
+        assert (counts, gaps[0][:2]) == (QUIET | {"waits": 2, "only_client": 1}, ("only_client", 300001))
+        north.compared("--fix", exits=0)
+        assert plant.letters() == {}
+        linked = {one["number"]: str(one["sync"]["id"]) for one in plant.documents().values()}
+        assert linked[7] in erp.orders
+        assert len(erp.orders) == 3
+        north.command("run")
+        unmarked(plant, 7, title="ours")
+        erp.remove(linked[8])
+        told = json.loads(north.command("reconcile", "--json", exits=4))
+        assert [(gap["kind"], gap["number"], str(gap["id"])) for gap in told["gaps"]] == [
+            ("unmarked", 7, linked[7]),
+            ("only_tracos", 8, linked[8]),
+        ]
+        north.compared("--fix")
+        assert erp.orders[linked[7]]["title"] == "ours"
+        assert f"only TracOS\t8 ({linked[8]})\t" in north.command("reconcile", exits=4)
+
+
+def test_any_field_is_compared_like_title(plant, erp):
+    north = North(plant, erp)
+    text = plant.home.joinpath("clients.toml").read_text()
+    plant.home.joinpath("clients.toml").write_text(
+        text.replace('"rest_json"', '"tests.system.test_reconcile:with_priority"')
+    )
+    erp.put(order(1, "t1", prio="high", hours=2))
+    north.command("run")
+    assert north.compared(exits=0) == (QUIET, [])
+    unmarked(plant, 1, priority="low")
+    unmarked(plant, 2, hours=3.0)
+    erp.edit(3, prio="high")
+    counts, gaps = north.compared()
+    assert counts == QUIET | {"unmarked": 2, "differs": 1}
+    assert gaps == [
+        ("unmarked", 1, "priority", "low", "high", "nothing"),
+        ("unmarked", 2, "hours", 3, None, "nothing"),
+        ("differs", 3, "priority", None, "high", "take"),
+    ]
+    assert north.compared("--fix", exits=0) == (QUIET, [])
+    assert (erp.orders["1"]["prio"], erp.orders["2"]["hours"]) == ("low", 3)
+    assert plant.documents()[3]["priority"] == "high"

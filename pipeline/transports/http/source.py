@@ -85,7 +85,7 @@ class HttpSource(Source[bytes]):
 
     @property
     def shows_all(self) -> bool:
-        """Whether the whole list was read, and not only what has changed, to where the server says that it ends."""
+        """Whether all of the list was read, to where the server says that it ends, and each order has an id."""
         return self._shows_all
 
     def progress(self) -> Progress:
@@ -117,7 +117,7 @@ class HttpSource(Source[bytes]):
             if group:
                 yield group
             listing.follow(page, [item.locator.place for item in group])
-        self._shows_all = since is None
+        self._shows_all = since is None and not self._is_nameless
         async for group in self._changed():
             yield group
         if since is None and not self._is_nameless:

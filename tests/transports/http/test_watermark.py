@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Fate
+from pipeline.dataflow.ports import NOTHING_IS_SURE
 from pipeline.transports.http.watermark import Watermark
 from tests.asking import START, client_of, ids, order, pull
 from tests.places import Vouching
@@ -88,3 +89,33 @@ class TestWatermark:
         assert mark.advance() is None
         mark.end()
         assert mark.advance() == START
+
+
+class TestAllOfIt:
+    """Where nobody vouches for what was taken, everything is read, and what is remembered stays as it is."""
+
+    async def test_it_is_read_without_the_watermark_which_is_believed_again_afterwards(self, erp, tmp_path):
+        for number in range(30):
+            erp.put(order(number))
+        client = client_of(erp, tmp_path, **TestWatermark.since)
+        await pull(client)
+        assert len(await pull(client, ack=False, witness=NOTHING_IS_SURE)) == 30
+        assert ids(await pull(client)) == [28, 29]
+
+    async def test_that_it_shows_all_is_said_only_of_a_whole_list_read_to_its_end(self, erp, tmp_path):
+        for number in range(30):
+            erp.put(order(number))
+        client = client_of(erp, tmp_path, **TestWatermark.since)
+        await pull(client)
+        for witness, shows_all in ((NOTHING_IS_SURE, True), (Vouching(), False)):
+            async with client.source(witness) as source:
+                groups = source.read()
+                await anext(groups)
+                assert not source.shows_all
+                async for _ in groups:
+                    pass
+                assert source.shows_all is shows_all
+        erp.orders["odd"] = {"title": "without an id"}
+        async with client.source() as source:
+            assert len([group async for group in source.read()]) == 4
+            assert not source.shows_all

@@ -92,7 +92,7 @@ class KnownKeys:
         except (OSError, ValueError):
             logger.warning("{} cannot be used: which keys are known is begun anew", self._path)
             self._known = {}
-        return Watch(self._names, self._known)
+        return Watch(self._names, self._known, thorough=self._on_unknown == "dead_letter")
 
     def _write(self, known: Mapping[str, Keys]) -> None:
         try:

@@ -18,6 +18,9 @@ LIMIT: Final = 1000
 """How many paths of a client are remembered; of one with more, nothing is new."""
 SHAPES: Final = 1000
 """How many shapes of records are held apart until they are counted together."""
+ALL_OF: Final = 500
+ONE_IN: Final = 16
+"""All keys of so many records are looked at; after that of one in so many, and of the others the outermost keys."""
 ENOUGH: Final = 100
 """In how many records a key must be missing that is not in all of them, to be gone."""
 SHOWN: Final = 10
@@ -71,13 +74,20 @@ class _Seen(Struct):
 class Watch:
     """Looks at the keys of records, one run long: ``names`` are the paths that each layout names, ``known`` what was.
 
-    A record costs little: the keys of a shape are looked at once.
+    A record costs little: the keys of a shape are worked out once. Of many records with the same outermost keys most
+    count as having the shape of the one that was looked at last, unless it is ``thorough``.
     """
 
-    def __init__(self, names: Mapping[str, frozenset[str]], known: Mapping[str, Keys]) -> None:
+    def __init__(
+        self, names: Mapping[str, frozenset[str]], known: Mapping[str, Keys], *, thorough: bool = False
+    ) -> None:
         self._names = names
         self._known = known
+        self._thorough = thorough
+        self._noted = 0
         self._shapes: dict[Shape, _Seen] = {}
+        self._alike: dict[Shape, _Seen] = {}
+        """By outermost keys, what was looked at last."""
         self._tallies: dict[str, _Tally] = {}
         self._is_full = sum(len(keys.seen) for keys in known.values()) >= LIMIT
 
@@ -86,6 +96,15 @@ class Watch:
 
         ``recognise`` tells its layout; where that raises, the record counts for none.
         """
+        keys, alike = tuple(data), None
+        self._noted += 1
+        if self._noted > ALL_OF and self._noted % ONE_IN and not self._thorough:
+            alike = self._alike.get(keys)
+        seen = alike or self._look(data, keys, recognise)
+        seen.count += 1
+        return seen.unknown
+
+    def _look(self, data: Mapping[str, Any], keys: Shape, recognise: Callable[[Any], str]) -> _Seen:
         shape = shape_of(data)
         seen = self._shapes.get(shape)
         if seen is None:
@@ -93,8 +112,8 @@ class Watch:
             if len(self._shapes) >= SHAPES:
                 self._fold()
             seen = self._shapes[shape] = _Seen(layout, self._unknown(layout, paths_of(shape)))
-        seen.count += 1
-        return seen.unknown
+        self._alike[keys] = seen
+        return seen
 
     def ended(self, day: str, *, is_whole: bool, learns: bool) -> tuple[dict[str, Keys], list[Drift]]:
         """What is known now, and what has changed; of a run that is not whole nothing is gone.
@@ -132,7 +151,9 @@ class Watch:
     def _gone(self, layout: str, before: Keys, tally: _Tally) -> frozenset[str]:
         expected = before.always
         if tally.records >= ENOUGH:
-            expected |= before.seen & self._named(layout)
+            some = before.seen & self._named(layout)
+            is_sure = self._thorough or self._noted <= ALL_OF  # else one that few records have may have been overlooked
+            expected |= some if is_sure else {path for path in some if not {".", "["} & set(path[2:])}
         return expected - frozenset(tally.paths) - frozenset(before.gone)
 
     def _named(self, layout: str) -> frozenset[str]:
@@ -147,6 +168,7 @@ class Watch:
                 if path in tally.paths or len(tally.paths) < LIMIT:
                     tally.paths[path] += seen.count
         self._shapes.clear()
+        self._alike.clear()
 
     def _bounded(self, known: Mapping[str, Keys], layout: str, paths: frozenset[str]) -> frozenset[str]:
         room = LIMIT - sum(len(keys.seen) for name, keys in known.items() if name != layout)

@@ -164,6 +164,8 @@ def test_a_saved_page_of_an_api_or_one_order_of_it(home):
         ("sample.json[0]", "passes"),
         ("sample.json[1]", "would be dead"),
     ]
+    wide = json.dumps({"data": {"rows": [GOOD]}}).encode("utf-16")
+    assert sample(home, wide, name="a.answer.gz", kind="rest_json", more=API)[0]["verdict"] == "passes"
     (one,) = sample(home, {"result": GOOD}, kind="rest_json", more=API)
     assert one["verdict"] == "passes"
     (none,) = sample(home, {"data": {"error": "x"}}, kind="rest_json", more=API, exits=3)

@@ -142,6 +142,10 @@ def test_an_idle_run_writes_nothing_and_one_without_records_begins_nothing(acme)
     before = acme.plant.state()
     acme.run()
     assert acme.plant.state() == before
+    path = acme.plant.home / "data/state/acme.keys"
+    written = path.stat().st_mtime_ns
+    acme.run(order(3, more=1))  # whose keys are known
+    assert path.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"acme": 1}', b"\xff"])

@@ -109,3 +109,35 @@ def test_what_a_layout_names_is_never_new_nor_what_is_on_the_way_there():
     names = {"one": named([("a", "b"), ("c.d",)])}
     watch = Watch(names, {"one": Keys(frozenset())})
     assert note(watch, {"a": {"b": 1}, "c.d": 1}, {"a": {"x": 1}}) == [(), ("$.a.x",)]
+
+
+def test_of_many_records_each_is_looked_at_on_top_and_some_below():
+    records = [{"id": number, "a": {"b": 1}} for number in range(5000)]
+    records[4000] = {"id": 1, "a": {"b": 1}, "top": 1}
+    records[4321] = {"id": 1, "a": {"b": 1, "below": 1}}
+    known = {"one": Keys(frozenset({"$.id", "$.a", "$.a.b"}))}
+    watch, thorough = Watch({}, known), Watch({}, known, thorough=True)
+    told = note(watch, *records)
+    assert (told[4000], told[4321]) == (("$.top",), ())
+    assert note(thorough, *records)[4321] == ("$.a.below",)
+    _, (drift,) = ended(watch)
+    assert (drift.records, drift.new) == (5000, {"$.top": 1})
+    _, (drift,) = ended(thorough)
+    assert drift.new == {"$.a.below": 1, "$.top": 1}
+
+
+def test_below_what_many_records_have_is_found_as_a_rule():
+    known = {"one": Keys(frozenset({"$.id", "$.a", "$.a.b"}), frozenset({"$.id", "$.a", "$.a.b"}))}
+    watch = Watch({}, known)
+    note(watch, *({"id": number, "a": {"c": 1}} for number in range(5000)))
+    _, (drift,) = ended(watch)
+    assert (drift.new, drift.gone) == ({"$.a.c": 5000}, ("$.a.b",))
+
+
+def test_a_key_that_few_records_have_is_not_missed_where_it_may_have_been_overlooked():
+    names = {"one": named([("a", "rare"), ("top",)])}
+    known = {"one": Keys(frozenset({"$.id", "$.a", "$.a.rare", "$.top"}))}
+    watch = Watch(names, known)
+    note(watch, *({"id": number, "a": {"rare": 1} if number == 4321 else {}} for number in range(5000)))
+    _, (drift,) = ended(watch)
+    assert drift.gone == ("$.top",)

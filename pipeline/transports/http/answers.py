@@ -14,7 +14,7 @@ from msgspec import Struct
 from pipeline.errors import Fatal
 from pipeline.transports.http.headers import http_date
 
-__all__ = ["ANSWER_BYTES", "Answer", "one_line", "read_answer"]
+__all__ = ["ANSWER_BYTES", "Answer", "one_line", "read_answer", "saved_answer"]
 
 ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Of a page, unpacked."""
@@ -123,6 +123,13 @@ async def read_answer(response: httpx.Response, most: int = ANSWER_BYTES) -> Ans
         bytes(body[:most]), response.headers.get("Content-Type", ""), errors="ignore" if is_cut else "strict"
     )
     return Answer(response.status_code, response.headers, content, is_cut)
+
+
+def saved_answer(body: bytes) -> Answer:
+    """The answer whose unpacked body somebody has saved, of at most ``ANSWER_BYTES``: a success; more of it is cut."""
+    is_cut = len(body) > ANSWER_BYTES
+    content = _utf8(body[:ANSWER_BYTES], "", errors="ignore" if is_cut else "strict")
+    return Answer(200, httpx.Headers(), content, is_cut)
 
 
 class _Unpacker:

@@ -2,18 +2,15 @@
 
 import gzip
 import os
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import httpx
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.errors import Fatal, Reason, WrongUsage
 from pipeline.transports.folder.records import UNREADABLE, unreadable
 from pipeline.transports.folder.sample import open_sample
-from pipeline.transports.http.answers import ANSWER_BYTES, Answer
+from pipeline.transports.http.answers import ANSWER_BYTES, saved_answer
 from pipeline.transports.http.options import HttpOptions
 from pipeline.transports.http.pages import order_in, read_page
 
@@ -31,16 +28,16 @@ def read_saved(
     try:
         with os.fdopen(open_sample(file), "rb") as plain:
             packed = file.name.lower().endswith(".gz")
-            body = (gzip.GzipFile(fileobj=plain) if packed else plain).read(ANSWER_BYTES + 1).removeprefix(BOM_UTF8)
+            answer = saved_answer((gzip.GzipFile(fileobj=plain) if packed else plain).read(ANSWER_BYTES + 1))
     except UNREADABLE as error:
         raise WrongUsage(f"{file}: {unreadable(error)}") from error
     locator = Locator(file.name)
     try:
-        items = read_page(Answer(200, httpx.Headers(), body, len(body) > ANSWER_BYTES), options).items
+        items = read_page(answer, options).items
     except (Fatal, ValueError) as error:
-        one = order_in(body, options.item, knows)
+        one = order_in(answer.body, options.item, knows)
         if not knows(one):
-            yield Unreadable(locator, (Reason(str(error)),), body)
+            yield Unreadable(locator, (Reason(str(error)),), answer.body)
             return
         yield Envelope(one, locator, one)
         return

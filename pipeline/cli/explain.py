@@ -8,7 +8,7 @@ from pipeline.cli.plan import said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.history.decisions import ABSENT, RESTORED, SENT, Entry, read_decisions
-from pipeline.orders.workorder import id_key
+from pipeline.orders.workorder import ExternalId, id_key
 
 __all__ = ["explain"]
 
@@ -28,16 +28,18 @@ def explain(number: str, /, *, json: Json = False) -> int:
     """Tell what happened to the work order NUMBER: which run, what came in, which rule, what was written and sent.
 
     Args:
-        number: The order's number; the client's own id.
+        number: The order's number in TracOS, or the client's own id of it.
         json: Print JSON: the entries of the decision log, and the open dead letters.
     """
     settings = begin()
-    key = id_key(number)
-    entries = [entry for entry in read_decisions(settings.data_decision_log) if id_key(entry.number) == key]
+    log, keys = settings.data_decision_log, {id_key(number)}
+    for entry in read_decisions(log):
+        keys |= names if (names := _names(entry)) & keys else set()
+    entries = [entry for entry in read_decisions(log) if _names(entry) & keys]
     letters = [
         filed
         for filed in DeadLetterOffice(settings.data_dead_letter_dir).find()
-        if filed.letter.id is not None and id_key(filed.letter.id) == key
+        if filed.letter.id is not None and id_key(filed.letter.id) in keys
     ]
     if json:
         print_json({"number": number, "decisions": entries, "dead_letters": [filed.id for filed in letters]})
@@ -52,10 +54,17 @@ def explain(number: str, /, *, json: Json = False) -> int:
     return 0
 
 
+def _names(entry: Entry) -> set[ExternalId]:
+    """By what the order of an entry is known."""
+    return {id_key(entry.number), *([] if entry.id is None else [id_key(entry.id)])}
+
+
 def _told(entry: Entry) -> Iterator[str]:
     meaning = MEANING.get(entry.rule, entry.rule)
     version = f", of {entry.version:%Y-%m-%d %H:%M:%S} UTC" if entry.version else ""
-    yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}  {entry.locator}{version}"
+    beside = "" if entry.id in (None, entry.number) else f"  order {entry.number}, {entry.id} there"
+    place = f"{entry.locator}{version}"
+    yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}{beside}  {place}"
     yield f"  {entry.rule}: {meaning}"
     verb = "told" if entry.rule == SENT else "written"
     for change in entry.changes:

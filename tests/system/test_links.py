@@ -159,7 +159,10 @@ def test_an_order_of_the_erps_own_gets_its_number_and_is_told_under_its_id(plant
     plant.run()
     assert (erp.orders["E77"]["prio"], erp.orders["E77"]["x"]) == ("low", 1)
     assert list(erp.orders) == ["E77"]
-    assert "E77" in plant.command("explain", "ERP-E77")
+    for name in ("ERP-E77", "E77"):
+        told = plant.command("explain", name)
+        assert "order ERP-E77, E77 there" in told
+        assert told.count("insert: new in TracOS") == told.count("sent: handed to the client") == 1
 
 
 @pytest.mark.parametrize("way", [("upper",), ("cut",), ("trim",), ("escape",), ("escape", "upper", "cut")])

@@ -41,6 +41,7 @@ __all__ = [
     "Rule",
     "decide",
     "known_by",
+    "new_order",
     "record_hash",
     "yielding",
 ]
@@ -178,13 +179,20 @@ def record_hash(record: Record) -> str:
     return hashlib.blake2b(said, digest_size=12).hexdigest()
 
 
-def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Arrival | None) -> Decision:
+def new_order(record: Record, terms: Terms) -> WorkOrder:
+    """What TracOS shall say of an order that it has not."""
     seen = record.order
     order = replace(seen, number=terms.number_of(record.external_id)) if terms.ids == "client" else seen
     if seen.status is None and seen.deleted:
         order = replace(order, status=Status.CANCELLED)
     if seen.updated_at is None:
         order = replace(order, updated_at=seen.created_at)
+    return order
+
+
+def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Arrival | None) -> Decision:
+    seen = record.order
+    order = new_order(record, terms)
     sync = SyncState(
         client=terms.client,
         id=record.external_id,

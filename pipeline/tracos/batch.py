@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import bson
@@ -14,26 +14,25 @@ from pipeline.dataflow.messages import Envelope, Outcome
 from pipeline.errors import Deferred, Reason, Rejected
 from pipeline.history.decisions import Entry, changed
 from pipeline.orders.memory import SyncState
-from pipeline.orders.merge import Current, Decision, Rule, decide
+from pipeline.orders.merge import Current, Decision, Lost, Rule, decide, new_order, record_hash
 from pipeline.orders.terms import Terms
-from pipeline.orders.workorder import INT64, ExternalId, Record, id_key
+from pipeline.orders.workorder import ExternalId, Record, WorkOrder, id_key
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Operation
-from pipeline.tracos.document import changes, guard, new_document, new_ids, synced_fields
+from pipeline.tracos.document import changes, guard, stored, synced_fields
 from pipeline.tracos.found import Found
+from pipeline.tracos.inserts import first_sync, new_document, new_ids
+from pipeline.tracos.limits import fault_of, warn_of_future
 from pipeline.tracos.matching import current_of, why_taken
 from pipeline.tracos.story import Story
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
+from pipeline.translation.times import format_time
 
-__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "fault_of", "raws"]
+__all__ = ["UNLIKE", "BatchMerge", "Documents", "Plan", "raws"]
 
 Documents: TypeAlias = Mapping[ExternalId, Sequence[Found]]
 """What was found of orders; more than one document for an order means twins."""
-
-FAR_AHEAD: Final = timedelta(days=1)
-YEARS_AHEAD: Final = timedelta(days=366)
-"""A time that is further ahead is nobody's edit: as a version it would keep out all edits until then."""
 
 OUTCOMES: Final[Mapping[Rule, Outcome]] = {
     Rule.REPEAT: Outcome.REPEAT,
@@ -67,7 +66,8 @@ class _Taken(Struct, frozen=True, gc=False):
     """The document that records were compared with, as it is once they are done."""
 
     id: Any
-    sync: SyncState
+    sync: SyncState | None
+    """None: it is new, and the one record is all that it has taken."""
     digests: dict[int, str]
     """Of the records, by position."""
 
@@ -89,6 +89,8 @@ class BatchMerge:
         self._witness = witness
         self._story = Story()
         self._new_ids = new_ids()
+        self._at = ""
+        """When it was planned last, as a new document tells it."""
         self._last: tuple[Sequence[Plan], Documents] = (), {}
         """What was planned last, and what it was compared with; of use only for orders whose write is not done."""
         self._intended: dict[int, Outcome] = {}
@@ -120,7 +122,7 @@ class BatchMerge:
         And what the decision log is to be told before that is written.
         """
         self._remember_the_last_attempt()
-        before = dict(self.open)
+        before, self._at = dict(self.open), format_time(at)
         plans = [plan for key in before if (plan := self._plan_one(key, found.get(key, ()), at))]
         self._last = plans, found
         entries = [entry for key in before if key not in self.open for entry in self._story.done(before[key])]
@@ -179,6 +181,8 @@ class BatchMerge:
             self.refuse(key, *error.reasons)
             return None
         document = found[0].document if found else None
+        if before is None and len(self.open[key]) == 1 and key not in self._tried:
+            return self._plan_new(key, self.open[key][0], at)
         current = before
         writing: list[Decision] = []
         digests: dict[int, str] = {}
@@ -210,6 +214,24 @@ class BatchMerge:
             keeps_out=any(decision.lost for decision in writing),
         )
 
+    def _plan_new(self, key: ExternalId, position: int, at: datetime) -> Plan | None:
+        """The plan for the only record of an order that is not there: most of a first run, so it has a short way."""
+        item = self._items[position]
+        record, locator = item.payload, str(item.locator)
+        try:
+            digest = record_hash(record)
+        except UnicodeEncodeError:
+            self.refuse(key, Reason("a text of it is no UTF-8"))
+            return None
+        order = new_order(record, self._terms)
+        warn_of_future(item, at)
+        self._story.decide(position, self._entry(item, locator, Rule.INSERT, digest, (None, order), at))
+        sync = first_sync(record, locator, digest, item.arrival, self._terms.client)
+        new = new_document(order, sync, self._at)
+        new["_id"] = document_id = next(self._new_ids)
+        taken = _Taken(document_id, None, {position: digest})
+        return Plan(key, Operation.insert(new), {position: Outcome.CREATED}, taken, False, False)
+
     def _count_what_was_tried(
         self, key: ExternalId, document: Mapping[str, Any] | None, outcomes: dict[int, Outcome]
     ) -> None:
@@ -228,39 +250,51 @@ class BatchMerge:
 
     def _decide(self, position: int, current: Current | None, at: datetime) -> Decision:
         item = self._items[position]
-        record, version, locator = item.payload, item.payload.order.version, str(item.locator)
+        record, locator = item.payload, str(item.locator)
         decision = decide(record, locator, current, terms=self._terms, arrival=item.arrival)
-        if decision.writes and version is not None and version - at > FAR_AHEAD:
-            logger.warning(
-                "order {} in {} is dated more than a day ahead: taken, but records dated earlier will look stale",
-                record.external_id,
-                item.locator,
-            )
         for lost in decision.lost:
             logger.info("order {}: {} of {} gave way: {}", record.external_id, lost.field, lost.side, lost.because)
         entry: Entry | None = None
         if decision.writes or decision.rule is Rule.STALE:
-            entry = Entry(
-                at=at,
-                run=self._run,
-                client=self._terms.client,
-                number=record.external_id if self._terms.ids == "shared" else decision.order.number,
-                id=self._terms.id_beside(record.external_id),
-                locator=locator,
-                record=decision.digest,
-                rule=decision.rule,
-                version=version,
-                changes=changed(current.order if current else None, decision.order),
-                lost=decision.lost,
+            before = current.order if current else None
+            entry = self._entry(
+                item, locator, decision.rule, decision.digest, (before, decision.order), at, decision.lost
             )
+        if decision.writes:
+            warn_of_future(item, at)
         self._story.decide(position, entry)
         return decision
+
+    def _entry(
+        self,
+        item: Envelope[Record],
+        locator: str,
+        rule: Rule,
+        digest: str,
+        orders: tuple[WorkOrder | None, WorkOrder],
+        at: datetime,
+        lost: tuple[Lost, ...] = (),
+    ) -> Entry:
+        record, (before, after) = item.payload, orders
+        return Entry(
+            at=at,
+            run=self._run,
+            client=self._terms.client,
+            number=record.external_id if self._terms.ids == "shared" else after.number,
+            id=self._terms.id_beside(record.external_id),
+            locator=locator,
+            record=digest,
+            rule=rule,
+            version=record.order.version,
+            changes=changed(before, after),
+            lost=lost,
+        )
 
     def _operation(
         self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
     ) -> Operation:
         if document is None or before is None:
-            new = new_document(last.order, last.sync, at, is_synced=bool(last.is_synced))
+            new = new_document(last.order, stored(last.sync), self._at if last.is_synced else None)
             new["_id"] = document_id  # encoded first, wherever it stands
             return Operation.insert(new)
         sets = changes(document, before.order, last.order)
@@ -269,7 +303,10 @@ class BatchMerge:
 
     def _note(self, taken: _Taken, encoded: bytes | None = None) -> None:
         for position, digest in taken.digests.items():
-            self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
+            if taken.sync is None:
+                self._witness.note_known(self._items[position], taken.id, digest, encoded)
+            else:
+                self._witness.note(self._items[position], taken.id, digest, taken.sync, encoded)
 
     def _close(self, key: ExternalId, results: Mapping[int, Outcome | Exception]) -> None:
         del self.open[key]
@@ -279,21 +316,6 @@ class BatchMerge:
 def raws(found: Sequence[Found]) -> list[bytes]:
     """What was found, to be compared."""
     return sorted(one.raw for one in found)
-
-
-def fault_of(record: Record, at: datetime) -> Reason | None:
-    """Why no document can take the record at this time, whatever it holds."""
-    latest = at + YEARS_AHEAD
-    if not _storable(record.external_id):
-        return Reason("the order's id is no int64 and no UTF-8 text")
-    updated, deleted = record.order.updated_at, record.order.deleted_at
-    if (updated is not None and updated > latest) or (deleted is not None and deleted > latest):
-        return Reason("its update or deletion is dated more than a year ahead: see what the sender means, or its clock")
-    return None
-
-
-def _storable(number: ExternalId) -> bool:
-    return number in INT64 if isinstance(number, int) else number.encode(errors="ignore").decode() == number
 
 
 def _outcome(decision: Decision, current: Current | None) -> Outcome:

@@ -15,11 +15,12 @@ from pipeline.orders.compare import Alone, Seen, compare, look_at
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record, id_key
-from pipeline.tracos.batch import Documents, fault_of
+from pipeline.tracos.batch import Documents
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
 from pipeline.tracos.document import guard, original
 from pipeline.tracos.found import Found, Groups
+from pipeline.tracos.limits import fault_of
 from pipeline.tracos.marks import understood
 from pipeline.tracos.matching import current_of
 from pipeline.tracos.sink import look_up

@@ -4,13 +4,11 @@ Documents made by others have fields missing, and dates as ISO strings or as BSO
 kind of date is kept; unknown fields are never touched.
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from bson import ObjectId
 from msgspec.structs import replace
 
 from pipeline.errors import Reason, Rejected
@@ -27,8 +25,6 @@ __all__ = [
     "guard",
     "guard_rev",
     "identify",
-    "new_document",
-    "new_ids",
     "original",
     "read_document",
     "stored",
@@ -116,38 +112,6 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         is_linked=sync.id is not None or terms.ids == "shared",
         intent=intent and replace(intent, is_old=not is_new_intent),
     )
-
-
-def new_ids() -> Iterator[ObjectId]:
-    """Ids for the new documents of one batch, made as MongoDB makes them: a time, five random bytes, three that count.
-
-    One by one the driver takes five times as long for each.
-    """
-    first = ObjectId().binary[:4] + os.urandom(5)
-    return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
-
-
-def new_document(order: WorkOrder, sync: SyncState, at: datetime, *, is_synced: bool) -> dict[str, Any]:
-    """The document of an order that came from the client: dates as ISO strings, absent values left out."""
-    document: dict[str, Any] = {"number": order.number, "deleted": bool(order.deleted), "isSynced": is_synced}
-    if order.title is not None:
-        document["title"] = order.title
-    if order.description is not None:
-        document["description"] = order.description
-    if order.status is not None:
-        document["status"] = str(order.status)
-    if order.created_at is not None:
-        document["createdAt"] = format_time(order.created_at)
-    if order.updated_at is not None:
-        document["updatedAt"] = format_time(order.updated_at)
-    if order.deleted_at is not None:
-        document["deletedAt"] = format_time(order.deleted_at)
-    for field, value in order.more.items():
-        document[field] = format_time(value) if isinstance(value, datetime) else value
-    if is_synced:
-        document["syncedAt"] = format_time(at)
-    document["sync"] = stored(sync)
-    return document
 
 
 def changes(document: Document, before: WorkOrder, after: WorkOrder) -> dict[str, Any]:

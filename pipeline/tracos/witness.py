@@ -76,13 +76,20 @@ class TracosWitness(Witness):
         self, item: Envelope[Record], document_id: Any, digest: str, sync: SyncState, encoded: bytes | None = None
     ) -> None:
         """The record was taken by the document, which has this ``sync`` part now; ``encoded``: and is all of this."""
-        if not self._is_asked:
+        known = sync.received if self._is_asked else None
+        if known is None:
             return
-        locator, known = item.locator, sync.received
-        version, arrival = item.payload.order.version, item.arrival
-        if known is not None and known_by(known, str(locator), digest, version, arrival) is not None:
+        version = item.payload.order.version
+        if known_by(known, str(item.locator), digest, version, item.arrival) is not None:
+            self.note_known(item, document_id, digest, encoded)
+
+    def note_known(self, item: Envelope[Record], document_id: Any, digest: str, encoded: bytes | None = None) -> None:
+        """The same where the record is the newest that the document has taken from its place: it is known then."""
+        if self._is_asked:
+            locator, version = item.locator, item.payload.order.version
             mark = b"" if encoded is None else _print(encoded)
-            self._proofs[locator] = _ENCODE((_key_of(document_id), str(locator), digest, version, arrival, mark))
+            proof = (_key_of(document_id), str(locator), digest, version, item.arrival, mark)
+            self._proofs[locator] = _ENCODE(proof)
 
     def take(self, locators: Sequence[Locator]) -> Sequence[bytes | None]:
         """The proofs of these records; each is given once."""

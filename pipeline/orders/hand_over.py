@@ -66,10 +66,18 @@ def confirm(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
 
 def overlay(under: Values, over: Values) -> Values:
     """``over`` where it says something, else ``under``."""
-    said = {field: over.get(field) for field in fields_of(over) if over.get(field) is not None}
-    if "deleted" in said:
-        said["deleted_at"] = over.deleted_at if said["deleted"] else None
-    return with_values(under, said) if said else under
+    more = {field: value for field, value in over.more.items() if value is not None}
+    deleted, deleted_at = over.deleted, over.deleted_at if over.deleted else None
+    if deleted is None:
+        deleted, deleted_at = under.deleted, under.deleted_at
+    return Values(
+        title=under.title if over.title is None else over.title,
+        description=under.description if over.description is None else over.description,
+        status=under.status if over.status is None else over.status,
+        deleted=deleted,
+        deleted_at=deleted_at,
+        more={**under.more, **more} if more else under.more,
+    )
 
 
 def agree(shown: Values, handed: Values, echoes: Mapping[str, Any]) -> bool:

@@ -75,14 +75,14 @@ def received(
     before: Received | None, version: datetime | None, digest: str, locator: str, arrival: Arrival | None
 ) -> Received:
     """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too."""
-    known = (before.arrival, before.latest) if before else (None, None)
+    last, latest = (before.arrival, before.latest) if before else (None, None)
     others = [place for place in before.taken if place.locator != locator] if before else []
     return Received(
         version=later(before.version if before else None, version),
         hash=digest,
         taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
-        arrival=arrival or known[0],
-        latest=max(filter(None, (known[1], arrival)), default=None),
+        arrival=arrival or last,
+        latest=max(latest, arrival) if latest and arrival else latest or arrival,
     )
 
 

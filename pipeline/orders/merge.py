@@ -210,9 +210,8 @@ def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken
     merged, lost = _three_way(seen, order, project(order.values), known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    changed = [field for field in fields_of(merged, order) if merged.get(field) != order.get(field)]
     compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
-    shown, sent = overlay(known.base, compared), _overrule(known.sent, changed)
+    shown, sent = overlay(known.base, compared), _overrule(known.sent, order, merged)
     if sent and agree(shown, project(sent[-1].values), known.echoes):
         sent = ()
     after = replace(
@@ -300,8 +299,9 @@ def _client_holds(now: Values, seen: WorkOrder, after: SyncState, unconfirmed: S
     return True
 
 
-def _overrule(sent: tuple[Sent, ...], fields: Sequence[str]) -> tuple[Sent, ...]:
-    """``sent``, once TracOS has taken the client's value of ``fields``."""
+def _overrule(sent: tuple[Sent, ...], before: WorkOrder, after: WorkOrder) -> tuple[Sent, ...]:
+    """``sent``, once TracOS has taken values from the client."""
+    fields = [field for field in fields_of(after, before) if after.get(field) != before.get(field)] if sent else []
     if not fields:
         return sent
     return tuple(replace(one, overruled=tuple(sorted({*one.overruled, *fields}))) for one in sent)

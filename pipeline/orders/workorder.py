@@ -39,6 +39,9 @@ Value: TypeAlias = str | int | float | bool | datetime
 MERGED_FIELDS: Final = ("title", "description", "status", "deleted")
 """What a merge of any two orders compares, in this order; ``deleted`` carries ``deleted_at`` with it."""
 
+_OWN: Final = frozenset({*MERGED_FIELDS, "deleted_at"})
+"""What is no field of ``more``."""
+
 INT64: Final = range(-(2**63), 2**63)
 """The integers that MongoDB can hold."""
 
@@ -147,12 +150,12 @@ def fields_of(*values: Values) -> tuple[str, ...]:
 
 def with_values(order: V, values: Mapping[str, Any]) -> V:
     """``order`` with these values, by field; ``deleted_at`` may be among them, None takes a value away."""
-    more = {field: value for field, value in values.items() if field not in MERGED_FIELDS and field != "deleted_at"}
-    own = {field: value for field, value in values.items() if field not in more}
-    if more:
-        kept = {field: value for field, value in {**order.more, **more}.items() if value is not None}
-        own["more"] = kept
-    return replace(order, **own)
+    if values.keys() <= _OWN:
+        return replace(order, **values)
+    more = {field: value for field, value in values.items() if field not in _OWN}
+    own = {field: value for field, value in values.items() if field in _OWN}
+    kept = {field: value for field, value in {**order.more, **more}.items() if value is not None}
+    return replace(order, **own, more=kept)
 
 
 def id_key(number: ExternalId) -> ExternalId:

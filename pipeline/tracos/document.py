@@ -272,12 +272,14 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     except msgspec.ValidationError as error:
         reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
         return None
-    known = (sync.base, *(sent.values for sent in sync.sent))
-    times = [values.deleted_at for values in known if values] + [sent.version for sent in sync.sent]
-    times += [sent.at for sent in sync.sent] + ([sync.received.version] if sync.received else [])
-    times += [value for values in known if values for value in values.more.values() if isinstance(value, datetime)]
-    times += [sync.intent.at] if sync.intent else []
-    if any(time is not None and time.tzinfo is None for time in times):
+    values: list[Any] = []  # all that may be times
+    for known in (sync.base, *[sent.values for sent in sync.sent]):
+        values += (known.deleted_at, *known.more.values()) if known else ()
+    for sent in sync.sent:
+        values += (sent.version, sent.at)
+    values += (sync.received.version,) if sync.received else ()
+    values += (sync.intent.at,) if sync.intent else ()
+    if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))
     return sync
 

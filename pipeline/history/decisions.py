@@ -150,8 +150,8 @@ class DecisionLog(Decisions):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._fresh(entries)
             kept_out = any(entry.lost or entry.rule in (Rule.STALE, RESTORED) for entry in fresh)
-            append_lines(self._path, map(_ENCODER.encode, fresh), durable=kept_out)
-            self.rules.update(entry.rule for entry in fresh)
+            append_lines(self._path, [_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
+            self.rules.update([entry.rule for entry in fresh])
             for entry in fresh:
                 for lost in entry.lost:
                     self.gave_way[lost.side] += -1 if entry.rule == MISSED else 1

@@ -292,7 +292,7 @@ def _client_holds(now: Values, seen: WorkOrder, after: SyncState, unconfirmed: S
     for field in fields:
         value = now.get(field)
         last = unconfirmed[-1].get(field) if unconfirmed else None
-        held = last if seen.get(field) is None and last is not None else shown.get(field)
+        held = last if last is not None and seen.get(field) is None else shown.get(field)
         is_held = value in (held, after.echoes.get(field))
         if value is not None and (not is_held or (last is not None and value != last)):
             return False

@@ -67,8 +67,8 @@ def read_document(document: Document, terms: Terms) -> Current:
     """
     reasons: list[Reason] = []
     number = _number(document.get("number"), reasons)
-    texts = {key: _text(document, key, reasons) for key in ("title", "description")}
-    times = {key: _time(document, key, reasons) for key in _TIMES}
+    title, description = _text(document, "title", reasons), _text(document, "description", reasons)
+    created, updated, gone = [_time(document, key, reasons) for key in _TIMES]
     status = _status(document.get("status"), reasons)
     deleted = document.get("deleted")
     if deleted is not None and not isinstance(deleted, bool):
@@ -83,13 +83,13 @@ def read_document(document: Document, terms: Terms) -> Current:
         raise Rejected(*reasons)
     order = WorkOrder(
         number=number,
-        title=texts["title"],
-        description=texts["description"],
+        title=title,
+        description=description,
         status=status,
-        created_at=times["createdAt"],
-        updated_at=times["updatedAt"],
+        created_at=created,
+        updated_at=updated,
         deleted=bool(deleted),
-        deleted_at=times["deletedAt"],
+        deleted_at=gone,
         more={key: value for key, value in more.items() if value is not None},
     )
     return Current(order=order, sync=sync)

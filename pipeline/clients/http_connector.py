@@ -16,7 +16,7 @@ from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import PipelineError, WrongSettings
 from pipeline.finding import Finding
-from pipeline.orders.workorder import Record, WorkOrder, id_key
+from pipeline.orders.workorder import ExternalId, Record, WorkOrder, id_key
 from pipeline.translation.layout import Layout
 from pipeline.translation.table import Table
 from pipeline.translation.times import happened
@@ -96,6 +96,10 @@ class HttpConnector(JsonConnector):
             return super().parse(raw)
         gone = id_key(raw.decode())
         return Record(order=WorkOrder(number=gone, deleted=True), external_id=gone, layout=self.default_layout)
+
+    def ids_in(self, raw: bytes) -> Sequence[ExternalId]:
+        """All that may be the order's id; of an order that was removed, what it was called by."""
+        return [id_key(raw.decode())] if isinstance(raw, Removed) else super().ids_in(raw)
 
     def is_ours(self, data: Any) -> bool:
         """Whether an object may be an order of this client; one that was removed was."""

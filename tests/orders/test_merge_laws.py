@@ -52,6 +52,7 @@ steps = st.lists(
         st.tuples(st.just("client exports"), st.booleans()),
         st.tuples(st.just("inbound runs"), st.none()),
         st.tuples(st.just("outbound runs"), st.none()),
+        st.tuples(st.just("outbound runs and is killed"), st.none()),
         st.tuples(st.just("client takes"), st.integers(0, 3)),
         st.tuples(st.just("files are lost"), st.none()),
     ),
@@ -62,9 +63,9 @@ steps = st.lists(
 class World:
     """One order on both sides, and the two folders between them."""
 
-    def __init__(self, layout, authority=None, rendering="as told"):
+    def __init__(self, layout, authority=None, rendering="as told", ids="shared"):
         self.layout = LAYOUTS[layout]
-        self.terms = replace(TERMS, authority=authority or {})
+        self.terms = replace(TERMS, authority=authority or {}, ids=ids, number="ERP-{id}")
         self.render = RENDERINGS[rendering]
         self.now = START
         self.client = WorkOrder(number=1, title="a", status=Status.PENDING, deleted=False, created_at=START)
@@ -142,6 +143,11 @@ class World:
             else:
                 assert decision.order is self.tracos.order
 
+    def outbound_runs_and_is_killed(self, _=None):
+        """The client is told, and TracOS does not remember it."""
+        if self.tracos is not None and not self.is_synced:
+            self.outbound.append(yielding(self.tracos, self.terms)[0])
+
     def outbound_runs(self, _=None):
         if self.tracos is None or self.is_synced:
             return
@@ -190,15 +196,18 @@ def said(world, order):
 
 
 layouts = st.sampled_from(sorted(LAYOUTS))
+whose_ids = st.sampled_from(["shared", "client"])
 renderings = st.sampled_from(sorted(RENDERINGS))
 
 
 @settings(max_examples=400)
-@given(layouts, steps, authorities, renderings)
+@given(layouts, steps, authorities, renderings, whose_ids)
 def test_both_sides_converge_once_edits_stop_and_the_client_takes_and_shows_everything(
-    layout, story, authority, rendering
+    layout, story, authority, rendering, ids
 ):
-    world = play(layout, story, authority, rendering)
+    world = play(layout, story, authority, rendering, ids)
+    assert world.tracos.order.number == (1 if ids == "shared" else "ERP-1")
+    assert world.tracos.sync.id == 1
     for _ in range(5):
         world.client_exports(True)
         world.inbound_runs()
@@ -214,7 +223,8 @@ def test_both_sides_converge_once_edits_stop_and_the_client_takes_and_shows_ever
 @settings(max_examples=300)
 @given(layouts, steps, renderings.filter(lambda one: one != "beyond recognition"))
 def test_a_text_that_only_tracos_edits_stays_as_it_was_written_however_the_client_keeps_it(layout, story, rendering):
-    story = [step for step in story if step[0] != "client edits" and step != ("client takes", 1)]
+    """As long as what was told is remembered: else the client's rendering looks like an edit, and is logged as one."""
+    story = [step for step in story if step[0] not in ("client edits", "outbound runs and is killed")]
     story = [("client takes", 0) if name == "client takes" else (name, detail) for name, detail in story]
     world = play(layout, story, {}, rendering)
     for _ in range(3):
@@ -228,9 +238,9 @@ def test_a_text_that_only_tracos_edits_stays_as_it_was_written_however_the_clien
 
 
 @settings(max_examples=300)
-@given(layouts, steps, authorities, renderings)
-def test_an_idle_run_changes_nothing(layout, story, authority, rendering):
-    world = play(layout, story, authority, rendering)
+@given(layouts, steps, authorities, renderings, whose_ids)
+def test_an_idle_run_changes_nothing(layout, story, authority, rendering, ids):
+    world = play(layout, story, authority, rendering, ids)
     world.inbound_runs()
     world.outbound_runs()
     before, sent = (world.tracos, world.is_synced), len(world.outbound)

@@ -289,6 +289,21 @@ class TestApis:
         counts, _ = north.compared()
         assert counts == QUIET | {"unmarked": 1}
 
+    def test_one_that_is_gone_is_deleted_where_that_is_what_it_means(self, plant, erp):
+        north = North(plant, erp, 'absent = "delete"')
+        north.command("run")
+        erp.remove(3)
+        erp.remove(4)
+        before = everything(plant)
+        counts, gaps = north.compared()
+        assert counts == QUIET | {"differs": 2}
+        assert gaps == [("differs", number, "deleted", False, True, "take") for number in (3, 4)]
+        assert json.loads(north.command("reconcile", "--json", exits=4))["notes"] == []
+        assert everything(plant) == before
+        assert north.compared("--fix", exits=0) == (QUIET, [])
+        assert [one["number"] for one in plant.documents().values() if one["deleted"]] == [3, 4]
+        assert north.compared(exits=0) == (QUIET, [])
+
     def test_one_that_was_never_told_waits_and_is_not_missing(self, north):
         new = {"number": 9, "title": "New", "status": "created", "createdAt": "2026-10-01T08:00:00Z"}
         north.plant.orders.insert_one(new)

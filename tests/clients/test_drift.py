@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.translation.drift import LIMIT, SHAPES, Keys, Watch
-from pipeline.translation.shapes import named, outermost, paths_of, shape_of
+from pipeline.clients.records.drift import LIMIT, SHAPES, Keys, Watch
+from pipeline.clients.records.shapes import named, outermost, paths_of, shape_of
 
 KEYS = st.text("ab.[\n é", min_size=1, max_size=3)
 RECORDS = st.recursive(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from pipeline.translation.shapes import Shape, outermost, paths_of, shape_of
+from pipeline.clients.records.shapes import Shape, outermost, paths_of, shape_of
 
 __all__ = ["LIMIT", "Drift", "Keys", "Watch"]
 

@@ -22,7 +22,7 @@ from pipeline.tracos.connection import ATTEMPTS, Operation
 from pipeline.tracos.document import changes, guard, new_document, new_ids, synced_fields
 from pipeline.tracos.found import Found
 from pipeline.tracos.matching import current_of, why_taken
-from pipeline.tracos.story import Story
+from pipeline.tracos.story import Story, tell_lost
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 
@@ -236,8 +236,7 @@ class BatchMerge:
                 record.external_id,
                 item.locator,
             )
-        for lost in decision.lost:
-            logger.info("order {}: {} of {} gave way: {}", record.external_id, lost.field, lost.side, lost.because)
+        tell_lost(record.external_id, decision.lost)
         entry: Entry | None = None
         if decision.writes or decision.rule is Rule.STALE:
             entry = Entry(

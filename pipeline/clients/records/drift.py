@@ -136,10 +136,11 @@ class Watch:
                 continue
             new = {path: tally.paths[path] for path in self._unknown(layout, here)}
             gone = self._gone(layout, before, tally) if is_whole else frozenset()
+            seen = self._bounded(known, layout, before.seen | (here if learns else here & self._named(layout)))
             known[layout] = Keys(
-                seen=self._bounded(known, layout, before.seen | (here if learns else here & self._named(layout))),
+                seen=seen,
                 always=before.always & always if is_whole else before.always,
-                often=before.often | (often & before.seen),
+                often=before.often | (often & seen),
                 new={**before.new, **(dict.fromkeys(new, day) if learns else {})},
                 gone={path: since for path, since in before.gone.items() if path not in here}
                 | dict.fromkeys(gone, day),

@@ -10,11 +10,11 @@ from cyclopts import Parameter
 
 from pipeline.cli.output import Json, as_json, print_json, print_lines, print_table
 from pipeline.cli.start import begin
+from pipeline.clients.records.reading import FieldRead, unmatched
 from pipeline.errors import WrongUsage
 from pipeline.service.effects import Dry
 from pipeline.service.sampling import Sampled, offline, sampled
 from pipeline.service.session import Session, Sessions
-from pipeline.translation.reading import FieldRead, unmatched
 from pipeline.translation.times import format_time
 
 __all__ = ["try_"]

@@ -3,8 +3,7 @@
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,8 +11,9 @@ from typing import Self
 from pipeline.clients.connector import Outgoing
 from pipeline.clients.wrapped import WrappedClient
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import BatchResult, Empty, Envelope, Fate, Outcome, Spared, Unreadable
-from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Progress, Source, Witness
+from pipeline.dataflow.messages import BatchResult, Envelope, Fate, Outcome
+from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
+from pipeline.dataflow.wrapped import WrappedSource
 
 __all__ = ["DryClient", "DryState"]
 
@@ -49,36 +49,11 @@ class DryClient(WrappedClient):
         return _Nowhere(self.client.sink().title)
 
 
-class _Untold(Source[bytes]):
+class _Untold(WrappedSource[bytes]):
     """Another source, which is told of each of its items that it is left for the next run: so it can be forgotten."""
 
-    def __init__(self, source: Source[bytes]) -> None:
-        self._source = source
-
-    @property
-    def title(self) -> str:
-        return self._source.title
-
-    @property
-    def shows_all(self) -> bool:
-        return self._source.shows_all
-
-    def progress(self) -> Progress | None:
-        return self._source.progress()
-
-    async def open(self) -> None:
-        await self._source.open()
-
-    async def close(self) -> None:
-        await self._source.close()
-
-    async def read(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable | Empty | Spared]]:
-        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]  # it is a generator, whatever its type says
-            async for group in groups:
-                yield group
-
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        await self._source.settle(dict.fromkeys(fates, Fate.DEFERRED))
+        await self.source.settle(dict.fromkeys(fates, Fate.DEFERRED))
 
 
 class _Nowhere(BatchSink[Outgoing]):

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.clients.connector import Connector
+from pipeline.clients.records.drift import Watch
 from pipeline.clients.wrapped import WrappedClient
 from pipeline.errors import Reason, Rejected
-from pipeline.translation.drift import Watch
 
 __all__ = ["WatchedClient"]
 

@@ -9,12 +9,12 @@ import msgspec
 from loguru import logger
 
 from pipeline.clients.connector import Connector
+from pipeline.clients.records.drift import LIMIT, Keys, Watch
+from pipeline.clients.records.shapes import named, outermost
 from pipeline.clients.watched import WatchedClient
 from pipeline.disk import remove_leftovers, write_files
 from pipeline.finding import Finding
 from pipeline.service.customers import OnUnknown
-from pipeline.translation.drift import LIMIT, Keys, Watch
-from pipeline.translation.shapes import named, outermost
 
 __all__ = ["KnownKeys"]
 

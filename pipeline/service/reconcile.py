@@ -1,7 +1,7 @@
 """Both sides compared: what a run would not see, or not mend by itself; and with a fix the run that mends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Fate, Outcome, Spared, Unreadable
-from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Source
+from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain
 from pipeline.dataflow.stages import dead_letters, deliver, hold_known, read, settle, validate
+from pipeline.dataflow.wrapped import WrappedSource
 from pipeline.deadletters import Drawer, Identify
 from pipeline.errors import BudgetExceeded
 from pipeline.flows import FLOWS, inbound
@@ -191,42 +191,26 @@ class _Comparing:
         self._gaps.compared(seen if self._is_told else [replace(one, gaps=untold(one.gaps)) for one in seen])
 
 
-class _Watched(Source[bytes]):
+class _Watched(WrappedSource[bytes]):
     """A client's source; ``saw`` is told of which orders its items are."""
 
     def __init__(self, source: Source[bytes], identify: Identify, saw: Callable[[list[ExternalId]], None]) -> None:
-        self._source = source
+        super().__init__(source)
         self._identify = identify
         self._saw = saw
         self._unnamed = 0
         self._is_at_end = False
 
     @property
-    def title(self) -> str:
-        return self._source.title
-
-    @property
     def shows_all(self) -> bool:
-        return self._is_at_end and self._source.shows_all and not self._unnamed
+        return self._is_at_end and super().shows_all and not self._unnamed
 
-    def progress(self) -> Progress | None:
-        return self._source.progress()
-
-    async def open(self) -> None:
-        await self._source.open()
-
-    async def close(self) -> None:
-        await self._source.close()
-
-    async def read(self) -> AsyncIterator[Sequence[Item]]:
-        async with aclosing(self._source.read()) as groups:  # type: ignore[type-var]  # it is a generator, whatever its type says
+    async def read(self) -> AsyncGenerator[Sequence[Item], None]:
+        async with aclosing(super().read()) as groups:
             async for group in groups:
                 self._note(group)
                 yield group
         self._is_at_end = True
-
-    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        await self._source.settle(fates)
 
     def notes(self) -> list[str]:
         """Why what the client does not show is not said to be missing there."""

@@ -9,14 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.clients.connector import Connector
+from pipeline.clients.records.reading import FieldRead, fields_read
+from pipeline.clients.records.shapes import named, outermost, paths_of, shape_of
 from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.errors import Reason, Rejected
 from pipeline.orders.workorder import Record, Status, Values
 from pipeline.service.secrets import Secrets
 from pipeline.service.settings import Settings
 from pipeline.translation.layout import Layout
-from pipeline.translation.reading import FieldRead, fields_read
-from pipeline.translation.shapes import named, outermost, paths_of, shape_of
 
 __all__ = ["Sampled", "Told", "offline", "sampled"]
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import bson
-from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -24,7 +23,7 @@ from pipeline.tracos.found import Found
 from pipeline.tracos.inserts import first_sync, new_document, new_ids
 from pipeline.tracos.limits import fault_of, warn_of_future
 from pipeline.tracos.matching import current_of, why_taken
-from pipeline.tracos.story import Story
+from pipeline.tracos.story import Story, tell_lost
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 from pipeline.translation.times import format_time
@@ -252,8 +251,7 @@ class BatchMerge:
         item = self._items[position]
         record, locator = item.payload, str(item.locator)
         decision = decide(record, locator, current, terms=self._terms, arrival=item.arrival)
-        for lost in decision.lost:
-            logger.info("order {}: {} of {} gave way: {}", record.external_id, lost.field, lost.side, lost.because)
+        tell_lost(record.external_id, decision.lost)
         entry: Entry | None = None
         if decision.writes or decision.rule is Rule.STALE:
             before = current.order if current else None

@@ -26,6 +26,7 @@ from pipeline.tracos.document import original, to_record
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, understood
+from pipeline.tracos.story import tell_lost
 
 __all__ = ["TracosSource", "locator_of"]
 
@@ -160,6 +161,8 @@ class TracosSource(Source[Found]):
     async def _mark_all(self, sent: Mapping[Locator, Found]) -> None:
         at = now()
         hand_overs = [self._hand_over(locator, found) for locator, found in sent.items()]
+        for one in hand_overs:
+            tell_lost(one.record.order.number, one.lost)
         await self._decisions.record([self._entry(one, at) for one in hand_overs])
         await self._marker.mark(hand_overs, at)
 

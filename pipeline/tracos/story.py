@@ -2,11 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 
+from loguru import logger
 from msgspec.structs import replace
 
 from pipeline.history.decisions import MISSED, Entry
+from pipeline.orders.merge import Lost
+from pipeline.orders.workorder import ExternalId
 
-__all__ = ["Story"]
+__all__ = ["Story", "tell_lost"]
+
+
+def tell_lost(number: ExternalId, lost: Iterable[Lost]) -> None:
+    """Log what gave way of an order, and why; its values are in the decision log alone."""
+    for one in lost:
+        logger.info("order {}: {} of {} gave way: {}", number, one.field, one.side, one.because)
 
 
 class Story:

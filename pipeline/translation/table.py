@@ -115,6 +115,11 @@ class Table(Struct, frozen=True, kw_only=True):
         """The outermost keys that the table knows."""
         return {path[0] for path in self.paths}
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a reference that could not be told."""
+        if self.reference is not None and not isinstance(self.reference.codec, Reference):
+            raise ValueError(f"{self.name}: reference: its codec must be Reference")
+
     @property
     def is_date_alone(self) -> bool:
         """Whether a date says that an order is deleted, and nothing else does."""

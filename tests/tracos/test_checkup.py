@@ -14,7 +14,7 @@ ORDERS = {"db": "plant", "collection": "workorders"}
 
 
 @pytest.fixture(scope="module")
-def guarded():
+def logins():
     """A server that asks for logins, with users of several rights."""
     with tempfile.TemporaryDirectory(prefix="m-") as folder:
         server = Mongod(Path(folder)).start()
@@ -28,6 +28,14 @@ def guarded():
             nobody=[],
         )
         server.kill()
+
+
+@pytest.fixture
+def guarded(logins):
+    """That server, whose collection has no indexes of ours."""
+    with MongoClient(logins.uri_of("writer")) as client:
+        client["plant"]["workorders"].drop_indexes()
+    return logins
 
 
 @pytest.fixture

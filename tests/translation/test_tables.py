@@ -226,3 +226,8 @@ def test_values_are_compared_as_they_would_be_read_back(layout, title, descripti
         body["workOrder"]["plant"] = "A1"
     read = layout.validate(body, BERLIN).order.values
     assert replace(read, status=read.status or seen.status, deleted_at=None) == replace(seen, deleted_at=None)
+
+
+def test_a_reference_that_could_not_be_told_is_refused_where_the_table_is_made():
+    with pytest.raises(ValueError, match="nested: reference: its codec must be Reference"):
+        replace(NESTED, reference=at("workOrder.extRef"))

@@ -1,7 +1,7 @@
 """Drift of a client's records: keys that were never there before, and keys that are there no more; pure.
 
 Told are a key's path and counts of records, never a value. A key that the layout names is never new; one is gone when
-it was in every record before, or the layout names it, and no record of a whole run has it.
+it was in every record before, or often and the layout names it, and no record of a whole run has it.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from pipeline.translation.shapes import Shape, outermost, paths_of, shape_of
+from pipeline.clients.records.shapes import Shape, outermost, paths_of, shape_of
 
 __all__ = ["LIMIT", "Drift", "Keys", "Watch"]
 
@@ -23,6 +23,8 @@ ONE_IN: Final = 16
 """All keys of so many records are looked at; after that of one in so many, and of the others the outermost keys."""
 ENOUGH: Final = 100
 """In how many records a key must be missing that is not in all of them, to be gone."""
+OFTEN: Final = 10
+"""One in so many records of a run must have had such a key: what few records have may be in none by chance."""
 SHOWN: Final = 10
 """How many paths are told in a line."""
 
@@ -33,6 +35,8 @@ class Keys(Struct, frozen=True, omit_defaults=True):
     seen: frozenset[str]
     always: frozenset[str] = frozenset()
     """Those that every record had so far."""
+    often: frozenset[str] = frozenset()
+    """Those that many records of some run had."""
     new: Mapping[str, str] = {}
     """Those that were seen later than at first, and the day."""
     gone: Mapping[str, str] = {}
@@ -125,15 +129,18 @@ class Watch:
         for layout, tally in self._tallies.items():
             before, here = known.get(layout), frozenset(tally.paths)
             always = frozenset(path for path, count in tally.paths.items() if count == tally.records)
+            often = frozenset(path for path, count in tally.paths.items() if count * OFTEN >= tally.records)
             if before is None:
                 seen = self._bounded(known, layout, here)
-                known[layout] = Keys(seen, always & seen)
+                known[layout] = Keys(seen, always & seen, often & seen)
                 continue
             new = {path: tally.paths[path] for path in self._unknown(layout, here)}
             gone = self._gone(layout, before, tally) if is_whole else frozenset()
+            seen = self._bounded(known, layout, before.seen | (here if learns else here & self._named(layout)))
             known[layout] = Keys(
-                seen=self._bounded(known, layout, before.seen | (here if learns else here & self._named(layout))),
+                seen=seen,
                 always=before.always & always if is_whole else before.always,
+                often=before.often | (often & seen),
                 new={**before.new, **(dict.fromkeys(new, day) if learns else {})},
                 gone={path: since for path, since in before.gone.items() if path not in here}
                 | dict.fromkeys(gone, day),
@@ -151,7 +158,7 @@ class Watch:
     def _gone(self, layout: str, before: Keys, tally: _Tally) -> frozenset[str]:
         expected = before.always
         if tally.records >= ENOUGH:
-            some = before.seen & self._named(layout)
+            some = before.often & self._named(layout)
             is_sure = self._thorough or self._noted <= ALL_OF  # else one that few records have may have been overlooked
             expected |= some if is_sure else {path for path in some if not {".", "["} & set(path[2:])}
         return expected - frozenset(tally.paths) - frozenset(before.gone)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.translation.drift import LIMIT, SHAPES, Keys, Watch
-from pipeline.translation.shapes import named, outermost, paths_of, shape_of
+from pipeline.clients.records.drift import LIMIT, SHAPES, Keys, Watch
+from pipeline.clients.records.shapes import named, outermost, paths_of, shape_of
 
 KEYS = st.text("ab.[\n é", min_size=1, max_size=3)
 RECORDS = st.recursive(
@@ -136,8 +136,22 @@ def test_below_what_many_records_have_is_found_as_a_rule():
 
 def test_a_key_that_few_records_have_is_not_missed_where_it_may_have_been_overlooked():
     names = {"one": named([("a", "rare"), ("top",)])}
-    known = {"one": Keys(frozenset({"$.id", "$.a", "$.a.rare", "$.top"}))}
+    often = frozenset({"$.a.rare", "$.top"})
+    known = {"one": Keys(frozenset({"$.id", "$.a", *often}), often=often)}
     watch = Watch(names, known)
     note(watch, *({"id": number, "a": {"rare": 1} if number == 4321 else {}} for number in range(5000)))
     _, (drift,) = ended(watch)
     assert drift.gone == ("$.top",)
+
+
+def test_a_key_that_few_records_had_may_be_in_none_by_chance():
+    names = {"one": named([("id",), ("rare",), ("often",)])}
+    watch = Watch(names, {})
+    note(
+        watch, *({"id": n} | ({"rare": 1} if n == 7 else {}) | ({"often": 1} if n % 5 == 0 else {}) for n in range(100))
+    )
+    known, _ = ended(watch)
+    watch = Watch(names, known)
+    note(watch, *({"id": n} for n in range(1000)))
+    _, (drift,) = ended(watch)
+    assert drift.gone == ("$.often",)

@@ -162,6 +162,14 @@ OURS = {
             habits=Habits(numbers=lambda count: 400000 + count, reference="externalRef", honours_keys=False),
         ),
     ),
+    "rest_json, late": ClientUnderTest(
+        connect=rest_json.connect, samples=[*STATUS], stand=lambda: HttpStand(habits=Habits(late=3))
+    ),
+    "rest_json, texts its own way": ClientUnderTest(
+        connect=rest_json.connect,
+        samples=[*STATUS],
+        stand=lambda: HttpStand(habits=Habits(renders=("trim", "upper", "escape"))),
+    ),
     "maximo": ClientUnderTest(
         connect=maximo.connect,
         samples=MAXIMO,

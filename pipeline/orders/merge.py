@@ -137,7 +137,7 @@ def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...
         return current.order, ()
     ours = current.order
     takes = {
-        field: theirs
+        field: sync.echoes.get(field, theirs)
         for field, theirs in unheld(ours.values, sync, terms.projections[sync.layout]).items()
         if theirs is not None and terms.authority_of(field) == Authority.CLIENT
     }
@@ -198,8 +198,9 @@ def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Ar
 
 def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, terms: Terms) -> Decision:
     seen, project = record.order, terms.projections[record.layout]
-    known = confirm(seen, sync, project)
-    merged, lost = _three_way(seen, order, project(order.values), known, terms)
+    ours = project(order.values)
+    known = confirm(seen, ours, sync, project)
+    merged, lost = _three_way(seen, order, ours, known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
     changed = [field for field in fields_of(merged, order) if merged.get(field) != order.get(field)]
@@ -246,6 +247,7 @@ def _three_way(
         if own == known.echoes.get(field):
             continue
         wins, because = _weigh(field, seen, order, own, known, terms)
+        theirs = known.echoes.get(field, theirs)  # of what is a rendering of our older value, that value
         if wins:
             takes[field] = theirs
         if because:

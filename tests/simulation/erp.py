@@ -138,26 +138,22 @@ class ErpSource(Source[bytes]):
     async def read(self):
         ids = list(self._erp.records)
         for start in range(0, max(len(ids), 1), GROUP):
-            faults = await self._ports.begin("erp.list")
-            group = []
-            for order_id in ids[start : start + GROUP]:
-                if order_id in self._late:
-                    continue
-                raw = json.dumps(self._erp.records[order_id]).encode()
-                locator = Locator(order_id)
-                self._given[locator] = self._erp.etags[order_id]
-                group.append(Envelope(raw, locator, raw))
-            await self._ports.end(faults)
+            async with self._ports.using("erp.list"):
+                group = [self._shown(one) for one in ids[start : start + GROUP] if one not in self._late]
             if group:
                 yield group
 
+    def _shown(self, order_id: str) -> Envelope[bytes]:
+        raw, locator = json.dumps(self._erp.records[order_id]).encode(), Locator(order_id)
+        self._given[locator] = self._erp.etags[order_id]
+        return Envelope(raw, locator, raw)
+
     async def settle(self, fates: Mapping[Locator, Fate]) -> None:
-        faults = await self._ports.begin("erp.settle")
-        for locator, fate in fates.items():
-            etag = self._given.pop(locator)
-            if fate is Fate.DELIVERED:
-                self._erp.known_etags[locator.place] = etag
-        await self._ports.end(faults)
+        async with self._ports.using("erp.settle"):
+            for locator, fate in fates.items():
+                etag = self._given.pop(locator)
+                if fate is Fate.DELIVERED:
+                    self._erp.known_etags[locator.place] = etag
 
 
 class ErpSink(BatchSink):
@@ -182,10 +178,8 @@ class ErpSink(BatchSink):
         return BatchResult(outcomes, None, called)
 
     async def _one(self, order) -> str | None:
-        faults = await self._ports.begin("erp.push")
-        given = self._told(order)
-        await self._ports.end(faults)
-        return given
+        async with self._ports.using("erp.push"):
+            return self._told(order)
 
     def _told(self, order) -> str | None:
         erp, body = self._erp, json.loads(order.body)

@@ -1,6 +1,6 @@
 """TracOS in memory: what our code relies on of MongoDB, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -65,7 +65,7 @@ class Documents:
         """The documents that are as ``query`` says, with these fields."""
         return [
             bson.encode({"_id": one["_id"], **{field: one[field] for field in one if field in fields}})
-            for one in self._kept.values()
+            for one in sorted(self._kept.values(), key=_unsynced_first)
             if matches(one, query)
         ]
 
@@ -84,43 +84,38 @@ class Documents:
         return None
 
 
+def _unsynced_first(document: Mapping[str, Any]) -> tuple[bool, bytes]:
+    """The order of the index that the look-up of what is unsynced goes along."""
+    return document.get("isSynced") is not None, document["_id"].binary
+
+
 class SimulatedPorts(Connection):
     """A connection whose every use is a use of the run's ports."""
 
     ports: Ports
 
     async def find_numbers(self, numbers, *, confirmed=True):
-        faults = await self.ports.begin("tracos.find")
-        found = await super().find_numbers(numbers, confirmed=confirmed)
-        await self.ports.end(faults)
-        return found
+        async with self.ports.using("tracos.find"):
+            return await super().find_numbers(numbers, confirmed=confirmed)
 
     async def find_linked(self, ids, numbers, *, confirmed=True):
-        faults = await self.ports.begin("tracos.find")
-        found = await super().find_linked(ids, numbers, confirmed=confirmed)
-        await self.ports.end(faults)
-        return found
+        async with self.ports.using("tracos.find"):
+            return await super().find_linked(ids, numbers, confirmed=confirmed)
 
     async def find_ids(self, ids, *, confirmed=True):
-        faults = await self.ports.begin("tracos.find")
-        found = await super().find_ids(ids, confirmed=confirmed)
-        await self.ports.end(faults)
-        return found
+        async with self.ports.using("tracos.find"):
+            return await super().find_ids(ids, confirmed=confirmed)
 
     async def count_unsynced(self):
-        faults = await self.ports.begin("tracos.find")
-        count = await super().count_unsynced()
-        await self.ports.end(faults)
-        return count
+        async with self.ports.using("tracos.find"):
+            return await super().count_unsynced()
 
     def find_unsynced(self, group, numbers=None):
         return _Groups(super().find_unsynced(group, numbers), self.ports)
 
     async def write(self, operations):
-        faults = await self.ports.begin("tracos.write")
-        written = await super().write(operations)
-        await self.ports.end(faults)
-        return written
+        async with self.ports.using("tracos.write"):
+            return await super().write(operations)
 
 
 class _Groups:
@@ -129,10 +124,8 @@ class _Groups:
         self._ports = ports
 
     async def following(self):
-        faults = await self._ports.begin("tracos.find")
-        found = await self._groups.following()
-        await self._ports.end(faults)
-        return found
+        async with self._ports.using("tracos.find"):
+            return await self._groups.following()
 
     async def close(self):
         await self._groups.close()
@@ -164,7 +157,7 @@ class _InMemory(Connection):
         query = {"isSynced": {"$ne": True}}
         if numbers is not None:
             query = {"number": {"$in": numbers}, **query}
-        return _Cursor(self._documents.find(query, self._read), group)
+        return _Cursor(lambda: self._documents.find(query, self._read), group)
 
     async def count_unsynced(self):
         return len(self._documents.find({"isSynced": {"$ne": True}}, self._read))
@@ -185,12 +178,16 @@ class _InMemory(Connection):
 
 
 class _Cursor:
-    def __init__(self, raws: list[bytes], group: int) -> None:
-        self._raws, self._group = raws, group
+    """Asks when it is first read, as a cursor of the driver does."""
+
+    def __init__(self, find: Callable[[], list[bytes]], group: int) -> None:
+        self._find, self._group = find, group
+        self._raws: list[bytes] | None = None
 
     async def following(self):
-        group, self._raws = self._raws[: self._group], self._raws[self._group :]
-        return read_batch(b"".join(group))
+        raws = self._find() if self._raws is None else self._raws
+        self._raws = raws[self._group :]
+        return read_batch(b"".join(raws[: self._group]))
 
     async def close(self):
         self._raws = []

@@ -1,6 +1,7 @@
 """Play a history, and say what is wrong at its end."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -8,8 +9,10 @@ from typing import Any
 from unittest import mock
 
 import stamina
+from bson import ObjectId
 
 import pipeline.dataflow.stages
+import pipeline.tracos.batch
 import pipeline.tracos.clock
 from pipeline.dataflow.run import run as run_chain
 from pipeline.errors import Fatal
@@ -34,7 +37,9 @@ QUIET = 6
 class World:
     """Both sides, and all that a run leaves behind."""
 
-    def __init__(self, history: History, documents: Any = None, connect: Any = None) -> None:
+    def __init__(
+        self, history: History, documents: Any = None, connect: Any = MemoryConnection, *, one_at_a_time: bool = False
+    ) -> None:
         self.setting = history.setting
         self.clock = Clock()
         self.documents = documents or Documents()
@@ -48,7 +53,7 @@ class World:
         """Of the last run: how often each port was used."""
         self.is_unsure = False
         """The ERP was told of something in a run that went wrong, so that perhaps nobody noted it."""
-        self._connect = connect or MemoryConnection
+        self._connect, self._one_at_a_time = connect, one_at_a_time
 
     def edit(self, edit: Edit) -> None:
         """Somebody edits something."""
@@ -79,7 +84,7 @@ class World:
             raise Wrong(f"a run without faults stops: {error}")
 
     async def _chains(self, run: Run) -> None:
-        ports = Ports(self.clock, run, self.edit)
+        ports = Ports(self.clock, run, self.edit, one_at_a_time=self._one_at_a_time)
         self.uses = ports.uses
         late = {one for slot in run.late if (one := self.theirs.id_of(slot)) is not None}
         client = SimulatedClient(self.erp, ports, late)
@@ -136,16 +141,16 @@ class _Decisions(Decisions):
         known = {_key(entry) for entry in self.entries}
         fresh = [entry for entry in entries if entry.rule != Rule.STALE or _key(entry) not in known]
         if fresh:
-            await self._ports.use("decisions", lambda: self.entries.extend(fresh))
+            async with self._ports.using("decisions"):
+                self.entries.extend(fresh)
 
 
 class _Letters(MemoryDeadLetters):
     ports: Ports
 
     async def write(self, letters):
-        faults = await self.ports.begin("letters")
-        await super().write(letters)
-        await self.ports.end(faults)
+        async with self.ports.using("letters"):
+            await super().write(letters)
 
 
 async def _end_the_others() -> None:
@@ -162,14 +167,20 @@ async def _end_the_others() -> None:
 
 @contextmanager
 def virtual(clock: Clock):
-    """The program's clock is ``clock``, and no retry waits."""
+    """New documents get ids in order; the program's clock is ``clock``, and no retry waits."""
+    numbers = itertools.count(1)
     with (
         mock.patch.object(pipeline.tracos.clock, "datetime", clock),
         mock.patch.object(pipeline.dataflow.stages, "datetime", clock),
+        mock.patch.object(pipeline.tracos.batch, "new_ids", lambda: map(_document_id, numbers)),
         stamina.set_testing(True, attempts=8),
     ):
         stamina.instrumentation.set_on_retry_hooks([])
         yield
+
+
+def _document_id(number: int) -> ObjectId:
+    return ObjectId(f"ff{number:022x}")
 
 
 async def play(history: History, **world: Any) -> World:

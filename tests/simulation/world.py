@@ -3,16 +3,17 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from pymongo.errors import AutoReconnect
 
 from pipeline.errors import Deferred, Rejected
 from tests.simulation.steps import Fault, Run, Setting
 
-T = TypeVar("T")
+SETTLED = 60
+"""Turns of the loop after which all that is not waiting for a port has done what it can."""
 
 START = datetime(2026, 10, 1, 8, tzinfo=UTC)
 
@@ -43,26 +44,33 @@ class Clock:
 class Ports:
     """What one run reaches the world through; here faults happen."""
 
-    def __init__(self, clock: Clock, run: Run, edit: Callable) -> None:
+    def __init__(self, clock: Clock, run: Run, edit: Callable, *, one_at_a_time: bool = False) -> None:
         self.run = run
         self.uses: Counter[str] = Counter()
-        self.writes = 0
-        """How often something outside was changed."""
         self._clock = clock
         self._edit = edit
         self._rng = random.Random(run.jitter)
         self._is_dead = False
+        self._one_at_a_time = asyncio.Lock() if one_at_a_time else None
+        """So that what is used after what does not depend on how long anything takes."""
         self._task = asyncio.current_task()
 
-    async def use(self, port: str, effect: Callable[[], T] | None = None, is_write: bool = False) -> T:
-        """Do ``effect``, unless a fault of the run says otherwise."""
-        faults = await self.begin(port)
-        result = effect() if effect else None
-        await self.end(faults)
-        return result
+    @asynccontextmanager
+    async def using(self, port: str) -> AsyncIterator[None]:
+        """Around one use of a port; what goes wrong with it goes wrong before, or after."""
+        if self._one_at_a_time is None:
+            faults = await self._begin(port)
+            yield
+            self._end(faults)
+            return
+        async with self._one_at_a_time:
+            faults = await self._begin(port)
+            for _ in range(SETTLED):
+                await asyncio.sleep(0)
+            yield
+            self._end(faults)
 
-    async def begin(self, port: str) -> list[Fault]:
-        """What goes wrong in this use, having done what goes wrong before it."""
+    async def _begin(self, port: str) -> list[Fault]:
         for _ in range(self._rng.randrange(3)):
             await asyncio.sleep(0)
         self.see_alive()
@@ -84,8 +92,7 @@ class Ports:
                     raise Rejected("the ERP does not take it")
         return faults
 
-    async def end(self, faults: list[Fault]) -> None:
-        """Do what goes wrong after it."""
+    def _end(self, faults: list[Fault]) -> None:
         for fault in faults:
             if fault.what == "kill after":
                 self._die()

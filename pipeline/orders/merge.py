@@ -10,7 +10,7 @@ an edit.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -204,7 +204,7 @@ def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
     changed = [field for field in fields_of(merged, order) if merged.get(field) != order.get(field)]
-    compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
+    compared = _compared(seen, known.echoes) if seen.deleted and order.deleted else seen.values
     shown, sent = overlay(known.base, compared), _overrule(known.sent, changed)
     if sent and agree(shown, project(sent[-1].values), known.echoes):
         sent = ()
@@ -227,6 +227,12 @@ def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken
         is_synced=_client_holds(project(merged.values), seen, after, [project(one.values) for one in sent]),
         lost=tuple(lost),
     )
+
+
+def _compared(seen: WorkOrder, echoes: Mapping[str, Any]) -> Values:
+    """What counts of a deleted order that is deleted in TracOS too: that, and how it shows what it was told."""
+    gone = Values(deleted=True, deleted_at=seen.deleted_at)
+    return with_values(gone, {field: seen.get(field) for field in echoes if seen.get(field) is not None})
 
 
 def _three_way(

@@ -412,6 +412,13 @@ class TestHandedOverAndNeverMarked:
         assert judge(shown(9, status=Status.PENDING), before, "b.json").is_synced is False
 
 
+def test_how_the_client_keeps_a_text_is_known_still_after_both_have_deleted_the_order():
+    before = sent(edited(taken(shown(5, title="a &amp; b")), 6, deleted=True, deleted_at=at(6)))
+    gone = judge(shown(7, title="a &amp;amp; b", deleted=True, deleted_at=at(6)), before, "b.json")
+    decision = judge(shown(9, title="a &amp;amp; b"), taken_again(gone), "b.json")
+    assert (decision.order.title, decision.order.deleted, decision.is_synced) == ("a &amp; b", False, True)
+
+
 def taken_again(decision):
     """What TracOS holds after a decision."""
     return Current(order=decision.order, sync=decision.sync)

@@ -19,9 +19,8 @@ def always(world: Any) -> None:
         raise Wrong(f"{made} orders, and {len(records)} in the ERP")
     for document in documents:
         for sent in document.get("sync", {}).get("sent", ()):
-            known = document["sync"].get("id")
             title = token(sent["values"].get("title"))
-            if (str(known), title) not in world.erp.handed and known is not None:
+            if title not in world.erp.handed:
                 raise Wrong(f"order {document['number']} is marked as handed over ({title}), and was not")
 
 
@@ -81,7 +80,7 @@ def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
     number = str(document["number"])
     for field in FIELDS:
         typed = [one for one in world.people.typed if (one.slot, one.field) == (slot, field)]
-        over = {one.replaced for one in typed} | {token(document.get(field))}
+        over = {one.replaced for one in typed} | {token(document.get(field))} | world.erp.overwritten
         for entry in world.entries:
             if number in (str(entry.number), f"ERP-{entry.id}"):
                 over |= {token(lost.value) for lost in entry.lost if lost.field == field}

@@ -19,7 +19,7 @@ from pipeline.orders.terms import Authority
 from pipeline.translation import flag_order, status_order
 from pipeline.translation.engine import layout_of
 from pipeline.translation.layout import Layout
-from tests.simulation.steps import Setting
+from tests.simulation.steps import Post, Setting
 from tests.simulation.world import Clock, Ports, token, word
 
 UTC: Final = ZoneInfo("UTC")
@@ -84,8 +84,11 @@ class Erp:
         self.etags: dict[str, int] = {}
         self.known_etags: dict[str, int] = {}
         """What our side remembers from run to run."""
-        self.handed: set[tuple[str, str | None]] = set()
-        """The titles that it was ever told, by order."""
+        self.handed: set[str | None] = set()
+        """Which titles it was ever told."""
+        self.folders = Folders()
+        self.overwritten: set[str | None] = set()
+        """Which values it gave up for what it was told."""
         self.writes = 0
         self._clock = clock
 
@@ -93,6 +96,8 @@ class Erp:
         """A record changes, or is made."""
         self.records[order_id] = dict(record)
         self.etags[order_id] = self.etags.get(order_id, 0) + 1
+        if self.setting.transport == "folders":
+            self.folders.export(json.dumps(self.records[order_id]).encode(), self._clock)
 
     def time(self, before: str | None = None) -> str:
         """Now, by the ERP's own clock, and later than ``before``."""
@@ -110,6 +115,8 @@ class Erp:
         """Do as it is told; returns the id that the order has."""
         record = dict(self.records.get(order_id, {}))
         told = {key: word(self.setting, text) if key in self.form.texts else text for key, text in body.items()}
+        if self.setting.transport == "folders":  # it does not know what we have read
+            self.overwritten |= {token(record[key]) for key in told if isinstance(record.get(key), str)}
         record |= told
         record = {key: value for key, value in record.items() if value is not None}
         record[self.form.id] = order_id
@@ -123,9 +130,94 @@ class Erp:
         """Make an order of its own number; returns that."""
         return self.take(body, f"E{len(self.records) + 1}")
 
+    def take_files(self) -> None:
+        """Take what lies in the folder, each file once; what it has by our number already it does not make again."""
+        for name in sorted(self.folders.outbound):
+            body = json.loads(self.folders.outbound.pop(name))
+            order_id = body.get(self.form.id) or self.by_reference(str(body.get(REFERENCE)))
+            if order_id is None:
+                self.make(body)
+            else:
+                self.take(body, str(order_id))
+
     def by_reference(self, number: str) -> str | None:
         """The id of the order that our number stands in."""
         return next((one for one, record in self.records.items() if record.get(REFERENCE) == number), None)
+
+
+class Folders:
+    """The two folders between us and the ERP, and the files on their way."""
+
+    def __init__(self) -> None:
+        self.inbound: list[tuple[int, str, bytes]] = []
+        """By mtime and name."""
+        self.outbound: dict[str, bytes] = {}
+        self._held: list[bytes] | None = None
+
+    def export(self, raw: bytes, clock: Clock) -> None:
+        """The ERP writes a file."""
+        if self._held is None:
+            self._arrive(raw, clock)
+        else:
+            self._held.append(raw)
+
+    def post(self, post: Post, clock: Clock) -> None:
+        """Something happens on the way."""
+        match post.what:
+            case "hold":
+                self._held = self._held or []
+            case "deliver" | "deliver last first":
+                held, self._held = self._held or [], None
+                for raw in held if post.what == "deliver" else reversed(held):
+                    self._arrive(raw, clock)
+            case "deliver again":
+                for _, _, raw in self.inbound[-1:]:
+                    self._arrive(raw, clock)
+
+    def _arrive(self, raw: bytes, clock: Clock) -> None:
+        clock.tick(0.001)
+        number = len(self.inbound)
+        self.inbound.append((int(clock.moment.timestamp() * 1000) * 1_000_000, f"{number:03}.json", raw))
+
+
+class FolderSource(Source[bytes]):
+    """The files in the order in which they came; all are kept, and read each time."""
+
+    def __init__(self, folders: Folders, ports: Ports) -> None:
+        self._folders, self._ports = folders, ports
+
+    async def read(self):
+        files = list(self._folders.inbound)
+        for start in range(0, len(files), GROUP):
+            async with self._ports.using("erp.list"):
+                group = files[start : start + GROUP]
+            yield [Envelope(raw, Locator(name), raw, "", (mtime, name, 1)) for mtime, name, raw in group]
+
+    async def settle(self, fates: Mapping[Locator, Fate]) -> None:
+        async with self._ports.using("erp.settle"):
+            pass
+
+
+class FolderSink(BatchSink):
+    """A file an order, that takes the place of the one before."""
+
+    def __init__(self, erp: Erp, ports: Ports) -> None:
+        self._erp, self._ports = erp, ports
+
+    async def write_batch(self, items) -> BatchResult:
+        outcomes = []
+        for item in items:
+            try:
+                async with self._ports.using("erp.push"):
+                    if item.payload.number is not None and not item.payload.is_new:
+                        raise Deferred("it has no name yet")
+                    self._erp.folders.outbound[f"{item.payload.id}.json"] = item.payload.body
+                    self._erp.handed.add(token(json.loads(item.payload.body).get(self._erp.form.title)))
+            except PipelineError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(Outcome.SENT)
+        return BatchResult(outcomes)
 
 
 class ErpSource(Source[bytes]):
@@ -192,7 +284,7 @@ class ErpSink(BatchSink):
                 raise Deferred("it is there, and was never read")
             erp.take(body, order.id)
             erp.known_etags[order.id] = erp.etags[order.id]
-            erp.handed.add((order.id, title))
+            erp.handed.add(title)
             return None
         is_old = order.intent is not None and order.intent.is_old
         if is_old or not order.is_new:
@@ -203,7 +295,7 @@ class ErpSink(BatchSink):
                 raise Deferred("it has no name yet")
         given = erp.make(body)
         erp.known_etags[given] = erp.etags[given]
-        erp.handed.add((given, title))
+        erp.handed.add(title)
         return given
 
 
@@ -233,10 +325,12 @@ class SimulatedClient(JsonConnector):
         return self.to_record(self.validate(self.parse(raw)))
 
     def source(self, witness=NOTHING_IS_SURE):
-        return ErpSource(*self._ends)
+        erp, ports, _ = self._ends
+        return FolderSource(erp.folders, ports) if erp.setting.transport == "folders" else ErpSource(*self._ends)
 
     def sink(self):
-        return ErpSink(*self._ends[:2])
+        erp, ports, _ = self._ends
+        return FolderSink(erp, ports) if erp.setting.transport == "folders" else ErpSink(erp, ports)
 
 
 @cache

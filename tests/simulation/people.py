@@ -39,6 +39,10 @@ class People:
         """By slot, the side that made it first."""
         self.typed: list[Made] = []
 
+    def may_make(self, setting: Setting, slot: int) -> bool:
+        """Whether both sides may make the order: only where it is one by its number, and the ERP's list shows all."""
+        return slot not in self.made or (setting.ids == "shared" and setting.transport == "list")
+
 
 def text(letter: str, n: int) -> str:
     """A text that shows whatever is done to texts."""
@@ -65,7 +69,7 @@ class Ours:
         """Do it, where it can be done."""
         document = self.find(edit.slot)
         if edit.what == "make":
-            if document is None and not (self._setting.ids == "client" and edit.slot in self._people.made):
+            if document is None and self._people.may_make(self._setting, edit.slot):
                 self._make(edit)
             return
         if document is None or bool(document.get("deleted")) is not (edit.what in ("undelete", "remake")):
@@ -140,7 +144,7 @@ class Theirs:
         """Do it, where it can be done."""
         order_id = self.id_of(edit.slot)
         if edit.what == "make":
-            if order_id is None and not (self._erp.setting.ids == "client" and edit.slot in self._people.made):
+            if order_id is None and self._people.may_make(self._erp.setting, edit.slot):
                 self._make(edit)
             return
         if order_id is None:
@@ -148,6 +152,8 @@ class Theirs:
         record, form = dict(self._erp.records[order_id]), self._erp.form
         if self._is_deleted(record) is not (edit.what in ("undelete", "remake")):
             return
+        is_ordered = self._erp.setting.transport == "list"  # files that come late are told apart by their times alone
+        time = edit.time if is_ordered else "now"
         # The ERP's times of an order never go back; what it was told of counts too.
         before = max(
             filter(None, (record.get(form.updated), record.get("deletedAt"), record.get("deletedDate"))), default=None
@@ -170,9 +176,9 @@ class Theirs:
                 if edit.what == "remake":
                     record[form.created] = self._erp.time(record.get(form.created))
                     self._type(record, edit, "title", form.title, text("T", edit.n))
-        if edit.time == "now" or (edit.time == "same" and edit.what in ("undelete", "remake")):
+        if time == "now" or (time == "same" and edit.what in ("undelete", "remake")):
             record[form.updated] = self._erp.time(before)
-        elif edit.time == "none":
+        elif time == "none":
             record.pop(form.updated, None)
         self._erp.put(order_id, record)
 
@@ -185,7 +191,7 @@ class Theirs:
         self._type(record, edit, "title", form.title, text("T", edit.n))
         if form.description and edit.n % 2:
             self._type(record, edit, "description", form.description, text("D", edit.n))
-        if edit.time == "now":
+        if edit.time == "now" or erp.setting.transport == "folders":
             record[form.updated] = record[form.created]
         self._people.made.setdefault(edit.slot, "erp")
         self._ours.erp_ids[edit.slot] = order_id

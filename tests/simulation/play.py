@@ -27,10 +27,10 @@ from tests.simulation import check
 from tests.simulation.erp import Erp, SimulatedClient
 from tests.simulation.memory import Documents, MemoryConnection
 from tests.simulation.people import Ours, People, Theirs
-from tests.simulation.steps import Edit, History, Run, Step, Wait
+from tests.simulation.steps import Edit, History, Post, Run, Step, Wait
 from tests.simulation.world import Clock, Killed, Ports, Wrong
 
-QUIET = 6
+QUIET = 8
 """How many runs without faults may pass until both sides are equal."""
 
 
@@ -66,6 +66,10 @@ class World:
             self.edit(step)
         elif isinstance(step, Wait):
             self.clock.tick(step.seconds)
+        elif isinstance(step, Post):
+            if step.what == "take":
+                self.erp.take_files()
+            self.erp.folders.post(step, self.clock)
         else:
             await self.run(step)
 
@@ -109,6 +113,8 @@ class World:
             self.clock.tick(3600 * 3)
             for letters in self.dead.values():
                 letters.letters.clear()
+            await self.step(Post("deliver"))
+            await self.step(Post("take"))
             before = self.state()
             await self.run(Run())
             if self.state() == before:
@@ -127,7 +133,14 @@ class World:
     def state(self) -> tuple[Any, ...]:
         """All that a run could have changed."""
         letters = sum(len(one.letters) for one in self.dead.values())
-        return self.documents.all(), {**self.erp.records}, {**self.erp.etags}, len(self.entries), letters
+        return (
+            self.documents.all(),
+            {**self.erp.records},
+            {**self.erp.etags},
+            len(self.entries),
+            letters,
+            {**self.erp.folders.outbound},
+        )
 
 
 class _Decisions(Decisions):

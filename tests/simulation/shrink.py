@@ -28,7 +28,15 @@ def _shorter(history: History) -> Iterator[History]:
     for at, step in enumerate(steps):
         for simpler in _simpler(step):
             yield replace(history, steps=(*steps[:at], simpler, *steps[at + 1 :]))
-    plain = {"skew": 0, "authority": (), "way": "same", "stamps": "own", "ids": "shared", "layout": "status_order"}
+    plain = {
+        "skew": 0,
+        "authority": (),
+        "way": "same",
+        "stamps": "own",
+        "ids": "shared",
+        "layout": "status_order",
+        "transport": "list",
+    }
     for name, value in plain.items():
         if getattr(history.setting, name) != value:
             yield replace(history, setting=replace(history.setting, **{name: value}))

@@ -63,13 +63,30 @@ class Wait(Struct, frozen=True):
         return f"{self.seconds} s pass"
 
 
-Step = Edit | Run | Wait
+class Post(Struct, frozen=True):
+    """What happens between the ERP and the two folders, where it is reached through folders."""
+
+    what: Literal["hold", "deliver", "deliver last first", "deliver again", "take"]
+
+    def __str__(self) -> str:
+        return {
+            "hold": "the ERP's files are held up",
+            "deliver": "the ERP's files arrive",
+            "deliver last first": "the ERP's files arrive, the last one first",
+            "deliver again": "the file that arrived last arrives again",
+            "take": "the ERP takes our files",
+        }[self.what]
+
+
+Step = Edit | Run | Wait | Post
 
 
 class Setting(Struct, frozen=True):
     """What stays the same all through a history."""
 
     layout: Literal["status_order", "flag_order", "full"]
+    transport: Literal["list", "folders"]
+    """Whether it shows all its orders each time, or writes a file for each change."""
     ids: Literal["shared", "client"]
     way: Literal["same", "cut", "upper", "trim", "escape"]
     """What the ERP makes of texts."""
@@ -82,7 +99,7 @@ class Setting(Struct, frozen=True):
     def __str__(self) -> str:
         says = ", ".join(f"{field}: {who}" for field, who in self.authority) or "the newest"
         return (
-            f"layout {self.layout}, ids {self.ids}, texts {self.way}, times {self.stamps}, "
+            f"layout {self.layout}, {self.transport}, ids {self.ids}, texts {self.way}, times {self.stamps}, "
             f"clock {self.skew:+} s, has the say: {says}"
         )
 
@@ -104,6 +121,7 @@ def draw(seed: int) -> History:
     fields = ["title", "status", *(["description"] if layout != "flag_order" else [])]
     setting = Setting(
         layout=layout,
+        transport=rng.choice(("list", "list", "folders")),
         ids=rng.choice(("shared", "client")),
         way=rng.choice(("same", "same", "cut", "upper", "trim", "escape")),
         stamps=rng.choice(("own", "told")),
@@ -115,8 +133,10 @@ def draw(seed: int) -> History:
         luck = rng.random()
         if luck < 0.55:
             steps.append(_edit(rng, n))
-        elif luck < 0.85:
+        elif luck < (0.8 if setting.transport == "folders" else 0.87):
             steps.append(_run(rng, n))
+        elif setting.transport == "folders" and luck < 0.97:
+            steps.append(Post(rng.choice(("hold", "deliver", "deliver last first", "deliver again", "take", "take"))))
         else:
             steps.append(Wait(rng.choice((0, 1, 60, 4000))))
     return History(setting, tuple(steps))

@@ -66,9 +66,11 @@ def _gone(is_deleted: bool) -> str:
 def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
     """Each text is one that somebody typed, letter by letter.
 
-    Where nobody could note that the ERP was told, what it made of our text may be taken for an edit of it.
+    Where nobody could note that the ERP was told, what it made of our text may be taken for an edit of it; so may it
+    where the ERP takes a file of ours late, when another text has won already.
     """
-    for field in () if world.is_unsure else FIELDS:
+    is_unsure = world.is_unsure or world.setting.transport == "folders"
+    for field in () if is_unsure else FIELDS:
         value = document.get(field)
         known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
         if value is not None and value not in known:
@@ -76,7 +78,12 @@ def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
 
 
 def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """What somebody typed is there, was typed over, or is in the decision log as what gave way."""
+    """What somebody typed is there, was typed over, or is in the decision log as what gave way.
+
+    Once both sides have deleted an order nothing else of it is compared, so that what one of them typed before is lost.
+    """
+    if {(slot, "tracos"), (slot, "erp")} <= world.people.deleted:
+        return
     number = str(document["number"])
     for field in FIELDS:
         typed = [one for one in world.people.typed if (one.slot, one.field) == (slot, field)]

@@ -86,6 +86,8 @@ class Erp:
         """What our side remembers from run to run."""
         self.handed: set[str | None] = set()
         """Which titles it was ever told."""
+        self.latest: dict[str, str] = {}
+        """By order, the latest time that it ever showed: its people's edits are later."""
         self.folders = Folders()
         self.overwritten: set[str | None] = set()
         """Which values it gave up for what it was told."""
@@ -96,6 +98,8 @@ class Erp:
         """A record changes, or is made."""
         self.records[order_id] = dict(record)
         self.etags[order_id] = self.etags.get(order_id, 0) + 1
+        times = [record[key] for key in (self.form.updated, "deletedAt", "deletedDate") if record.get(key)]
+        self.latest[order_id] = max([self.latest.get(order_id, ""), *times])
         if self.setting.transport == "folders":
             self.folders.export(json.dumps(self.records[order_id]).encode(), self._clock)
 
@@ -121,7 +125,7 @@ class Erp:
         record = {key: value for key, value in record.items() if value is not None}
         record[self.form.id] = order_id
         if self.setting.stamps == "own":
-            record[self.form.updated] = self.time(self.records.get(order_id, {}).get(self.form.updated))
+            record[self.form.updated] = self.time(self.latest.get(order_id))
         self.put(order_id, record)
         self.writes += 1
         return order_id

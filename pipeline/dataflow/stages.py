@@ -242,31 +242,31 @@ def _per_item(
 
 
 def _per_batch(
-    function: BatchFunction[A, B],
-    resource: Resource | None = None,
-    *,
-    ahead: bool = False,
-    in_flight: int = 1,
+    function: BatchFunction[A, B], resource: Resource | None = None, *, ahead: bool = False, in_flight: int = 1
 ) -> Apply:
     """The operator that runs ``function`` on each batch, ``in_flight`` of them at once, while ``resource`` is open.
 
     It ends with a batch after which the run stops.
     """
+    return lambda source: _batches(source, function, resource or Resource(), ahead, in_flight)
+
+
+@pipable_operator
+async def _batches(
+    source: AsyncIterable[Batch[A]], function: BatchFunction[A, B], resource: Resource, ahead: bool, in_flight: int
+) -> AsyncIterator[Batch[B]]:
+    """One operator for all, because making one costs more than running it on a small batch."""
 
     async def one(batch: Batch[A], *others: Batch[A]) -> Batch[B]:
         return await function(batch)
 
-    @pipable_operator
-    async def batches(source: AsyncIterable[Batch[A]]) -> AsyncIterator[Batch[B]]:
-        groups = _one_ahead(source) if ahead else source
-        results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)
-        async with resource or Resource(), streamcontext(results) as done:
-            async for batch in done:
-                yield batch
-                if batch.stop is not None:
-                    break
-
-    return batches
+    groups = _one_ahead(source) if ahead else source
+    results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)
+    async with resource, streamcontext(results) as done:
+        async for batch in done:
+            yield batch
+            if batch.stop is not None:
+                break
 
 
 async def _one_ahead(groups: AsyncIterable[T]) -> AsyncIterator[T]:

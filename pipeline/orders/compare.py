@@ -187,7 +187,7 @@ def _differing(record: Record, current: Current, terms: Terms) -> list[str]:
     if seen.deleted and order.deleted:
         return []
     ours = project(order.values)
-    echoes = confirm(seen, current.sync, project).echoes if current.sync is not None else {}
+    echoes = confirm(seen, ours, current.sync, project).echoes if current.sync is not None else {}
     return [
         field
         for field in fields_of(seen)

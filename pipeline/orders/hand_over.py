@@ -28,8 +28,15 @@ class Known(NamedTuple):
     """By field, our value of which the record shows the client's rendering."""
 
 
-def confirm(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
-    """What ``seen`` tells of the values that were handed over."""
+def confirm(seen: WorkOrder, ours: Values, sync: SyncState, project: Project) -> Known:
+    """What ``seen`` tells of the values that were handed over; ``ours`` is what TracOS says, in the client's layout."""
+    known = _confirmed(seen, sync, project)
+    if sync.base is None and sync.intent is None:
+        return known  # no run has told the client of it, as far as is known
+    return known._replace(echoes={**known.echoes, **_unmarked(seen, ours, known)})
+
+
+def _confirmed(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
     base = project(sync.base or NOTHING)
     stored = overlay(sync.base or NOTHING, base)
     earlier: tuple[Values, ...] = (stored,)
@@ -114,6 +121,25 @@ def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[V
     if exact >= 0:
         return exact
     return next((i for i, values in enumerate(handed) if is_rendering(field, values.get(field), value)), -1)
+
+
+def _unmarked(seen: WorkOrder, ours: Values, known: Known) -> dict[str, Any]:
+    """By field, our value of which ``seen`` shows the client's rendering, as what was handed over and never marked.
+
+    A run that is killed between the two leaves no ``sent``. That the client was told is shown by a record in which all
+    that TracOS has edited is there, exactly or in the client's own way.
+    """
+    edited = {
+        field: ours.get(field)
+        for field in fields_of(ours)
+        if ours.get(field) not in (None, known.base.get(field), known.echoes.get(field))
+    }
+    is_shown = bool(edited) and all(
+        seen.get(field) != known.base.get(field)
+        and (seen.get(field) == value or is_rendering(field, value, seen.get(field)))
+        for field, value in edited.items()
+    )
+    return _echoes(seen, ours) if is_shown else {}
 
 
 def _echoes(seen: WorkOrder, handed: Values) -> dict[str, Any]:

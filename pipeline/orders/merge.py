@@ -10,7 +10,7 @@ an edit.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -138,7 +138,7 @@ def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...
         return current.order, ()
     ours = current.order
     takes = {
-        field: theirs
+        field: sync.echoes.get(field, theirs)
         for field, theirs in unheld(ours.values, sync, terms.projections[sync.layout]).items()
         if theirs is not None and terms.authority_of(field) == Authority.CLIENT
     }
@@ -206,11 +206,12 @@ def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Ar
 
 def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, terms: Terms) -> Decision:
     seen, project = record.order, terms.projections[record.layout]
-    known = confirm(seen, sync, project)
-    merged, lost = _three_way(seen, order, project(order.values), known, terms)
+    ours = project(order.values)
+    known = confirm(seen, ours, sync, project)
+    merged, lost = _three_way(seen, order, ours, known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    compared = Values(deleted=True, deleted_at=seen.deleted_at) if seen.deleted and order.deleted else seen.values
+    compared = _compared(seen, known.echoes) if seen.deleted and order.deleted else seen.values
     shown, sent = overlay(known.base, compared), _overrule(known.sent, order, merged)
     if sent and agree(shown, project(sent[-1].values), known.echoes):
         sent = ()
@@ -235,6 +236,12 @@ def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken
     )
 
 
+def _compared(seen: WorkOrder, echoes: Mapping[str, Any]) -> Values:
+    """What counts of a deleted order that is deleted in TracOS too: that, and how it shows what it was told."""
+    gone = Values(deleted=True, deleted_at=seen.deleted_at)
+    return with_values(gone, {field: seen.get(field) for field in echoes if seen.get(field) is not None})
+
+
 def _three_way(
     seen: WorkOrder, order: WorkOrder, ours: Values, known: Known, terms: Terms
 ) -> tuple[WorkOrder, list[Lost]]:
@@ -253,6 +260,7 @@ def _three_way(
         if own == known.echoes.get(field):
             continue
         wins, because = _weigh(field, seen, order, own, known, terms)
+        theirs = known.echoes.get(field, theirs)  # of what is a rendering of our older value, that value
         if wins:
             takes[field] = theirs
         if because:

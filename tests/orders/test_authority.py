@@ -83,6 +83,20 @@ def test_a_value_that_only_one_side_has_is_taken_whoever_has_the_say(say):
     assert decision.lost == ()
 
 
+def test_where_the_client_shows_only_its_rendering_of_ours_our_own_older_word_comes_back():
+    terms = replace(TERMS, authority={"title": CLIENT})
+    before = sent(taken(shown(3)))
+    before = sent(Current(order=with_values(before.order, {"title": "Pump & valve"}), sync=before.sync))
+    edited = Current(order=with_values(before.order, {"title": "Later"}), sync=before.sync)
+    record = shown(12, title="PUMP &amp; VALVE")
+    decision = decide(record, "b.json", edited, terms=terms)
+    assert decision.order.title == "Pump & valve"
+    assert [(lost.value, lost.kept) for lost in decision.lost] == [("Later", "Pump & valve")]
+    known = decide(record, "b.json", before, terms=terms)
+    later = Current(order=with_values(known.order, {"title": "Later"}), sync=known.sync)
+    assert yielding(later, terms)[0].title == "Pump & valve"
+
+
 class TestOutbound:
     def edited(self, current, **values):
         return Current(order=with_values(current.order, values), sync=current.sync)

@@ -385,3 +385,40 @@ class TestDeletes:
         gone = edited(taken(shown(3)), 5, deleted=True, deleted_at=at(5))
         decision = judge(shown(6, title="theirs"), gone, "b.json")
         assert (decision.order.deleted, decision.order.title, decision.is_synced) == (True, "theirs", False)
+
+
+class TestHandedOverAndNeverMarked:
+    """A run was killed, or an answer lost, between the hand-over and its mark."""
+
+    def test_the_clients_rendering_of_it_is_no_edit(self):
+        before = edited(taken(shown(5)), 6, title="Pump & valve", status=Status.ON_HOLD)
+        decision = judge(shown(9, title="PUMP &amp; VALVE", status=Status.ON_HOLD), before, "b.json")
+        assert (decision.order.title, decision.lost, decision.is_synced) == ("Pump & valve", (), True)
+        again = judge(shown(10, title="PUMP &amp; VALVE", status=Status.PENDING), taken_again(decision), "b.json")
+        assert (again.order.title, again.order.status) == ("Pump & valve", Status.PENDING)
+
+    def test_nor_is_that_of_a_field_which_went_along(self):
+        before = edited(taken(shown(5, description="a &amp; b")), 6, title="Valve")
+        decision = judge(shown(9, title="Valve", description="a &amp;amp; b"), before, "b.json")
+        assert (decision.order.description, decision.is_synced) == ("a &amp; b", True)
+
+    def test_a_record_that_lacks_one_of_our_edits_proves_nothing(self):
+        before = edited(taken(shown(5)), 6, title="Pump & valve", status=Status.ON_HOLD)
+        decision = judge(shown(9, title="PUMP"), edited(before, title="Pump 7"), "b.json")
+        assert (decision.order.title, lost(decision)) == ("PUMP", [("title", "tracos", "Pump 7")])
+
+    def test_an_edit_of_ours_that_only_its_case_tells_apart_is_still_sent(self):
+        before = edited(taken(shown(5)), 6, title="PUMP")
+        assert judge(shown(9, status=Status.PENDING), before, "b.json").is_synced is False
+
+
+def test_how_the_client_keeps_a_text_is_known_still_after_both_have_deleted_the_order():
+    before = sent(edited(taken(shown(5, title="a &amp; b")), 6, deleted=True, deleted_at=at(6)))
+    gone = judge(shown(7, title="a &amp;amp; b", deleted=True, deleted_at=at(6)), before, "b.json")
+    decision = judge(shown(9, title="a &amp;amp; b"), taken_again(gone), "b.json")
+    assert (decision.order.title, decision.order.deleted, decision.is_synced) == ("a &amp; b", False, True)
+
+
+def taken_again(decision):
+    """What TracOS holds after a decision."""
+    return Current(order=decision.order, sync=decision.sync)

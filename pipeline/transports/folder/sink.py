@@ -5,21 +5,28 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.disk import Durability, in_thread, remove_leftovers, write_files
-from pipeline.errors import Fatal, Rejected
+from pipeline.errors import Deferred, Fatal, Rejected
 from pipeline.translation.outgoing import Outgoing
 from pipeline.transports.folder.names import NEW, name_of
 
 __all__ = ["FolderSink"]
 
+NAMELESS: Final = (
+    "the client has been told of it as a new order, and no record has said yet under which id it keeps it: an edit "
+    "since then waits for that, because a second file would be a second order"
+)
+
 
 class FolderSink(BatchSink[Outgoing]):
     """Writes each order as ``<its id>.json``, whole and durable; a file that says the same already is kept.
 
-    One that the client has given no id yet is ``<our number>~new.json``, which is the name of no id.
+    One that the client has given no id yet is ``<our number>~new.json``, which is the name of no id;
+    told once, it is Deferred until a record has linked it.
 
     The folder is this run's alone while it is open: a second run at the same time is told so. ``suffix`` is how names
     end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
@@ -52,9 +59,12 @@ class FolderSink(BatchSink[Outgoing]):
     async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
         """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
         names = [self._name(item.payload) for item in items]
-        files = {name: item.payload.body for name, item in zip(names, items, strict=True)}
+        waiting = {name for name, item in zip(names, items, strict=True) if _is_nameless(item.payload)}
+        files = {name: item.payload.body for name, item in zip(names, items, strict=True) if name not in waiting}
         blocked = await in_thread(self._write, files)
-        return BatchResult([blocked.get(name, Outcome.SENT) for name in names])
+        return BatchResult(
+            [Deferred(NAMELESS) if name in waiting else blocked.get(name, Outcome.SENT) for name in names]
+        )
 
     def _name(self, order: Outgoing) -> str:
         return name_of(order.id, self._suffix if order.number is None else f"{NEW}{self._suffix}")
@@ -100,3 +110,8 @@ class FolderSink(BatchSink[Outgoing]):
             f"cannot write into {self._called}: {error.strerror}; the orders in hand stay "
             "unsynced; make room or set the permissions right, then run again"
         )
+
+
+def _is_nameless(order: Outgoing) -> bool:
+    """Whether the client was told of the order as a new one, and has not said under which id it keeps it."""
+    return order.number is not None and not order.is_new

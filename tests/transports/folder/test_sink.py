@@ -9,7 +9,7 @@ from pipeline import disk
 from pipeline.clients.connector import Outgoing
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Outcome
-from pipeline.errors import Fatal, Rejected
+from pipeline.errors import Deferred, Fatal, Rejected
 from pipeline.transports.folder import FolderSink
 
 
@@ -31,6 +31,16 @@ async def test_a_file_that_says_the_same_is_kept(tmp_path):
         assert (tmp_path / "a.json").stat() == kept
         assert (tmp_path / "b.json").stat().st_ino != inode
     assert (tmp_path / "b.json").read_bytes() == b"2"
+
+
+async def test_an_edit_of_a_new_order_waits_until_its_record_has_linked_it(tmp_path):
+    first, edit = Outgoing("7", b"1", is_new=True, number=7), Outgoing("7", b"2", number=7)
+    async with FolderSink(tmp_path) as sink:
+        assert (await sink.write_batch([Envelope(first, Locator("7"))])).outcomes == [Outcome.SENT]
+        items = [Envelope(edit, Locator("7")), *batch(a=b"3")]
+        waiting, sent = (await sink.write_batch(items)).outcomes
+    assert (type(waiting), sent) == (Deferred, Outcome.SENT)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"7~new.json": b"1", "a.json": b"3"}
 
 
 async def test_one_order_twice_in_a_batch_is_written_as_it_is_last(tmp_path):

@@ -1,0 +1,99 @@
+"""What must hold while a history is played, and at its end."""
+
+import json
+from typing import Any
+
+from pipeline.orders.renderings import is_rendering
+from tests.simulation.people import FIELDS
+from tests.simulation.steps import SLOTS
+from tests.simulation.world import Wrong, token, word
+
+
+def always(world: Any) -> None:
+    """What holds after every step: no order twice, and nothing marked that was not handed over."""
+    made = len(world.people.made)
+    documents, records = world.documents.all(), world.erp.records
+    if len(documents) > made:
+        raise Wrong(f"{made} orders, and {len(documents)} documents")
+    if len(records) > made:
+        raise Wrong(f"{made} orders, and {len(records)} in the ERP")
+    for document in documents:
+        for sent in document.get("sync", {}).get("sent", ()):
+            title = token(sent["values"].get("title"))
+            if title not in world.erp.handed:
+                raise Wrong(f"order {document['number']} is marked as handed over ({title}), and was not")
+
+
+def at_the_end(world: Any) -> None:
+    """What holds once nobody edits any more."""
+    for slot in world.people.made:
+        document, order_id = world.ours.find(slot), world.theirs.id_of(slot)
+        if document is None or order_id is None:
+            where = "TracOS" if document is None else "the ERP"
+            raise Wrong(f"order {slot} never came to {where}")
+        record = world.erp.records[order_id]
+        _equal(world, slot, document, record)
+        if not document.get("deleted"):
+            _typed(world, slot, document)
+            _kept(world, slot, document)
+    if letters := [letter for one in world.dead.values() for letter in one.letters]:
+        raise Wrong(f"a letter is left: {letters[0].locator} {letters[0].loggable}")
+
+
+def _equal(world: Any, slot: int, document: dict[str, Any], record: dict[str, Any]) -> None:
+    seen = world.client().read(json.dumps(record).encode())
+    deleted = bool(document.get("deleted"))
+    if seen.order.deleted is not deleted:
+        raise Wrong(f"order {slot} is {_gone(deleted)} in TracOS, and {_gone(bool(seen.order.deleted))} in the ERP")
+    if deleted:
+        return
+    project = world.client().terms.projections[seen.layout]
+    ours = project(world.understood(document).values)
+    for field in ("title", "description", "status", "asset"):
+        own, theirs = ours.get(field), seen.order.get(field)
+        if own == theirs or (theirs is None and own is None):
+            continue
+        is_text = isinstance(own, str) and isinstance(theirs, str) and field != "status"
+        if is_text and (word(world.setting, own) == theirs or is_rendering(field, own, theirs)):
+            continue
+        raise Wrong(f"order {slot}: {field} is {own!r} in TracOS, and {theirs!r} in the ERP")
+
+
+def _gone(is_deleted: bool) -> str:
+    return "deleted" if is_deleted else "there"
+
+
+def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
+    """Each text is one that somebody typed, letter by letter.
+
+    Where nobody could note that the ERP was told, what it made of our text may be taken for an edit of it; so may it
+    where the ERP takes a file of ours late, when another text has won already.
+    """
+    is_unsure = world.is_unsure or world.setting.transport == "folders"
+    for field in () if is_unsure else FIELDS:
+        value = document.get(field)
+        known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
+        if value is not None and value not in known:
+            raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
+
+
+def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
+    """What somebody typed is there, was typed over, or is in the decision log as what gave way.
+
+    Once both sides have deleted an order nothing else of it is compared, so that what one of them typed before is lost.
+    """
+    if {(slot, "tracos"), (slot, "erp")} <= world.people.deleted:
+        return
+    number = str(document["number"])
+    for field in FIELDS:
+        typed = [one for one in world.people.typed if (one.slot, one.field) == (slot, field)]
+        over = {one.replaced for one in typed} | {token(document.get(field))} | world.erp.overwritten
+        for entry in world.entries:
+            if number in (str(entry.number), f"ERP-{entry.id}"):
+                over |= {token(lost.value) for lost in entry.lost if lost.field == field}
+        for one in typed:
+            if one.token not in over:
+                raise Wrong(f"order {slot}: the {field} {one.text!r} is gone, and the decision log says nothing of it")
+
+
+__all__ = ["SLOTS", "always", "at_the_end"]

@@ -1,0 +1,54 @@
+"""Make a failing history shorter, as long as it fails."""
+
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from tests.simulation.steps import History, Run, Step, Wait
+
+
+def shrunk(history: History, fails: Callable[[History], bool]) -> History:
+    """The shortest that is found by leaving out one step, or one fault, after the other."""
+    is_shorter = True
+    while is_shorter:
+        is_shorter = False
+        for shorter in _shorter(history):
+            if fails(shorter):
+                history, is_shorter = shorter, True
+                break
+    return history
+
+
+def _shorter(history: History) -> Iterator[History]:
+    steps = history.steps
+    for size in (len(steps) // 2, len(steps) // 4, 1):
+        if size:
+            for at in range(len(steps) - size, -1, -1):
+                yield replace(history, steps=steps[:at] + steps[at + size :])
+    for at, step in enumerate(steps):
+        for simpler in _simpler(step):
+            yield replace(history, steps=(*steps[:at], simpler, *steps[at + 1 :]))
+    plain = {
+        "skew": 0,
+        "authority": (),
+        "way": "same",
+        "stamps": "own",
+        "ids": "shared",
+        "layout": "status_order",
+        "transport": "list",
+    }
+    for name, value in plain.items():
+        if getattr(history.setting, name) != value:
+            yield replace(history, setting=replace(history.setting, **{name: value}))
+
+
+def _simpler(step: Step) -> Iterator[Step]:
+    if isinstance(step, Run):
+        for at in range(len(step.faults)):
+            yield replace(step, faults=step.faults[:at] + step.faults[at + 1 :])
+        for at in range(len(step.late)):
+            yield replace(step, late=step.late[:at] + step.late[at + 1 :])
+        if step.jitter:
+            yield replace(step, jitter=0)
+    elif isinstance(step, Wait) and step.seconds:
+        yield replace(step, seconds=0)

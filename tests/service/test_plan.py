@@ -153,6 +153,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(steps)
 def test_whatever_both_sides_hold(mongo_uri, tmp_path_factory, steps):

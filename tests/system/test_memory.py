@@ -158,6 +158,7 @@ class Fork:
             without.client.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(steps)
 def test_a_run_with_the_memory_ends_like_a_run_without_it(mongo_uri, tmp_path_factory, steps):

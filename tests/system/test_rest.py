@@ -93,6 +93,7 @@ def test_what_the_erp_refuses_is_that_orders_dead_letter_with_the_reason(plant, 
     assert erp.orders["2"]["title"] == "new"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_told_twice(plant, erp):
     def killed_after(requests):
         process = start(plant, erp)

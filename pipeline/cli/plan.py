@@ -11,6 +11,7 @@ from pipeline.cli.start import begin
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.history.decisions import SENT, Entry
 from pipeline.history.journal import new_run
+from pipeline.orders.merge import HAS_THE_SAY
 from pipeline.service.effects import Dry
 from pipeline.service.plan import Planning
 from pipeline.service.session import Sessions
@@ -71,11 +72,16 @@ def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
 
 def _rows(entries: Sequence[Entry]) -> Iterator[list[str]]:
     for entry in entries:
-        head, tail = [str(entry.number), side(entry)], [entry.rule, entry.client]
+        number, client = str(entry.number), entry.client
+        decreed = {lost.field: lost for lost in entry.lost if lost.because in HAS_THE_SAY.values()}
         for change in entry.changes:
-            yield [*head, change.field, said(change.old), said(change.new), *tail]
-        if not entry.changes:
-            yield [*head, "(bookkeeping alone)", "", "", *tail]
+            rule = decreed.pop(change.field).because if change.field in decreed else entry.rule
+            yield [number, side(entry), change.field, said(change.old), said(change.new), rule, client]
+        for lost in decreed.values():
+            where = "client" if lost.side == "client" else "TracOS"
+            yield [number, where, lost.field, said(lost.value), said(lost.kept), lost.because, client]
+        if not entry.changes and not decreed:
+            yield [number, side(entry), "(bookkeeping alone)", "", "", entry.rule, client]
 
 
 def side(entry: Entry) -> str:

@@ -13,7 +13,7 @@ from pipeline.cli.output import Json, print_json, print_lines, print_table
 from pipeline.cli.plan import said
 from pipeline.cli.progress import watched
 from pipeline.cli.start import begin
-from pipeline.cli.summary import summary
+from pipeline.cli.summary import summary_of
 from pipeline.history.journal import Journal, new_run
 from pipeline.orders.compare import Gap, GapKind
 from pipeline.service.reconcile import Comparison, Fixing, Looking, Reconciling
@@ -91,17 +91,7 @@ def _as_data(work: Reconciling) -> dict[str, Any]:
 
 def _print(work: Reconciling, ended: Ended, settings: Settings) -> None:
     if isinstance(work, Fixing) and any(ended.reports.values()):
-        sys.stdout.write(
-            summary(
-                ended.reports,
-                failed=ended.befell,
-                dead_letters=settings.data_dead_letter_dir,
-                seconds=ended.seconds,
-                ending=ended.record.ending,
-                gave_way=ended.record.gave_way,
-            )
-            + "\n"
-        )
+        sys.stdout.write(summary_of(ended, settings) + "\n")
     found = work.comparisons
     if any(count for one in found for kind, count in one.counts.items() if kind in set(GapKind)):
         print_table(COLUMNS, _rows(found), wide=["TracOS", "client", "rule"])

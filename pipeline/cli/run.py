@@ -9,7 +9,7 @@ from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
 from pipeline.cli.start import begin
-from pipeline.cli.summary import summary
+from pipeline.cli.summary import summary_of
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.run import Sync
@@ -43,15 +43,5 @@ def run(
         if json:
             print_json(ended.record)
         elif ended.reports:
-            sys.stdout.write(
-                summary(
-                    ended.reports,
-                    failed=ended.befell,
-                    dead_letters=settings.data_dead_letter_dir,
-                    seconds=ended.seconds,
-                    ending=ended.record.ending,
-                    gave_way=ended.record.gave_way,
-                    drift=ended.record.drift,
-                )
-            )
+            sys.stdout.write(summary_of(ended, settings))
     return ended.exit

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.dataflow.run import Report
+from pipeline.service.run import Ended
+from pipeline.service.settings import Settings
 
-__all__ = ["SIDES", "WORDS", "by_side", "summary"]
+__all__ = ["SIDES", "WORDS", "by_side", "summary", "summary_of"]
 
 ARROWS: Final = {"inbound": "client → TracOS", "outbound": "TracOS → client"}
 
@@ -15,6 +17,19 @@ SIDES: Final = {"client": "the client", "tracos": "TracOS"}
 
 WORDS: Final = {"repeat": "unchanged"}
 """Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
+
+
+def summary_of(ended: Ended, settings: Settings) -> str:
+    """The text of the summary of a run that has ended."""
+    return summary(
+        ended.reports,
+        failed=ended.befell,
+        dead_letters=settings.data_dead_letter_dir,
+        seconds=ended.seconds,
+        ending=ended.record.ending,
+        gave_way=ended.record.gave_way,
+        drift=ended.record.drift,
+    )
 
 
 def summary(

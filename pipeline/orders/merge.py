@@ -35,6 +35,7 @@ from pipeline.orders.workorder import (
 )
 
 __all__ = [
+    "HAS_THE_SAY",
     "Current",
     "Decision",
     "Lost",
@@ -50,6 +51,7 @@ HAS_THE_SAY: Final = {
     Authority.CLIENT: "the client has the say in this field",
     Authority.TRACOS: "TracOS has the say in this field",
 }
+"""The rule by which a value gives way whatever is newer."""
 KEPT_DELETED: Final = "a record without an update time, not created after the deletion, does not un-delete"
 
 

@@ -64,6 +64,8 @@ class Intents:
 
     def _intended(self, found: Found) -> SyncState | None:
         """What its document is to remember; None where it is linked, or has an intent, or cannot be understood."""
+        if found.linked_to is not None:  # nearly all are, and need not be understood for that
+            return None
         try:
             sync = understood(found, self._terms).sync
         except Rejected:

@@ -150,6 +150,24 @@ class TestPlan:
         assert rows[-1] == ["16 orders would be written or sent, 3 items would be dead"]
         assert sample.letters() == {}
 
+    def test_it_names_who_has_the_say_where_that_decides(self, plant):
+        plant.home.joinpath("clients.toml").write_text(
+            '[clients.erp]\nkind = "erp_json"\ninbound_dir = "data/inbound"\noutbound_dir = "data/outbound"\n'
+            'authority = { title = "client", description = "tracos", status = "client" }\n'
+        )
+        plant.environ["CLIENTS_FILE"] = "clients.toml"
+        order = {"id": 1, "status": "NEW", "createdAt": "2026-10-01", "title": "a", "description": "a"}
+        plant.put("1.json", order | {"updatedAt": "2026-10-02"})
+        plant.command("run")
+        edit = {"title": "ours", "description": "ours", "status": "on_hold", "isSynced": False}
+        plant.orders.update_one({}, {"$set": edit})
+        rows = [line.split("\t") for line in plant.command("plan", exits=4).splitlines()]
+        assert ["1", "TracOS", "title", "ours", "a", "the client has the say in this field", "erp"] in rows
+        plant.put("2.json", order | {"updatedAt": "2026-10-05", "title": "b", "description": "b"})
+        rows = [line.split("\t") for line in plant.command("plan", exits=4).splitlines()]
+        assert ["1", "TracOS", "title", "ours", "b", "the client has the say in this field", "erp"] in rows
+        assert ["1", "client", "description", "b", "ours", "TracOS has the say in this field", "erp"] in rows
+
     def test_as_json_and_afterwards_there_is_nothing_to_do(self, sample):
         plan = json.loads(sample.command("plan", "--json", exits=4))
         sample.run()

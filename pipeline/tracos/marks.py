@@ -88,8 +88,11 @@ class Marker:
         if written.matched < len(late):
             await self._record(late, at)
 
-    async def delete(self, gone: Sequence[tuple[Found, Current]], at: datetime) -> None:
-        """Mark these orders as deleted, as far as they still say what was read; the client is not told of it."""
+    async def delete(self, gone: Sequence[tuple[Found, Current]], at: datetime) -> set[bytes]:
+        """Mark these orders as deleted, as far as they still say what was read; the client is not told of it.
+
+        Returns the keys of those that are deleted now.
+        """
         operations = []
         for found, current in gone:
             document, order = found.readable, replace(current.order, deleted=True, deleted_at=None)
@@ -99,8 +102,10 @@ class Marker:
                 sync = replace(current.sync, base=base, sent=(), rev=current.sync.rev + 1)
                 sets |= synced_fields(document, sync, at, is_synced=True)
             operations.append(Operation.update(guard(document, self._terms.fields), sets))
-        if operations:
-            await self._connection.ride_out(lambda: self._connection.write(operations))
+        await self._connection.ride_out(lambda: self._connection.write(operations))
+        ids = [found.readable["_id"] for found, _ in gone]
+        after = await self._connection.ride_out(lambda: self._connection.find_ids(ids))
+        return {found.key for found in after if found.readable.get("deleted") is True}
 
     async def _record(self, late: Sequence[HandOver], at: datetime) -> None:
         """Record the hand-overs alone; what is marked shows its own already."""

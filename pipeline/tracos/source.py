@@ -172,6 +172,7 @@ class TracosSource(Source[Found]):
         known = list(self._understood(gone))
         live = [(found, current) for found, current in known if not current.order.deleted]
         self._deletes.spend(current.order.number for _, current in live)
+        deleted = await self._marker.delete(known, at) if known else ()
         entries = [
             Entry(
                 at=at,
@@ -184,9 +185,9 @@ class TracosSource(Source[Found]):
                 changes=(Change("deleted", current.order.deleted, new=True),),
             )
             for found, current in live
+            if found.key in deleted
         ]
         await self._decisions.record(entries)
-        await self._marker.delete(known, at)
 
     def _understood(self, found: Sequence[Found]) -> Iterator[tuple[Found, Current]]:
         for one in found:

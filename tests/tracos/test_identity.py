@@ -221,13 +221,14 @@ class TestGone:
         assert await taken(sink, [envelope(shown("E1", updated=at(9)))]) == [Outcome.UPDATED]
         assert (await orders.find_one({}))["deleted"] is False
 
-    async def test_an_edit_in_between_keeps_it(self, sink, source, orders):
+    async def test_an_edit_in_between_keeps_it_and_nothing_is_logged(self, sink, source, orders, decision_file):
         await self.edited(sink, orders, "E1")
         items = await read(source)
         await orders.update_one({}, {"$set": {"title": "edited again"}})
         source.learn({}, [item.locator for item in items])
         await source.settle({item.locator: Fate.DEFERRED for item in items})
         assert (await orders.find_one({}))["deleted"] is False
+        assert "absent" not in {entry.rule for entry in read_decisions(decision_file)}
 
     async def test_too_many_stop_the_run_before_any_is_deleted(self, make_tracos, orders):
         async with make_tracos(max_deletes=1) as tracos:

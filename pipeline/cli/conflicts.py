@@ -51,7 +51,7 @@ def restore(number: str, field: str, /, *, client: str | None = None) -> int:
     """Set the value that gave way last again, as a new edit in TracOS; the next run tells the client.
 
     Args:
-        number: The order's number; the client's own id.
+        number: The order's number in TracOS, as `conflicts list` shows it.
         field: Of the order, as `conflicts list` names it.
         client: The client, where several have an order of this number.
     """

@@ -1,5 +1,6 @@
 """Files appear whole, also where several write them at once, and a crash leaves nothing for ever."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import disk
-from pipeline.disk import LEFTOVER, remove_leftovers, write_files
+from pipeline.disk import LEFTOVER, in_thread, remove_leftovers, write_files
 
 SAVES = """
 import sys
@@ -108,3 +109,32 @@ def test_a_name_may_be_as_long_as_the_file_system_has_them_and_errors_leave_noth
     with pytest.raises(FileNotFoundError):
         write_files(tmp_path / "not there", {"new": b"1"}, durability=durability)
     assert not [name for name in names(tmp_path) if name.endswith(LEFTOVER)]
+
+
+def test_a_disk_that_takes_a_part_at_a_time_gets_the_whole(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(disk.os, "write", lambda file, body: write(file, body[:3]))
+    write_files(tmp_path, {"index": b"0123456789"}, durability="none")
+    assert (tmp_path / "index").read_bytes() == b"0123456789"
+
+
+async def test_who_is_cancelled_waits_for_the_thread_that_writes():
+    began, goes_on = threading.Event(), threading.Event()
+    done = []
+
+    def writes():
+        began.set()
+        goes_on.wait()
+        done.append("written")
+
+    hop = asyncio.create_task(in_thread(writes))
+    await asyncio.to_thread(began.wait)
+    hop.cancel()
+    try:
+        await asyncio.sleep(0)
+        assert not hop.done()
+    finally:
+        goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await hop
+    assert done == ["written"]

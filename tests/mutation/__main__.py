@@ -16,6 +16,8 @@ from pathlib import Path
 from tests.mutation.breaks import Break, read_breaks
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 300
+"""How long the tests of one break may take; a suite that hangs is noticed, too."""
 
 
 def main() -> int:
@@ -56,15 +58,19 @@ def _told(one: Break, copies: "queue.Queue[Path]") -> Break | None:
 def _caught_by(copy: Path, tests: tuple[str, ...]) -> str:
     """The first test that fails; empty where none does."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "--no-header"]
-    done = subprocess.run(
-        [*command, *(f"tests/{test}" for test in tests)],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, *(f"tests/{test}" for test in tests)],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end within {PATIENCE_SECONDS} s"
     if not done.returncode:
         return ""
     failed = [line.split(" ")[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
@@ -75,7 +81,10 @@ def _copy(place: Path) -> Path:
     """What git knows of the project, so that nothing is broken where somebody works."""
     place.mkdir()
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     subprocess.run(["xargs", "-0", "cp", "--parents", "-t", str(place)], cwd=ROOT, input=listed.stdout, check=True)
     return place

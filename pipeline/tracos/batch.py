@@ -17,12 +17,13 @@ from pipeline.orders.merge import Current, Decision, Lost, Rule, decide, new_ord
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record, WorkOrder, id_key
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Operation
+from pipeline.tracos.connection import ATTEMPTS
 from pipeline.tracos.document import changes, guard, stored, synced_fields
 from pipeline.tracos.found import Found
 from pipeline.tracos.inserts import first_sync, new_document, new_ids
 from pipeline.tracos.limits import fault_of, warn_of_future
 from pipeline.tracos.matching import current_of, why_taken
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.story import Story, tell_lost
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
@@ -226,8 +227,8 @@ class BatchMerge:
         warn_of_future(item, at)
         self._story.decide(position, self._entry(item, locator, Rule.INSERT, digest, (None, order), at))
         sync = first_sync(record, locator, digest, item.arrival, self._terms.client)
-        new = new_document(order, sync, self._at)
-        new["_id"] = document_id = next(self._new_ids)
+        document_id = next(self._new_ids)
+        new = new_document(document_id, order, sync, self._at)
         taken = _Taken(document_id, None, {position: digest})
         return Plan(key, Operation.insert(new), {position: Outcome.CREATED}, taken, False, False)
 
@@ -292,9 +293,8 @@ class BatchMerge:
         self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
     ) -> Operation:
         if document is None or before is None:
-            new = new_document(last.order, stored(last.sync), self._at if last.is_synced else None)
-            new["_id"] = document_id  # encoded first, wherever it stands
-            return Operation.insert(new)
+            synced_at = self._at if last.is_synced else None
+            return Operation.insert(new_document(document_id, last.order, stored(last.sync), synced_at))
         sets = changes(document, before.order, last.order)
         sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
         return Operation.update(guard(document, self._terms.fields), sets)

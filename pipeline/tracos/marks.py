@@ -13,9 +13,10 @@ from pipeline.orders.memory import SyncState, handed_over
 from pipeline.orders.merge import Current, Lost
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import NOTHING, ExternalId, Record
-from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.connection import ATTEMPTS, Connection
 from pipeline.tracos.document import changes, guard, guard_rev, read_document, stored, synced_fields
 from pipeline.tracos.found import Found, see_confirmed
+from pipeline.tracos.operations import Operation
 
 __all__ = ["HandOver", "Marker", "understood"]
 

@@ -16,11 +16,12 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import MERGED_FIELDS, Kind, Status, id_key, later, with_values
 from pipeline.tracos.batch import UNLIKE
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.connection import ATTEMPTS, Connection
 from pipeline.tracos.document import READ, changes, guard, read_document
 from pipeline.tracos.found import Found, read_batch, see_confirmed
 from pipeline.tracos.indexes import IS_ID, SIMPLE
 from pipeline.tracos.marks import understood
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.story import Story
 from pipeline.translation.times import format_time, parse_time
 

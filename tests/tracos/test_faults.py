@@ -6,7 +6,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from pipeline.dataflow.messages import Outcome
 from pipeline.errors import Fatal, TracosOutage
-from pipeline.tracos.connection import Operation
+from pipeline.tracos.operations import Operation
 from tests.mongo import fail_commands
 from tests.tracos.orders import TERMS, at, envelope, order, taken
 

@@ -64,17 +64,21 @@ def _gone(is_deleted: bool) -> str:
 
 
 def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """Each text is one that somebody typed, letter by letter.
-
-    Where nobody could note that the ERP was told, what it made of our text may be taken for an edit of it; so may it
-    where the ERP takes a file of ours late, when another text has won already.
-    """
-    is_unsure = world.is_unsure or world.setting.transport == "folders"
-    for field in () if is_unsure else FIELDS:
+    """Each text is one that somebody typed, letter by letter."""
+    for field in () if is_unsure(world) else FIELDS:
         value = document.get(field)
         known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
         if value is not None and value not in known:
             raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
+
+
+def is_unsure(world: Any) -> bool:
+    """Whether what the ERP made of our text may be taken for an edit of it.
+
+    So it may where nobody could note that the ERP was told, and where it takes a file of ours late, when another text
+    has won already.
+    """
+    return bool(world.is_unsure or world.setting.transport == "folders")
 
 
 def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
@@ -96,4 +100,4 @@ def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
                 raise Wrong(f"order {slot}: the {field} {one.text!r} is gone, and the decision log says nothing of it")
 
 
-__all__ = ["SLOTS", "always", "at_the_end"]
+__all__ = ["SLOTS", "always", "at_the_end", "is_unsure"]

@@ -175,7 +175,8 @@ class FolderSource(Source[bytes]):
             else:
                 if not (part.suffix and part.raw):
                     tally.stays = True
-                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp)
+                arrival = (came, place, tally.given)
+                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp, arrival)
             part = following
 
 

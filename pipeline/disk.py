@@ -1,4 +1,4 @@
-"""The disk: file work a batch at a time in one thread hop, and files that appear whole and durable."""
+"""The disk: file work a batch at a time in one thread hop, files that appear whole and durable, folders for a while."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,17 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
-__all__ = ["Durability", "append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
+__all__ = ["Durability", "Scratch", "append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +30,9 @@ LEFTOVER: Final = ".~tmp"
 
 _WRITER: Final = re.compile(r"(\.[0-9a-f]{16})(?:-[0-9]+)?\.~tmp")
 """Temporary files of one call of write_files: ``.<token>.~tmp``, which it locks, and ``.<token>-<number>.~tmp``."""
+
+_SCRATCH: Final = "workorder-sync-"
+"""How the names of folders for a while begin."""
 
 _SYNCFS: Final = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
@@ -177,3 +183,55 @@ def _if_dead(lock: Path) -> Iterator[bool]:
 def _unlink(name: str, folder: int) -> None:
     with contextlib.suppress(OSError):
         os.unlink(name, dir_fd=folder)
+
+
+class Scratch:
+    """A folder for a while, at ``path`` among the system's temporary files: there while this is open, for us alone.
+
+    Before it is made, those that killed processes of ours left are removed. ``lock`` is a descriptor: as long as it is
+    open anywhere, in a program that we have started too, the folder counts as used.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.gettempdir()) / f"{_SCRATCH}{secrets.token_hex(4)}"
+        self.lock = -1
+
+    def __enter__(self) -> Self:
+        for left in self.path.parent.glob(f"{_SCRATCH}*"):
+            _remove_if_dead(left)
+        while self.lock < 0:
+            self.path.mkdir(mode=0o700)
+            self.lock = _locked(self.path)  # nothing, where somebody took it for a dead one's before it was locked
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+        self.lock = -1
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that keeps ``folder`` from being taken for a dead one's; -1 where it is gone already."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return -1
+    with contextlib.suppress(OSError):  # a file system that cannot lock: nobody can tell us from a dead one
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if folder.exists():
+        return lock
+    os.close(lock)
+    return -1
+
+
+def _remove_if_dead(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody else's, or in use
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(lock).st_uid == os.geteuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
 from pipeline import disk
-from pipeline.disk import LEFTOVER, in_thread, remove_leftovers, write_files
+from pipeline.disk import LEFTOVER, Scratch, in_thread, remove_leftovers, write_files
+from tests.mongo import until
 
 SAVES = """
 import sys
@@ -29,6 +32,16 @@ from pipeline import disk
 def killed(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 disk.os.rename = killed
 disk.write_files(Path(), {"index": b"new", "other": b"new"})
+"""
+
+SCRATCH = """
+import subprocess, sys
+from pipeline.disk import Scratch
+with Scratch() as scratch:
+    keeps = [scratch.lock] if sys.argv[1:] else []
+    editor = subprocess.Popen(["cat"], stdin=sys.stdin, stdout=subprocess.DEVNULL, pass_fds=keeps)
+    print(scratch.path, editor.pid, flush=True)
+    editor.wait()
 """
 
 
@@ -138,3 +151,61 @@ async def test_who_is_cancelled_waits_for_the_thread_that_writes():
     with pytest.raises(asyncio.CancelledError):
         await hop
     assert done == ["written"]
+
+
+@pytest.fixture
+def scratch_of(tmp_path, monkeypatch):
+    """Has a process make a scratch folder, start a program, and be killed: the folder, and the program's pid."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    started = []
+
+    def scratch(*arguments):
+        environ = os.environ | {"PYTHONPATH": str(Path(disk.__file__).parents[1])}
+        command = [sys.executable, "-c", SCRATCH, *arguments]
+        process = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        path, pid = process.stdout.readline().split()
+        started.append((process, int(pid)))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        return Path(path), int(pid)
+
+    yield scratch
+    for process, _ in started:
+        process.stdin.close()
+
+
+def test_the_scratch_folder_of_a_killed_process_is_removed_by_the_next(tmp_path, scratch_of):
+    left, _ = scratch_of()
+    assert left.is_dir()
+    with Scratch() as one, Scratch() as other:
+        assert set(tmp_path.iterdir()) == {one.path, other.path}
+        assert one.path.stat().st_mode & 0o777 == 0o700
+    assert names(tmp_path) == []
+
+
+def test_a_scratch_folder_stays_while_a_program_that_was_given_it_goes_on(tmp_path, scratch_of):
+    left, program = scratch_of("keeps")
+    with Scratch():
+        assert left.is_dir()
+    os.kill(program, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{program}/fd").exists() or not list(Path(f"/proc/{program}/fd").iterdir()))
+    with Scratch():
+        assert not left.exists()
+
+
+def test_a_scratch_folder_that_is_taken_for_a_dead_one_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock, calls = disk.fcntl.flock, []
+
+    def late(file, how):
+        calls.append(how)
+        if len(calls) == 1:
+            next(tmp_path.iterdir()).rmdir()
+        lock(file, how)
+
+    monkeypatch.setattr(disk.fcntl, "flock", late)
+    with Scratch() as scratch:
+        assert scratch.path.is_dir()
+    assert (len(calls), names(tmp_path)) == (2, [])

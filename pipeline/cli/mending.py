@@ -2,8 +2,6 @@
 
 import shlex
 import subprocess
-import tempfile
-from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
@@ -17,6 +15,7 @@ from pipeline.cli.start import begin, editor
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
+from pipeline.disk import Scratch
 from pipeline.errors import WrongUsage
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.mending import check_of
@@ -99,11 +98,12 @@ def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str)
 
 
 def _edited(text: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="workorder-sync-") as folder:
-        path = Path(folder) / "payload.json"
+    with Scratch() as scratch:
+        path = scratch.path / "payload.json"
         path.write_text(text, encoding="utf-8", newline="")
-        try:
-            subprocess.run([*shlex.split(editor()), str(path)], check=True)  # noqa: S603 - the person's own editor
+        try:  # should we be killed, the editor still has its file
+            command = [*shlex.split(editor()), str(path)]
+            subprocess.run(command, check=True, pass_fds=[scratch.lock])  # noqa: S603 - the person's own editor
             return path.read_bytes().decode()
         except UnicodeDecodeError as error:
             raise WrongUsage("what the editor wrote is no UTF-8: nothing was changed") from error

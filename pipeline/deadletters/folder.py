@@ -26,7 +26,8 @@ class DeadLetterFolder(DeadLetters):
 
     A letter belongs to its order where an id could be read, else to its place. It is resolved, that is moved into
     ``resolved.jsonl`` beside it, when that place has gone through (for a whole file: any record of it), or when TracOS
-    or the client has taken a newer record of that order from wherever it came.
+    or the client has taken a newer record of that order from wherever it came: now, or in a run that was killed before
+    it could close the letter.
     """
 
     def __init__(self, root: Path, *, flow: str, client: str, identify: Identify) -> None:
@@ -110,4 +111,11 @@ def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter)
         return None
     if where == item.locator:
         return "resolved"
+    if item.payload is Outcome.NEWEST and not _came_after(item, letter):
+        return None
     return None if item.payload in OLD else "overtaken"
+
+
+def _came_after(item: Envelope[Any], letter: Letter) -> bool:
+    """Whether the item came later than what the letter is about, as far as both sources can tell."""
+    return item.arrival is not None and letter.arrival is not None and item.arrival > letter.arrival

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import DeadLetter
+from pipeline.dataflow.messages import Arrival, DeadLetter
 from pipeline.errors import Reason
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.json import encode
@@ -68,6 +68,8 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     last_seen: datetime
     attempts: int
     stamp: str = ""
+    arrival: Arrival | None = None
+    """When the item came, where its source can tell."""
     text: str | None = None
     base64: str | None = None
     mended: str | None = None
@@ -123,6 +125,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         last_seen=letter.at,
         attempts=1,
         stamp=letter.stamp,
+        arrival=letter.arrival,
         text=text,
         base64=encoded,
     )

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from pipeline.orders.workorder import ExternalId, Intent, Record, Values, later
 
-__all__ = ["HASHES_KEPT", "Arrival", "Received", "Sent", "SyncState", "Taken", "handed_over", "received"]
+__all__ = ["HASHES_KEPT", "Arrival", "Received", "Sent", "SyncState", "Taken", "handed_over", "is_origin", "received"]
 
 Arrival: TypeAlias = tuple[int, str, int]
 """When a record came: nanoseconds since 1970, place, position there."""
@@ -84,6 +84,16 @@ def received(
         arrival=arrival or last,
         latest=max(latest, arrival) if latest and arrival else latest or arrival,
     )
+
+
+def is_origin(known: Received, locator: str, digest: str) -> bool:
+    """Whether the newest record of the order was taken from this very place, and not copied there from another.
+
+    False where that is not sure, because older places may be forgotten.
+    """
+    places = [place.locator for place in known.taken if place.hash == known.hash]
+    is_sure = len(known.taken) < HASHES_KEPT or known.taken[0].hash != known.hash
+    return digest == known.hash and is_sure and places[:1] == [locator]
 
 
 def handed_over(

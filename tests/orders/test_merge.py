@@ -17,6 +17,8 @@ TERMS = Terms(
     default_layout="status_order",
 )
 
+PLACES = ("first.json", "second.json", "copy.json")
+
 
 def at(day, hour=8):
     return datetime(2026, 10, day, hour, tzinfo=UTC)
@@ -78,6 +80,16 @@ class TestRepeat:
         rules = [judge(shown(3), evening, place).rule for place in ("morning.json", "noon.json")]
         assert rules == [Rule.REPEAT, Rule.REPEAT]
         assert judge(shown(3), evening, "night.json").order.title == "Pump"
+
+    def test_the_newest_record_is_known_again_at_the_place_from_which_it_was_taken_and_at_no_copy(self):
+        first = taken(shown(3), None, "first.json")
+        second = taken(shown(4), first, "second.json")
+        copied = taken(shown(4), second, "copy.json")
+        newest = [judge(shown(3 + (place != "first.json")), copied, place).is_newest for place in PLACES]
+        assert newest == [False, True, False]
+        for number in range(6):
+            copied = taken(shown(4), copied, f"{number}.json")
+        assert not judge(shown(4), copied, "0.json").is_newest, "where older places are forgotten, nothing is sure"
 
     def test_the_hashes_of_eight_places_are_kept(self):
         current = None

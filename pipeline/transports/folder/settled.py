@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -12,11 +12,11 @@ from msgspec import Struct
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Fate
 from pipeline.disk import in_thread
-from pipeline.transports.folder.files import Opened
+from pipeline.transports.folder.files import Opened, place_of
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.names import ARCHIVE
 
-__all__ = ["InboundAfter", "Settled", "Tally"]
+__all__ = ["InboundAfter", "Settled", "Tally", "places_of_asides"]
 
 InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 """What becomes of an inbound file whose records are all settled."""
@@ -25,7 +25,7 @@ COPIES: Final = 10_000
 """Of one name in the archive."""
 
 ASIDE: Final = ".~aside~"
-"""How the name of a file begins while it is put away; where that was broken off, the next run reads it like any."""
+"""How the name of a file begins while it is put away; where that was broken off, the next run reads it again."""
 
 
 class Tally(Struct, gc=False):
@@ -142,6 +142,22 @@ class Settled:
 def original(name: str) -> str:
     """The name under which a file came, whether or not it is being put away."""
     return name.split("~", 3)[3] if name.startswith(ASIDE) else name
+
+
+def places_of_asides(names: Sequence[str]) -> Mapping[str, str]:
+    """The places of those among all ``names`` of a folder whose putting away was broken off: under their own names.
+
+    Where that name is taken they are places of their own.
+    """
+    asides = [name for name in names if name.startswith(ASIDE)]
+    taken = {place_of(name) for name in names} if asides else set()
+    places: dict[str, str] = {}
+    for name in asides:
+        place = place_of(original(name))
+        if place not in taken:
+            taken.add(place)
+            places[name] = place
+    return places
 
 
 def _is_same(now: os.stat_result, read: os.stat_result | None) -> bool:

@@ -17,7 +17,16 @@ from typing import Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
-__all__ = ["Durability", "Scratch", "append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
+__all__ = [
+    "Durability",
+    "Scratch",
+    "append_lines",
+    "in_thread",
+    "read_lines",
+    "remove_leftovers",
+    "write_all",
+    "write_files",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,6 +104,19 @@ def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) ->
             os.fsync(file)
     finally:
         os.close(file)
+
+
+def read_lines(path: Path, understand: Callable[[bytes], T]) -> Iterator[T]:
+    """What ``understand`` makes of each line of a file; there are none where it is missing.
+
+    A line that it raises ValueError or RecursionError for is passed over: a crash has torn it, or somebody damaged it.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError, RecursionError):
+                yield understand(line)
 
 
 def remove_leftovers(directory: Path) -> None:

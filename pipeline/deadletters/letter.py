@@ -1,10 +1,8 @@
 """One dead letter as a file: its name, its JSON, and back."""
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -17,7 +15,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Arrival, DeadLetter
 from pipeline.errors import Reason
-from pipeline.orders.workorder import ExternalId
+from pipeline.orders.workorder import ExternalId, Moment
 from pipeline.translation.json import encode
 
 __all__ = [
@@ -64,14 +62,15 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     id: ExternalId | None = None
     """The order's id, where one could be read."""
     reasons: tuple[Reason, ...]
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: Moment
+    last_seen: Moment
     attempts: int
     stamp: str = ""
     arrival: Arrival | None = None
     """When the item came, where its source can tell."""
     text: str | None = None
-    base64: str | None = None
+    base64: bytes | None = None
+    """The bytes themselves; JSON has them in base64."""
     mended: str | None = None
     """The payload as a person has mended it: what a retry runs instead of the original bytes; stage and reasons are of
     it: no reason where nothing is known against it."""
@@ -79,7 +78,7 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     """Where the original bytes fail, while there are mended ones."""
     raw_reasons: tuple[Reason, ...] = ()
     closed: Closed | None = None
-    resolved_at: datetime | None = None
+    resolved_at: Moment | None = None
     """When it was closed, in whichever way."""
     because: str | None = None
     """Why it was discarded."""
@@ -92,7 +91,7 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     @property
     def raw(self) -> bytes:
         """The original bytes."""
-        return base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode()
+        return self.base64 if self.base64 is not None else (self.text or "").encode()
 
     @property
     def payload(self) -> bytes:
@@ -105,12 +104,12 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
     where = letter.locator
     part = _PART.fullmatch(where.part)
     element, line = part.groups() if part is not None else (None, None)
-    text, encoded = None, None
+    text, others = None, None
     if letter.raw:
         try:
             text = letter.raw.decode()
         except UnicodeDecodeError:
-            encoded = base64.b64encode(letter.raw).decode()
+            others = letter.raw
     return Letter(
         flow=letter.flow,
         client=client,
@@ -127,7 +126,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         stamp=letter.stamp,
         arrival=letter.arrival,
         text=text,
-        base64=encoded,
+        base64=others,
     )
 
 
@@ -201,7 +200,7 @@ def read_letter(path: Path) -> Letter | None:
         return msgspec.json.decode(path.read_bytes(), type=Letter)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         logger.warning("the dead letter {} cannot be read and is passed over ({})", path, type(error).__name__)
         return None
 

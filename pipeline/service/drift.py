@@ -64,7 +64,7 @@ class KnownKeys:
             known = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
             return []
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return [Finding("keys", "warning", f"{self._path} cannot be used: it is begun anew", "see its permissions")]
         since = (datetime.now(UTC) - TOLD_FOR).date().isoformat()
         found = []
@@ -89,7 +89,7 @@ class KnownKeys:
             self._known = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
             self._known = {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             logger.warning("{} cannot be used: which keys are known is begun anew", self._path)
             self._known = {}
         return Watch(self._names, self._known, thorough=self._on_unknown == "dead_letter")

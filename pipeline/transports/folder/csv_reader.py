@@ -29,7 +29,7 @@ _END: Final = re.compile(rb'"[^"]*"|(\r*\n|\r)')
 _CUTS: Final = re.compile(rb"(?<=\r)(?!\n)|(?<=\n)")
 """Behind every end of a line."""
 _BREAKS: Final = re.compile(rb"[\r\n]+")
-_SEP: Final = re.compile(r'"?sep=(.)"?\1*[\r\n]*', re.IGNORECASE)
+_SEP: Final = re.compile(r'"?sep=([^\r\n])"?\1*[\r\n]*', re.IGNORECASE)
 """What Excel writes above a head to name the delimiter."""
 
 LOOKED_AT: Final = 10

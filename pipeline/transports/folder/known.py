@@ -102,7 +102,7 @@ class KnownFiles:
             index = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             logger.info("{} cannot be used: all inbound files are read again", self._path)
             return None
         return index if index.understood == self._understood else None

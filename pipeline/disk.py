@@ -76,17 +76,26 @@ def write_all(file: int, body: bytes) -> None:
 
 
 def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
-    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first."""
+    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first.
+
+    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back.
+    """
     body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
     if not body:
         return
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        _lock(file)
         size = os.fstat(file).st_size
         torn = size and os.pread(file, 1, size - 1) != b"\n"
-        write_all(file, b"\n" + body if torn else body)
-        if durable:
-            os.fsync(file)
+        try:
+            write_all(file, b"\n" + body if torn else body)
+            if durable:
+                os.fsync(file)
+        except BaseException:
+            with contextlib.suppress(OSError):  # then a part stays, which whoever appends next ends
+                os.ftruncate(file, size)
+            raise
     finally:
         os.close(file)
 
@@ -112,8 +121,7 @@ def _names_of_its_own(folder: int) -> Iterator[str]:
         token = f".{secrets.token_hex(8)}"
         lock = os.open(f"{token}{LEFTOVER}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
         try:
-            with contextlib.suppress(OSError):  # a file system that cannot lock: nobody can tell us from a dead one
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
             if not os.fstat(lock).st_nlink:
                 continue  # somebody cleaned up before it was locked
             try:
@@ -172,6 +180,12 @@ def _if_dead(lock: Path) -> Iterator[bool]:
         yield is_dead
     finally:
         os.close(file)
+
+
+def _lock(file: int) -> None:
+    """Wait until the file is ours alone; where the file system cannot lock, nobody can tell us from a dead one."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _unlink(name: str, folder: int) -> None:

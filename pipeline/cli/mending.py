@@ -1,8 +1,11 @@
 """``dead-letters`` that act: edit, retry, discard."""
 
 import shlex
+import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +20,7 @@ from pipeline.cli.start import begin, editor
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
-from pipeline.errors import WrongUsage
+from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried, Retry
@@ -40,11 +43,11 @@ def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
     see_mendable(filed)
     check = check_of(settings, filed)
     before = readable(filed.letter.payload)
-    after = _edited(before)
-    if after in (before, f"{before}\n"):  # which many an editor adds
-        print_lines(["nothing was changed"])
-        return 0
-    filed = office.mend(filed, after, check)
+    with _edited(before) as after:
+        if after in (before, f"{before}\n"):  # which many an editor adds
+            print_lines(["nothing was changed"])
+            return 0
+        filed = office.mend(filed, after, check)
     if filed.letter.reasons:
         print_lines(["mended, but still wrong:", *(f"  {reason}" for reason in filed.letter.reasons)])
         return STILL_DEAD
@@ -98,17 +101,45 @@ def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str)
     return 0
 
 
-def _edited(text: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="workorder-sync-") as folder:
+@contextmanager
+def _edited(text: str) -> Iterator[str]:
+    """What a person makes of ``text``; where it then cannot be kept, the file that they wrote stays, and is named."""
+    path = _laid_out(text)
+    is_kept = False
+    try:
+        after = _from_editor(path)
+        try:
+            yield after
+        except Fatal as error:
+            is_kept = True
+            raise type(error)(f"{error}; what you wrote is in {path}") from error
+    finally:
+        if not is_kept:
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _laid_out(text: str) -> Path:
+    """A file that holds ``text``, in a folder of its own that nobody else can look into."""
+    folder = None
+    try:
+        folder = tempfile.mkdtemp(prefix="workorder-sync-")
         path = Path(folder) / "payload.json"
         path.write_text(text, encoding="utf-8", newline="")
-        try:
-            subprocess.run([*shlex.split(editor()), str(path)], check=True)  # noqa: S603 - the person's own editor
-            return path.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise WrongUsage("what the editor wrote is no UTF-8: nothing was changed") from error
-        except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            raise WrongUsage(f"the editor {editor()} failed ({error}): nothing was changed; set EDITOR") from error
+        return path
+    except OSError as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise Fatal(f"no temporary file can be made: {error.strerror}; make room, or set TMPDIR") from error
+
+
+def _from_editor(path: Path) -> str:
+    try:
+        subprocess.run([*shlex.split(editor()), str(path)], check=True)  # noqa: S603 - the person's own editor
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise WrongUsage("what the editor wrote is no UTF-8: nothing was changed") from error
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise WrongUsage(f"the editor {editor()} failed ({error}): nothing was changed; set EDITOR") from error
 
 
 def _show_retried(told: Retried, error: str | None, *, as_json: bool) -> None:

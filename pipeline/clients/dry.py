@@ -14,6 +14,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, Envelope, Fate, Outcome
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.dataflow.wrapped import WrappedSource
+from pipeline.errors import Fatal
 
 __all__ = ["DryClient", "DryState"]
 
@@ -23,12 +24,24 @@ class DryState:
 
     def __init__(self, original: Path) -> None:
         self._original = original
-        self.path = Path(tempfile.gettempdir()) / f"workorder-sync-{secrets.token_hex(8)}"
+        try:
+            place = tempfile.gettempdir()
+        except OSError as error:
+            raise Fatal(f"no temporary folder can be made: {error.strerror}; make room, or set TMPDIR") from error
+        self.path = Path(place) / f"workorder-sync-{secrets.token_hex(8)}"
 
     def __enter__(self) -> Self:
-        self.path.mkdir(mode=0o700)
-        if self._original.is_dir():
-            shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700)
+            if self._original.is_dir():
+                shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            shutil.rmtree(self.path, ignore_errors=True)
+            why = error.strerror or "some of its files cannot be read"
+            raise Fatal(
+                f"{self._original} cannot be copied to {self.path} ({why}), as a run that changes nothing needs; make "
+                "room or set the permissions right, then run again"
+            ) from error
         return self
 
     def __exit__(

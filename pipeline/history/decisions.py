@@ -13,6 +13,7 @@ from msgspec import Struct
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
+from pipeline.history.lines import lines_of
 from pipeline.orders.merge import Lost, Rule
 from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
 
@@ -28,6 +29,8 @@ __all__ = [
     "changed",
     "read_decisions",
 ]
+
+CALLED: Final = "the decision log"
 
 REMEMBERED: Final = 200_000
 """How many of the last entries are looked through for a record that is told of already."""
@@ -172,20 +175,18 @@ class DecisionLog(Decisions):
 def read_decisions(path: Path) -> Iterator[Entry]:
     """All entries, oldest first; a line torn by a crash is passed over, a missing file has none.
 
-    What was told ahead of a write that was not made is left out, and with it what takes it back.
+    What was told ahead of a write that was not made is left out, and with it what takes it back. Raises what lines_of
+    raises.
     """
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        missed = Counter(map(_attempt, _decoded(line for line in lines if b'"rule":"missed"' in line)))
-    with path.open("rb") as lines:
-        for entry in _decoded(lines):
-            if entry.rule == MISSED:
-                continue
-            if missed and missed[_attempt(entry)]:
-                missed[_attempt(entry)] -= 1
-                continue
-            yield entry
+    lines = lines_of(path, CALLED)
+    missed = Counter(map(_attempt, _decoded(line for line in lines if b'"rule":"missed"' in line)))
+    for entry in _decoded(lines_of(path, CALLED)):
+        if entry.rule == MISSED:
+            continue
+        if missed and missed[_attempt(entry)]:
+            missed[_attempt(entry)] -= 1
+            continue
+        yield entry
 
 
 def _attempt(entry: Entry) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from pipeline.dataflow.run import Report
 from pipeline.disk import append_lines
 from pipeline.errors import Fatal
+from pipeline.history.lines import lines_of
 
 __all__ = ["FlowCounts", "Journal", "Run", "counts", "new_run", "read_runs"]
 
@@ -126,14 +127,12 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
 
 
 def read_runs(path: Path) -> Iterator[Run]:
-    """All runs in the order in which they began, each as the last line about it says."""
+    """All runs in the order in which they began, each as the last line about it says; raises what lines_of raises."""
     runs: dict[str, Run] = {}
-    if path.exists():
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    run = _RUNS.decode(line)
-                except msgspec.DecodeError:
-                    continue  # torn by a crash
-                runs[run.run] = run
+    for line in lines_of(path, "the journal"):
+        try:
+            run = _RUNS.decode(line)
+        except msgspec.DecodeError:
+            continue  # torn by a crash
+        runs[run.run] = run
     yield from runs.values()

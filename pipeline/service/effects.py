@@ -1,9 +1,10 @@
 """What a session may do to the world: the ends that act, or those that only look; no end is told which it is."""
 
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import DeadLetterFolder, Drawer, Identify
+from pipeline.errors import Fatal
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
@@ -87,14 +89,10 @@ class Dry(Effects):
     @contextmanager
     def begun(self, mongo_dir: Path) -> Iterator[Path]:
         """Copy what clients remember; where there is no embedded server's data yet, none is left behind."""
-        with tempfile.TemporaryDirectory(prefix="workorder-sync-") as nothing:
+        with ExitStack() as opened:
             for state in self._states:
-                state.__enter__()
-            try:
-                yield mongo_dir if mongo_dir.exists() else Path(nothing)
-            finally:
-                for state in self._states:
-                    state.__exit__(None, None, None)
+                opened.enter_context(state)
+            yield mongo_dir if mongo_dir.is_dir() else opened.enter_context(_passing_folder())
 
     def state_dir(self, folder: Path) -> Path:
         """A copy."""
@@ -118,6 +116,19 @@ class Dry(Effects):
         return NotedLetters(Drawer(root / flow))
 
 
+@contextmanager
+def _passing_folder() -> Iterator[Path]:
+    """An empty folder that is gone afterwards; raises Fatal where none can be made."""
+    try:
+        folder = tempfile.mkdtemp(prefix="workorder-sync-")
+    except OSError as error:
+        raise Fatal(f"no temporary folder can be made: {error.strerror}; make room, or set TMPDIR") from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class NotedLetters(DeadLetters):
     """Holds back what a run would hold back, and notes the letters that it would write."""
 
@@ -131,8 +142,11 @@ class NotedLetters(DeadLetters):
         return str(self._drawer.directory)
 
     async def open(self) -> None:
-        """Look at the letters that there are."""
-        self._drawer.look()
+        """Look at the letters that there are; raises Fatal where that cannot be done."""
+        try:
+            self._drawer.look()
+        except OSError as error:
+            raise Fatal(f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right") from error
 
     async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """As a run would."""

@@ -12,6 +12,8 @@ from tests.mongo import free_port, require_mongod
 from tests.plant import Plant
 from tests.tracos.test_reach import TLS, tls_server
 
+pytestmark = pytest.mark.slow  # each refusal takes a second; tests/tracos has quicker ones
+
 PASSWORD = "pl4nted-p4ssw0rd"
 LOGIN = f"ada:{PASSWORD}@"
 TRUST = f"&tlsCAFile={TLS / 'self.pem'}"

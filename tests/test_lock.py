@@ -1,4 +1,4 @@
-"""What can be said of the locked packages without asking anybody: where they come from, what they are, and under what."""
+"""What can be said of the locked packages without asking anybody: where they come from, and under which licence."""
 
 import re
 import tomllib

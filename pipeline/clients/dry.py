@@ -32,12 +32,12 @@ class DryState:
 
     def __enter__(self) -> Self:
         try:
-            self.path.mkdir(mode=0o700)
+            self.path.mkdir(mode=0o700, exist_ok=True)  # its name is ours alone; it may not have been removed wholly
             if self._original.is_dir():
                 shutil.copytree(self._original, self.path, dirs_exist_ok=True)
         except (OSError, shutil.Error) as error:
             shutil.rmtree(self.path, ignore_errors=True)
-            why = error.strerror or "some of its files cannot be read"
+            why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
             raise Fatal(
                 f"{self._original} cannot be copied to {self.path} ({why}), as a run that changes nothing needs; make "
                 "room or set the permissions right, then run again"

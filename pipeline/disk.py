@@ -17,6 +17,8 @@ from typing import Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
+from pipeline.errors import Fatal
+
 __all__ = [
     "Durability",
     "Scratch",
@@ -91,17 +93,26 @@ def write_all(file: int, body: bytes) -> None:
 
 
 def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
-    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first."""
+    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first.
+
+    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back.
+    """
     body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
     if not body:
         return
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        _lock(file)
         size = os.fstat(file).st_size
         torn = size and os.pread(file, 1, size - 1) != b"\n"
-        write_all(file, b"\n" + body if torn else body)
-        if durable:
-            os.fsync(file)
+        try:
+            write_all(file, b"\n" + body if torn else body)
+            if durable:
+                os.fsync(file)
+        except BaseException:
+            with contextlib.suppress(OSError):  # then a part stays, which whoever appends next ends
+                os.ftruncate(file, size)
+            raise
     finally:
         os.close(file)
 
@@ -111,9 +122,11 @@ def read_lines(path: Path, understand: Callable[[bytes], T]) -> Iterator[T]:
 
     A line that it raises ValueError or RecursionError for is passed over: a crash has torn it, or somebody damaged it.
     """
-    if not path.exists():
+    try:
+        lines = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as lines:
+    with lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
                 yield understand(line)
@@ -140,8 +153,7 @@ def _names_of_its_own(folder: int) -> Iterator[str]:
         token = f".{secrets.token_hex(8)}"
         lock = os.open(f"{token}{LEFTOVER}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
         try:
-            with contextlib.suppress(OSError):  # a file system that cannot lock: nobody can tell us from a dead one
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
             if not os.fstat(lock).st_nlink:
                 continue  # somebody cleaned up before it was locked
             try:
@@ -202,6 +214,12 @@ def _if_dead(lock: Path) -> Iterator[bool]:
         os.close(file)
 
 
+def _lock(file: int) -> None:
+    """Wait until the file is ours alone; where the file system cannot lock, nobody can tell us from a dead one."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def _unlink(name: str, folder: int) -> None:
     with contextlib.suppress(OSError):
         os.unlink(name, dir_fd=folder)
@@ -212,18 +230,26 @@ class Scratch:
 
     Before it is made, those that killed processes of ours left are removed. ``lock`` is a descriptor: as long as it is
     open anywhere, in a program that we have started too, the folder counts as used.
+
+    Raises Fatal where none can be made.
     """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.gettempdir()) / f"{_SCRATCH}{secrets.token_hex(4)}"
+        try:
+            self.path = Path(tempfile.gettempdir()) / f"{_SCRATCH}{secrets.token_hex(4)}"
+        except OSError as error:
+            raise _no_scratch(error) from error
         self.lock = -1
 
     def __enter__(self) -> Self:
         for left in self.path.parent.glob(f"{_SCRATCH}*"):
             _remove_if_dead(left)
-        while self.lock < 0:
-            self.path.mkdir(mode=0o700)
-            self.lock = _locked(self.path)  # nothing, where somebody took it for a dead one's before it was locked
+        try:
+            while self.lock < 0:
+                self.path.mkdir(mode=0o700)
+                self.lock = _locked(self.path)  # nothing, where somebody took it for a dead one's before it was locked
+        except OSError as error:
+            raise _no_scratch(error) from error
         return self
 
     def __exit__(
@@ -232,6 +258,10 @@ class Scratch:
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.lock)
         self.lock = -1
+
+
+def _no_scratch(error: OSError) -> Fatal:
+    return Fatal(f"no temporary folder can be made: {error.strerror}; make room, or set TMPDIR")
 
 
 def _locked(folder: Path) -> int:

@@ -111,7 +111,7 @@ class ReplicaSet:
 
     def __init__(self, folder: Path, kinds=("data", "data", "data")) -> None:
         self._kinds = kinds
-        self._ports = [_free_port() for _ in kinds]
+        self._ports = [free_port() for _ in kinds]
         self._folder = folder
         self.members: list[subprocess.Popen | None] = [None] * len(kinds)
 
@@ -181,7 +181,7 @@ class ReplicaSet:
                 self.members[number] = None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

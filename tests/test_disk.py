@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import disk
-from pipeline.disk import LEFTOVER, Scratch, in_thread, remove_leftovers, write_files
+from pipeline.disk import LEFTOVER, Scratch, append_lines, in_thread, remove_leftovers, write_files
 from tests.mongo import until
 
 SAVES = """
@@ -93,6 +93,24 @@ def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(
     go.set()
     writer.join()
     assert (names(tmp_path), (tmp_path / "index").read_bytes()) == ([".hidden", "index"], b"x")
+
+
+def test_lines_that_the_disk_takes_in_part_are_taken_back(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    append_lines(path, [b"one"])
+    write = os.write
+
+    def fills_up(file, body):
+        if len(body) < 4:
+            raise OSError(28, "No space left on device")
+        return write(file, body[:-3])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk.os, "write", fills_up)
+        with pytest.raises(OSError, match="No space"):
+            append_lines(path, [b"two", b"three"])
+    append_lines(path, [b"four"])
+    assert path.read_bytes() == b"one\nfour\n"
 
 
 def test_a_cleaner_between_the_making_of_a_lock_and_its_taking_costs_nothing(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from pipeline.dataflow.messages import BatchResult, Envelope, Fate, Outcome
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.dataflow.wrapped import WrappedSource
 from pipeline.disk import Scratch
+from pipeline.errors import Fatal
 
 __all__ = ["DryClient", "DryState"]
 
@@ -25,8 +26,16 @@ class DryState(Scratch):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        if self._original.is_dir():
-            shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        try:
+            if self._original.is_dir():
+                shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            self.__exit__(None, None, None)
+            why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+            raise Fatal(
+                f"{self._original} cannot be copied to {self.path} ({why}), as a run that changes nothing needs; make "
+                "room or set the permissions right, then run again"
+            ) from error
         return self
 
 

@@ -100,7 +100,8 @@ class KnownKeys:
             body = msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except (OSError, UnicodeEncodeError) as error:
-            logger.warning("{} cannot be written ({}): what is new is told again", self._path, error)
+            why = error.strerror if isinstance(error, OSError) else "a key is no Unicode"
+            logger.warning("{} cannot be written ({}): what is new is told again", self._path, why)
 
 
 def _is_full(known: Mapping[str, Keys]) -> bool:

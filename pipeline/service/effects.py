@@ -13,6 +13,7 @@ from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import DeadLetterFolder, Drawer, Identify
 from pipeline.disk import Scratch, remove_leftovers
+from pipeline.errors import Fatal
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
@@ -95,10 +96,9 @@ class Dry(Effects):
     def begun(self, mongo_dir: Path) -> Iterator[Path]:
         """Copy what clients remember; where there is no embedded server's data yet, none is left behind."""
         with ExitStack() as opened:
-            nothing = opened.enter_context(Scratch())
             for state in self._states:
                 opened.enter_context(state)
-            yield mongo_dir if mongo_dir.exists() else nothing.path
+            yield mongo_dir if mongo_dir.is_dir() else opened.enter_context(Scratch()).path
 
     def state_dir(self, folder: Path) -> Path:
         """A copy."""
@@ -135,8 +135,11 @@ class NotedLetters(DeadLetters):
         return str(self._drawer.directory)
 
     async def open(self) -> None:
-        """Look at the letters that there are."""
-        self._drawer.look()
+        """Look at the letters that there are; raises Fatal where that cannot be done."""
+        try:
+            self._drawer.look()
+        except OSError as error:
+            raise Fatal(f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right") from error
 
     async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """As a run would."""

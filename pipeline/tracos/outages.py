@@ -79,6 +79,10 @@ def _refused(error: OperationFailure, reason: str) -> str:
     verdict = _verdict(error, None)
     if verdict is Verdict.LOGIN:
         return f"MongoDB refuses the login ({reason}): see user, password and authSource in MONGO_URI"
+    if verdict is Verdict.RIGHTS and "requires authentication" in str(
+        error
+    ):  # the server's words where nobody logged in
+        return f"MongoDB wants a login ({reason}): name user and password in MONGO_URI"
     if verdict is Verdict.RIGHTS:
         right = missing_right(str(error))
         what = f"lacks the right to {right}" if right else "lacks a right"

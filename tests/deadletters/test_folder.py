@@ -1,5 +1,6 @@
 """The dead-letter folder: written, met again, held back, resolved; nothing is ever thrown away."""
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -10,8 +11,8 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
-from pipeline.deadletters import DeadLetterFolder, read_letters
-from pipeline.deadletters.letter import name_of
+from pipeline.deadletters import DeadLetterFolder, drawer, read_letters
+from pipeline.deadletters.letter import as_json, name_of
 from pipeline.disk import LEFTOVER
 from pipeline.errors import Fatal, Reason
 from tests.places import place
@@ -211,6 +212,55 @@ async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log):
     assert any("cannot be read and is passed over" in line for line in log)
 
 
+async def test_a_letter_that_a_person_has_mended_is_not_written_over_where_it_cannot_be_read(
+    tmp_path, monkeypatch, log
+):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter()])
+        ((path, found),) = read_letters(tmp_path)
+        path.write_bytes(as_json(replace(found, mended='{"id": 2}')))
+        before = path.read_bytes()
+
+        def refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(drawer, "load_letter", refuse)
+            await dead.write([letter(stamp="s2")])
+            await dead.resolve([item()])
+    assert path.read_bytes() == before
+    assert any("cannot be read" in line and "Permission denied" in line for line in log)
+
+
+async def test_a_letter_that_cannot_be_read_for_now_stops_what_would_close_it(tmp_path, monkeypatch):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter()])
+
+        def fails(path):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(drawer, "load_letter", fails)
+            with pytest.raises(Fatal, match="Too many open files"):
+                await dead.resolve([item()])
+        await dead.resolve([item()])
+    assert letters(tmp_path) == []
+
+
+@pytest.mark.parametrize("then", ["it is dead still", "it is dead anew"])
+async def test_that_a_place_cannot_be_read_is_said_no_more_once_it_can(tmp_path, then):
+    async with folder(tmp_path) as dead:
+        if then == "it is dead still":
+            await dead.write([letter()])
+        await dead.write([letter(raw=b"", stage="read", reasons=("cannot be read",))])
+        if then == "it is dead still":
+            assert shown(await dead.recall([item()])) == {"a.json": "open"}
+        else:
+            await dead.write([letter()])
+    (left,) = letters(tmp_path)
+    assert left.raw == b'{"id": 1}'
+
+
 async def test_what_a_killed_run_left_is_removed(tmp_path):
     (tmp_path / "erp.inbound").mkdir()
     (tmp_path / "erp.inbound" / f".x.json{LEFTOVER}").write_bytes(b"half")
@@ -241,7 +291,7 @@ async def test_ten_thousand_letters_are_listed_without_being_read(tmp_path, monk
         (home / name_of(Locator(f"{number}.json"), b"{}")).touch()
     from pipeline.deadletters import drawer as room
 
-    monkeypatch.setattr(room, "read_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
+    monkeypatch.setattr(room, "load_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
     async with folder(tmp_path) as dead:
         assert shown(await dead.recall([item("new.json")])) == {}
         await dead.resolve([item("new.json")])

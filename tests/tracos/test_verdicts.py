@@ -145,8 +145,13 @@ async def test_a_missing_right_is_named(message, right):
 
 
 async def test_a_right_that_cannot_be_read_from_the_words_is_told_all_the_same():
-    error = await told(OperationFailure("command find requires authentication", 13, {"codeName": "Unauthorized"}))
+    error = await told(OperationFailure("there is no such right", 13, {"codeName": "Unauthorized"}))
     assert "lacks a right" in str(error)
+
+
+async def test_where_nobody_has_logged_in_no_right_is_lacking_but_a_login():
+    error = await told(OperationFailure("command find requires authentication", 13, {"codeName": "Unauthorized"}))
+    assert "wants a login" in str(error)
 
 
 async def test_writes_that_nobody_confirms_are_an_outage_and_a_write_concern_that_cannot_be_met_is_none():

@@ -102,7 +102,11 @@ class FolderSource(Source[bytes]):
         if known is not None:
             await known.recall()
         unread = Unread(self._form)
-        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None, unread)
+        spare = known.spares if known else None
+        try:
+            found = await in_thread(list_files, self._directory, self._form, spare, unread)
+        except OSError as error:
+            raise self._unreadable(error) from error
         self._is_listed = True
         self._asides = places_of_asides([file.name for file in found])
         if unread:
@@ -152,10 +156,12 @@ class FolderSource(Source[bytes]):
         try:
             for file in files:
                 self._read += 1
-                opened = open_file(self._directory, file, within)
-                if opened is None:
-                    continue
-                yield from self._records(self._asides.get(file.name) or place_of(file.name), opened)
+                try:
+                    opened = open_file(self._directory, file, within)
+                except OSError as error:
+                    raise self._unreadable(error) from error
+                if opened is not None:
+                    yield from self._records(self._asides.get(file.name) or place_of(file.name), opened)
         finally:
             os.close(within)
 

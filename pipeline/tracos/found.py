@@ -15,7 +15,7 @@ from pymongo.errors import WTimeoutError
 from pipeline.errors import Reason
 from pipeline.orders.workorder import INT64, ExternalId, id_key
 
-__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
+__all__ = ["CODEC", "UNCONFIRMED", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
 
 CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO

@@ -103,7 +103,8 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         return Record(
             order=order, external_id=order.number, layout=terms.default_layout, is_linked=terms.ids == "shared"
         )
-    known = sync.sent[-1].values if sync.sent else sync.base
+    last = sync.last_sent
+    known = last.values if last else sync.base
     intent = sync.intent
     return Record(
         order=order,
@@ -150,9 +151,13 @@ def synced_fields(document: Document, sync: SyncState, at: datetime, *, is_synce
 def stored(sync: SyncState) -> dict[str, Any]:
     """Our part of a document as MongoDB keeps it, its times as BSON dates."""
     builtins: dict[str, Any] = msgspec.to_builtins(sync, builtin_types=(datetime,))
-    for rare in ("echoes", "intent"):
+    for rare in ("echoes", "intent", "passed"):
         if not builtins[rare]:
             del builtins[rare]
+    if received := builtins["received"]:
+        for rare in ("told", "ours"):
+            if received[rare] is None:
+                del received[rare]
     return builtins
 
 
@@ -280,7 +285,7 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
         values += (known.deleted_at, *known.more.values()) if known else ()
     for sent in sync.sent:
         values += (sent.version, sent.at)
-    values += (sync.received.version,) if sync.received else ()
+    values += (sync.received.version, sync.received.told, sync.received.ours) if sync.received else ()
     values += (sync.intent.at,) if sync.intent else ()
     if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))

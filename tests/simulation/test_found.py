@@ -15,14 +15,7 @@ from tests.simulation.steps import History
 FOUND = {path.stem: path for path in (Path(__file__).parent / "found").glob("*.json")}
 
 OPEN = {
-    "lost-mark-over-folders": "nothing says that a file was written whose mark is lost",
-    "lost-mark-then-deleted": "nothing says that a file was written whose mark is lost",
-    "lost-mark-of-a-new-order": "nothing says that a file was written whose mark is lost",
-    "our-time-in-their-list": "the ERP's own time is compared with ours, which it was told",
-    "both-make-it-over-folders": "an order that the ERP took from us is not known to have been told of",
-    "edited-before-both-deleted-it": "nothing but the deletion is compared once both sides have deleted an order",
     "twins-made-at-once": "a unique index does not tell that the text 102 and the integer are one",
-    "rendering-of-an-overruled-text": "seeing an overruled value proves nothing, and so it counts as an edit",
 }
 """What is not mended yet, and why it fails."""
 

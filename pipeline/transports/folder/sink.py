@@ -32,6 +32,8 @@ class FolderSink(BatchSink[Outgoing]):
     end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
     """
 
+    takes_late = True
+
     def __init__(
         self, directory: Path, *, suffix: str = ".json", setting: str = "", durability: Durability = "batch"
     ) -> None:

@@ -179,13 +179,14 @@ def _put_back(aside: Path, path: Path) -> None:
 
 
 def _archive(path: Path, archive: Path, name: str) -> None:
-    """Move ``path`` into ``archive`` and overwrite nothing there."""
+    """Move ``path`` into ``archive`` and overwrite nothing there; once, however often it is broken off."""
     archive.mkdir(exist_ok=True)
     for copy in (name, *(f"{name}.{number}" for number in range(1, COPIES))):
         try:
             os.link(path, archive / copy, follow_symlinks=False)
         except FileExistsError:
-            continue
+            if not os.path.samestat((archive / copy).lstat(), path.lstat()):  # else it was broken off behind this
+                continue
         path.unlink()
         return
     raise OSError(f"{archive} holds {COPIES:,} copies of this name: clear it out")

@@ -1,7 +1,7 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -111,9 +111,11 @@ class BatchMerge:
     def unmoved(self, found: Documents) -> list[ExternalId]:
         """The open orders whose write missed, and of which nothing else is found than they were compared with."""
         self._remember_the_last_attempt()
-        keys = [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
+        return [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
+
+    def missed(self, keys: Iterable[ExternalId]) -> None:
+        """The writes of these orders missed, and what was found of them is what a majority and the primary have."""
         self._missed.update(keys)
-        return keys
 
     def plan(self, found: Documents, at: datetime) -> tuple[list[Plan], list[Entry]]:
         """Decide every open order; what needs no write is settled, for the rest there is a plan each.

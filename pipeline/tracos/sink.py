@@ -69,6 +69,7 @@ class TracosSink(BatchSink[Record]):
             latest = await self._look_up(merge, unmoved, confirmed=False)
             for key in unmoved:
                 see_confirmed(found.get(key, ()), latest.get(key, ()))
+            merge.missed(unmoved)
         plans, entries = merge.plan(found, now())
         self._deletes.spend(plan.key for plan in plans if plan.deletes)
         await self._decisions.record(entries)

@@ -165,9 +165,9 @@ def _put_back(aside: Path, path: Path) -> None:
 def _archive(path: Path, archive: Path, name: str) -> None:
     """Move ``path`` into ``archive`` and overwrite nothing there."""
     archive.mkdir(exist_ok=True)
-    for copy in (name, *(f"{name}.{number}" for number in range(1, COPIES))):
+    for number in range(COPIES):
         try:
-            os.link(path, archive / copy, follow_symlinks=False)
+            os.link(path, archive / (f"{name}.{number}" if number else name), follow_symlinks=False)
         except FileExistsError:
             continue
         path.unlink()

@@ -52,6 +52,9 @@ class FolderSink(BatchSink[Outgoing]):
 
     async def close(self) -> None:
         """Give the folder back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -76,8 +79,10 @@ class FolderSink(BatchSink[Outgoing]):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_leftovers(self._directory)
         except BlockingIOError:
+            self._give_back()
             raise Fatal(f"another run is writing into {self._called}: nothing was done; let it finish") from None
         except OSError as error:
+            self._give_back()
             raise self._unusable(error) from error
 
     def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:

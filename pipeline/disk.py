@@ -58,6 +58,8 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         return await asyncio.shield(hop)
     except asyncio.CancelledError:
         await asyncio.wait([hop])
+        if not hop.cancelled():
+            hop.exception()  # nobody is there any more to be told; else asyncio prints it, with its stack
         raise
 
 
@@ -72,6 +74,8 @@ def write_files(
     one folder at once, the same names too: of two the later one stays, whole. Returns the errors of those whose name is
     taken by a folder. Raises OSError for everything else; no temporary file is left then.
     """
+    if not files:
+        return {}
     # Write-back errors are reported only to descriptors that were open before the writing.
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -50,6 +50,18 @@ def letters(root):
     return [found for _, found in read_letters(root)]
 
 
+async def test_what_is_not_recalled_may_be_closed_and_is_tried_again_should_it_come_again(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter("a.json"), letter("b.json")])
+        await dead.close_unseen()
+    assert len(letters(tmp_path)) == 2
+    async with folder(tmp_path) as dead:
+        await dead.recall([item("a.json")])
+        await dead.close_unseen()
+        assert shown(await dead.recall([item("a.json"), item("b.json")])) == {"a.json": "open"}
+    assert [found.locator for found in letters(tmp_path)] == ["a.json"]
+
+
 async def test_a_letter_holds_all_that_is_known(tmp_path):
     async with folder(tmp_path) as dead:
         await dead.write([letter("b.ndjson:12"), letter("c.json[3]", b"\xff", reasons=("one", "two"))])

@@ -181,11 +181,12 @@ def _put_back(aside: Path, path: Path) -> None:
 def _archive(path: Path, archive: Path, name: str) -> None:
     """Move ``path`` into ``archive`` and overwrite nothing there; once, however often it is broken off."""
     archive.mkdir(exist_ok=True)
-    for copy in (name, *(f"{name}.{number}" for number in range(1, COPIES))):
+    for number in range(COPIES):
+        copy = archive / (f"{name}.{number}" if number else name)
         try:
-            os.link(path, archive / copy, follow_symlinks=False)
+            os.link(path, copy, follow_symlinks=False)
         except FileExistsError:
-            if not os.path.samestat((archive / copy).lstat(), path.lstat()):  # else it was broken off behind this
+            if not os.path.samestat(copy.lstat(), path.lstat()):  # else it was broken off behind this
                 continue
         path.unlink()
         return

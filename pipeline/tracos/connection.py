@@ -37,6 +37,9 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 """Where the URI says nothing: no wait without end, and short ones, so that retries and Ctrl-C are quick."""
 
+LEAST_PATIENCE: Final = 6
+"""Seconds that a write may take to be confirmed, however short an outage is ridden out: a loaded server is none."""
+
 TOO_LARGE: Final = 10334
 """MongoDB's code for a document over 16 MB; here for whatever cannot be encoded."""
 
@@ -244,7 +247,7 @@ class Connection(Resource):
             raise WrongSettings(wrong)
         patience = {"serverSelectionTimeoutMS": min(5_000, max(250, int(self._retry_seconds * 1000)))}
         defaults = {name: value for name, value in (DEFAULTS | patience).items() if name.lower() not in address.options}
-        concern, _ = durable(address.options, _patience(address))
+        concern, _ = durable(address.options, _patience(address, self._retry_seconds))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what they tell of options is told by us, or harmless
@@ -267,7 +270,7 @@ class Connection(Resource):
         if isinstance(address.options.get("w"), int):
             hello = await self.collection.database.client.admin.command("hello")
             members = sum(len(hello.get(kind, ())) for kind in ("hosts", "passives", "arbiters"))
-        concern, raised = durable(address.options, _patience(address), members)
+        concern, raised = durable(address.options, _patience(address, self._retry_seconds), members)
         if raised:
             logger.warning(
                 "MONGO_URI: {} would lose orders when a server fails: writes wait for a majority and the journal",
@@ -282,7 +285,8 @@ class Connection(Resource):
         self._client = self._collection = None
 
 
-def _patience(address: Address) -> float:
-    """How long the driver waits for a reply, in seconds."""
+def _patience(address: Address, retry_seconds: float) -> float:
+    """How long a reply is waited for, in seconds: no longer than the driver does, and than an outage is ridden out."""
     said = {"sockettimeoutms": DEFAULTS["socketTimeoutMS"] / 1000, **address.options}
-    return min((said[name] for name in ("sockettimeoutms", "timeoutms") if said.get(name)), default=0)
+    drivers: list[float] = [said[name] for name in ("sockettimeoutms", "timeoutms") if said.get(name)]
+    return min([*drivers, max(retry_seconds, LEAST_PATIENCE)])

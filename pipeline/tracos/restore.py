@@ -50,6 +50,8 @@ class Restorer:
         """What the last write was guarded by, which missed, or whose reply was lost."""
         self._made: Mapping[str, Any] = {}
         """What that write would have set."""
+        self._is_unmet = False
+        """Whether that write met no document, as the answer says: without an answer it is no miss."""
         self._missed = 0
         """How often that write missed, and nothing else was found than before."""
         self._change = Change(conflict.field, None, None)
@@ -79,7 +81,7 @@ class Restorer:
         before = self._compared
         if before is not None and found.raw == before.raw:
             see_confirmed([found], [await self._look_up(confirmed=False)])
-            self._missed += 1
+            self._missed += self._is_unmet
         try:
             current = understood(found, self._terms)
         except Rejected as error:
@@ -89,13 +91,14 @@ class Restorer:
             list(self._story.done([TOLD]))
             return True
         sets = self._sets(document, current, now())
-        self._compared, self._made = found, sets
+        self._compared, self._made, self._is_unmet = found, sets, False
         await self._decisions.record(list(self._story.ahead([TOLD])))
         written = await self._connection.write(
             [Operation.update(guard(document, (*self._terms.fields, self._conflict.field)), sets)]
         )
         for refusal in written.refusals.values():
             raise Rejected(refusal.reason)
+        self._is_unmet = not written.matched
         if written.matched:
             list(self._story.done([TOLD]))
         return bool(written.matched)

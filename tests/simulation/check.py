@@ -19,6 +19,8 @@ def always(world: Any) -> None:
         raise Wrong(f"{made} orders, and {len(records)} in the ERP")
     for document in documents:
         for sent in document.get("sync", {}).get("sent", ()):
+            if sent.get("state") == "noted":
+                continue
             title = token(sent["values"].get("title"))
             if title not in world.erp.handed:
                 raise Wrong(f"order {document['number']} is marked as handed over ({title}), and was not")
@@ -64,26 +66,25 @@ def _gone(is_deleted: bool) -> str:
 
 
 def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """Each text is one that somebody typed, letter by letter.
-
-    Where nobody could note that the ERP was told, what it made of our text may be taken for an edit of it; so may it
-    where the ERP takes a file of ours late, when another text has won already.
-    """
-    is_unsure = world.is_unsure or world.setting.transport == "folders"
-    for field in () if is_unsure else FIELDS:
+    """Each text is one that somebody typed, letter by letter."""
+    for field in () if is_unsure(world) else FIELDS:
         value = document.get(field)
         known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
         if value is not None and value not in known:
             raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
 
 
-def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """What somebody typed is there, was typed over, or is in the decision log as what gave way.
+def is_unsure(world: Any) -> bool:
+    """Whether what the ERP made of our text may be taken for an edit of it.
 
-    Once both sides have deleted an order nothing else of it is compared, so that what one of them typed before is lost.
+    So it may where nobody could note that the ERP was told, and where it takes a file of ours late, when another text
+    has won already.
     """
-    if {(slot, "tracos"), (slot, "erp")} <= world.people.deleted:
-        return
+    return bool(world.is_unsure or world.setting.transport == "folders")
+
+
+def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
+    """What somebody typed is there, was typed over, or is in the decision log as what gave way."""
     number = str(document["number"])
     for field in FIELDS:
         typed = [one for one in world.people.typed if (one.slot, one.field) == (slot, field)]
@@ -96,4 +97,4 @@ def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
                 raise Wrong(f"order {slot}: the {field} {one.text!r} is gone, and the decision log says nothing of it")
 
 
-__all__ = ["SLOTS", "always", "at_the_end"]
+__all__ = ["SLOTS", "always", "at_the_end", "is_unsure"]

@@ -205,6 +205,8 @@ class FolderSource(Source[bytes]):
 class FolderSink(BatchSink):
     """A file an order, that takes the place of the one before."""
 
+    takes_late = True
+
     def __init__(self, erp: Erp, ports: Ports) -> None:
         self._erp, self._ports = erp, ports
 

@@ -11,7 +11,7 @@ from unittest import mock
 import stamina
 from bson import ObjectId
 
-import pipeline.dataflow.stages
+import pipeline.dataflow.messages
 import pipeline.tracos.batch
 import pipeline.tracos.clock
 from pipeline.dataflow.run import run as run_chain
@@ -184,7 +184,7 @@ def virtual(clock: Clock):
     numbers = itertools.count(1)
     with (
         mock.patch.object(pipeline.tracos.clock, "datetime", clock),
-        mock.patch.object(pipeline.dataflow.stages, "datetime", clock),
+        mock.patch.object(pipeline.dataflow.messages, "datetime", clock),
         mock.patch.object(pipeline.tracos.batch, "new_ids", lambda: map(_document_id, numbers)),
         stamina.set_testing(True, attempts=8),
     ):

@@ -11,7 +11,7 @@ PORTS = ("tracos.find", "tracos.write", "decisions", "erp.list", "erp.settle", "
 Side = Literal["tracos", "erp"]
 
 
-class Edit(Struct, frozen=True):
+class Edit(Struct, frozen=True, tag=True):
     """Somebody edits one order on one side; where it is not there it is made, or nothing happens."""
 
     side: Side
@@ -40,7 +40,7 @@ class Fault(Struct, frozen=True):
         return f"{self.what} {self.port} #{self.nth}" + (f" [{self.edit}]" if self.edit else "")
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, tag=True):
     """The program runs: inbound, then outbound."""
 
     faults: tuple[Fault, ...] = ()
@@ -54,7 +54,7 @@ class Run(Struct, frozen=True):
         return "a run" + "".join(f"; {one}" for one in (*map(str, self.faults), *late))
 
 
-class Wait(Struct, frozen=True):
+class Wait(Struct, frozen=True, tag=True):
     """Time passes."""
 
     seconds: int
@@ -63,7 +63,7 @@ class Wait(Struct, frozen=True):
         return f"{self.seconds} s pass"
 
 
-class Post(Struct, frozen=True):
+class Post(Struct, frozen=True, tag=True):
     """What happens between the ERP and the two folders, where it is reached through folders."""
 
     what: Literal["hold", "deliver", "deliver last first", "deliver again", "take"]

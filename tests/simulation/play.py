@@ -13,10 +13,7 @@ import stamina
 from bson import ObjectId
 
 import pipeline.dataflow.messages
-<<<<<<< HEAD
 import pipeline.deadletters.drawer
-=======
->>>>>>> speed
 import pipeline.tracos.batch
 import pipeline.tracos.clock
 import pipeline.tracos.source
@@ -43,7 +40,6 @@ GROUPS = (pipeline.tracos.source, pipeline.transports.folder.source)
 
 
 @contextmanager
-<<<<<<< HEAD
 def virtual(clock: Clock) -> Iterator[None]:
     """The program's clock is ``clock``, no retry waits, groups are small, and what is made up at random is not."""
     numbers, tokens = itertools.count(1), itertools.count(1)
@@ -61,17 +57,6 @@ def virtual(clock: Clock) -> Iterator[None]:
         stack.enter_context(mock.patch.object(pipeline.transports.folder.options, "VERSION", version))
         stack.enter_context(machine.watched())
         stack.enter_context(mock.patch.object(httpx, "AsyncClient", _connected))
-=======
-def virtual(clock: Clock):
-    """New documents get ids in order; the program's clock is ``clock``, and no retry waits."""
-    numbers = itertools.count(1)
-    with (
-        mock.patch.object(pipeline.tracos.clock, "datetime", clock),
-        mock.patch.object(pipeline.dataflow.messages, "datetime", clock),
-        mock.patch.object(pipeline.tracos.batch, "new_ids", lambda: map(_document_id, numbers)),
-        stamina.set_testing(True, attempts=8),
-    ):
->>>>>>> speed
         stamina.instrumentation.set_on_retry_hooks([])
         yield
 

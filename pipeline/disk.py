@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import re
 import secrets
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
-__all__ = ["Durability", "append_lines", "in_thread", "remove_leftovers", "write_all", "write_files"]
+__all__ = ["Durability", "append_lines", "in_thread", "read_file", "remove_leftovers", "write_all", "write_files"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,13 +80,16 @@ def write_all(file: int, body: bytes) -> None:
 def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
     """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first.
 
-    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back.
+    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back. A pipe
+    is not waited for.
     """
     body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
     if not body:
         return
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     try:
+        if stat.S_ISFIFO(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, and no file")
         _lock(file)
         size = os.fstat(file).st_size
         torn = size and os.pread(file, 1, size - 1) != b"\n"
@@ -96,6 +101,18 @@ def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) ->
             with contextlib.suppress(OSError):  # then a part stays, which whoever appends next ends
                 os.ftruncate(file, size)
             raise
+    finally:
+        os.close(file)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; raises OSError, also for what is none: a pipe is not waited for."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            return opened.read()
     finally:
         os.close(file)
 

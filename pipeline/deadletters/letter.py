@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
+from pipeline.disk import read_file
 from pipeline.errors import Fatal, Reason
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.json import encode
@@ -200,7 +201,7 @@ def load_letter(path: Path) -> Letter | None:
     Raises OSError where it cannot be read: there may be one.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Letter)
+        return msgspec.json.decode(read_file(path), type=Letter)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,5 +1,6 @@
 """The lines of a file that is only ever appended to."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,10 @@ __all__ = ["lines_of"]
 def lines_of(path: Path, called: str) -> Iterator[bytes]:
     """The lines, first to last; none where there is no such file.
 
-    Raises Fatal where it cannot be read: ``called`` is what a person calls it.
+    Raises Fatal where it cannot be read: ``called`` is what a person calls it. A pipe is not waited for.
     """
     try:
-        with path.open("rb") as lines:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as lines:
             yield from lines
     except FileNotFoundError:
         return

@@ -33,6 +33,9 @@ __all__ = ["TracosSource", "locator_of"]
 
 GROUP: Final = 1000
 
+_SHOWN: Final = (ObjectId, int, float)
+"""Kinds of ids that are shown as they are."""
+
 UNMARKABLE: Final = Reason(
     "the collection's validator would not allow our mark (`sync`, `isSynced`, `syncedAt`), so that every run would "
     "send it again: allow these fields there",
@@ -291,8 +294,8 @@ class TracosSource(Source[Found]):
 def locator_of(found: Found) -> Locator:
     """The order's number and the document's ``_id``; a text is quoted, as one of another type may look like it."""
     document_id = found.readable.get("_id")
-    if type(document_id) is str:
-        shown = msgspec.json.encode(document_id).decode()
+    if isinstance(document_id, _SHOWN):
+        shown = str(document_id)
     else:
-        shown = str(document_id) if isinstance(document_id, ObjectId | int | float) else repr(document_id)
+        shown = msgspec.json.encode(document_id).decode() if type(document_id) is str else repr(document_id)
     return Locator(str(found.readable.get("number", "")), f"@{shown}")

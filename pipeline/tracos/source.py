@@ -23,7 +23,7 @@ from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.document import original, to_record
+from pipeline.tracos.document import original, stored, to_record
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, Note, understood
@@ -254,7 +254,7 @@ class TracosSource(Source[Found]):
                 after = noted(current.sync, self._told(current)[0], client=self._terms.client, at=at)
                 self._currents[locator] = Current(order=current.order, sync=after)
                 if after is not current.sync and found.key not in refused:
-                    notes[locator] = Note(found, after)
+                    notes[locator] = Note(found, stored(after))
         written, unfit = await self._marker.note(list(notes.values()), at)
         known = dict(fresh)
         for locator, note in notes.items():

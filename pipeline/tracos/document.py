@@ -53,6 +53,8 @@ FIELDS: Final = (
 READ: Final = (*FIELDS, "syncedAt", "sync")
 """What is read of every document, beside the fields that a client's layouts have more."""
 
+_ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
+
 _TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
 
 _STATUSES: Final = {status.value: status for status in Status}
@@ -170,7 +172,7 @@ def original(document: Document, more: Iterable[str] = ()) -> bytes:
     said = {field: document[field] for field in ("_id", *FIELDS, *more) if field in document}
     if "number" in said:
         said["number"] = _in_its_kind(said["number"])
-    return msgspec.json.encode(said, enc_hook=str)
+    return _ENCODE(said)
 
 
 def identify(raw: bytes) -> ExternalId | None:

@@ -50,8 +50,9 @@ class Reason(Struct, frozen=True, omit_defaults=True):
 
     @property
     def loggable(self) -> str:
-        """All of it that may be logged."""
-        return self.message if self.path == "$" else f"{self.path}: {self.message}"
+        """All of it that may be logged: one line, in which whatever cannot be printed is an escape."""
+        said = self.message if self.path == "$" else f"{self.path}: {self.message}"
+        return said if said.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in said)
 
     def __str__(self) -> str:
         return f"{self.loggable}: {self.quote}" if self.quote else self.loggable

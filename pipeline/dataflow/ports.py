@@ -157,6 +157,9 @@ class BatchSink(Resource, ABC, Generic[T_contra]):
     in_flight: ClassVar[int] = 1
     """How many batches may be under way at once. They are begun in order; a sink that allows more than one sees to it
     that what belongs together is written in that order too."""
+    takes_late: ClassVar[bool] = False
+    """Whether the other side takes what is delivered at a later time, and cannot be asked what it took: as from a
+    folder."""
 
     @abstractmethod
     async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> BatchResult:

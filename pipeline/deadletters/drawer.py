@@ -8,20 +8,21 @@ import errno
 import fcntl
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, name_of, read_letter
-from pipeline.disk import append_lines, remove_leftovers, write_files
+from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, load_letter, name_of, unreadable
+from pipeline.disk import append_lines, read_lines, remove_leftovers, write_files
 from pipeline.errors import Fatal
-from pipeline.orders.workorder import ExternalId, id_key
+from pipeline.orders.workorder import ExternalId, Moment, id_key
 from pipeline.translation.json import encode
 
 __all__ = ["Drawer"]
@@ -40,9 +41,9 @@ class _Closing(Struct, frozen=True, kw_only=True, rename="camel"):
 
     name: str
     how: Closed
-    at: datetime
+    at: Moment
     stamp: str
-    last_seen: datetime
+    last_seen: Moment
     because: str | None = None
 
 
@@ -88,7 +89,11 @@ class Drawer:
         if self.directory.is_dir():
             for path in self.directory.iterdir():
                 self._remember(path.name)
-            self._closed.update((line.name, line.stamp) for line in self._closings() if line.how != "resolved")
+            self._closed.update(
+                (line.name, line.stamp)
+                for line in read_lines(self.directory / CLOSED, _CLOSINGS.decode)
+                if line.how != "resolved"
+            )
 
     def close(self) -> None:
         """Give the folder back."""
@@ -138,8 +143,24 @@ class Drawer:
         return name in (names or ()) or name in self._closed
 
     def read(self, name: str) -> Letter | None:
-        """The open letter of this name; None where there is none any more, or it is damaged."""
-        return read_letter(self.directory / name)
+        """The open letter of this name; None where there is none any more, or it is damaged, or not ours to read.
+
+        Raises Fatal where it cannot be read for any other reason: what is to be closed would stay open for good.
+        """
+        try:
+            return self.load(name)
+        except PermissionError as error:
+            logger.warning("the dead letter {} cannot be read and is passed over ({})", name, error.strerror)
+            return None
+
+    def load(self, name: str) -> Letter | None:
+        """The open letter of this name, as ``read`` gives it; raises PermissionError where it is not ours to read."""
+        try:
+            return load_letter(self.directory / name)
+        except PermissionError:
+            raise
+        except OSError as error:
+            raise unreadable(self.directory / name, error) from error
 
     def write(self, letters: Mapping[str, Letter]) -> None:
         """Write letters under their names; they are durable when this returns. Raises Fatal when that fails."""
@@ -172,7 +193,7 @@ class Drawer:
 
     def _end_closings(self) -> None:
         """Carry to its end what a killed run began to close: archived exactly once, and gone from the open ones."""
-        last = {line.name: line for line in self._closings()}
+        last = {line.name: line for line in read_lines(self.directory / CLOSED, _CLOSINGS.decode)}
         begun: dict[str, Letter] = {}
         for name in [name for names in self._open.values() for name in names if name in last]:
             letter, line = self.read(name), last[name]
@@ -181,16 +202,9 @@ class Drawer:
         for how, file in ARCHIVES.items():
             bodies = [as_json(letter, indent=0) for letter in begun.values() if letter.closed == how]
             if bodies:
-                kept = set(bodies).intersection(_lines(self.directory / file))
+                kept = set(bodies).intersection(read_lines(self.directory / file, bytes))
                 append_lines(self.directory / file, [body for body in bodies if body not in kept])
         self._unlink(begun)
-
-    def _closings(self) -> Iterator[_Closing]:
-        for line in _lines(self.directory / CLOSED):
-            try:
-                yield _CLOSINGS.decode(line)
-            except msgspec.DecodeError:
-                continue  # torn by a crash: its letter is still open
 
     def _unlink(self, names: Iterable[str]) -> None:
         for name in names:
@@ -214,9 +228,3 @@ class Drawer:
             f"cannot write into {self.directory} (DATA_DEAD_LETTER_DIR): {error.strerror}; nothing of the batch in "
             "hand is acked; make room or set the permissions right, then run again"
         )
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    if path.exists():
-        with path.open("rb") as lines:
-            yield from lines

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from loguru import logger
+
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
 from pipeline.dataflow.ports import DeadLetters
@@ -26,7 +28,8 @@ class DeadLetterFolder(DeadLetters):
 
     A letter belongs to its order where an id could be read, else to its place. It is resolved, that is moved into
     ``resolved.jsonl`` beside it, when that place has gone through (for a whole file: any record of it), or when TracOS
-    or the client has taken a newer record of that order from wherever it came.
+    or the client has taken a newer record of that order from wherever it came: now, or in a run that was killed before
+    it could close the letter. One that says no more than that a place cannot be read is resolved once it can be.
     """
 
     def __init__(self, root: Path, *, flow: str, client: str, identify: Identify) -> None:
@@ -81,7 +84,8 @@ class DeadLetterFolder(DeadLetters):
         self._drawer.archive(letters, "resolved")
         self._unseen = set()
 
-    def _states(self, items: Iterable[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
+    def _states(self, items: Sequence[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
+        self._close_unread(items)
         states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp)) for item in items)
         return {locator: state for locator, state in states if state is not None}
 
@@ -89,16 +93,27 @@ class DeadLetterFolder(DeadLetters):
         """The letters about a place, and about all of what it is a part of."""
         return self._drawer.names(locator) | self._drawer.names(locator.whole)
 
-    def _write(self, letters: Iterable[DeadLetter]) -> None:
+    def _write(self, letters: Sequence[DeadLetter]) -> None:
         files: dict[str, Letter] = {}
         for dead in letters:
             name = name_of(dead.locator, dead.raw)
             letter = first(dead, self._client, self._identify(dead.raw))
             before = files.get(name)
-            if before is None and self._drawer.is_open(name):
-                before = self._drawer.read(name)
+            try:
+                if before is None and self._drawer.is_open(name):
+                    before = self._drawer.load(name)
+            except PermissionError as error:  # it holds the same bytes, and perhaps what a person has mended
+                logger.warning("the dead letter {} cannot be read, and stays as it is: {}", name, error.strerror)
+                continue
             files[name] = letter if before is None else again(before, letter)
         self._drawer.write(files)
+        self._close_unread(letters)
+
+    def _close_unread(self, items: Iterable[Envelope[Any] | DeadLetter]) -> None:
+        """Close the letters that say no more of a place than that it cannot be read: these come from there."""
+        places = {place for item in items if item.raw for place in (item.locator, item.locator.whole)}
+        names = [name for place in places if self._drawer.is_open(name := name_of(place, b""))]
+        self._drawer.archive({name: letter for name in names if (letter := self._drawer.read(name))}, "resolved")
 
     def _resolve(self, delivered: Iterable[Envelope[Any]]) -> None:
         closing: dict[Closed, dict[str, Letter]] = {"resolved": {}, "overtaken": {}}
@@ -125,4 +140,11 @@ def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter)
         return None
     if where == item.locator:
         return "resolved"
+    if item.payload is Outcome.NEWEST and not _came_after(item, letter):
+        return None
     return None if item.payload in OLD else "overtaken"
+
+
+def _came_after(item: Envelope[Any], letter: Letter) -> bool:
+    """Whether the item came later than what the letter is about, as far as both sources can tell."""
+    return item.arrival is not None and letter.arrival is not None and item.arrival > letter.arrival

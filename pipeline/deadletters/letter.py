@@ -1,10 +1,8 @@
 """One dead letter as a file: its name, its JSON, and back."""
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -15,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import DeadLetter
-from pipeline.errors import Reason
-from pipeline.orders.workorder import ExternalId
+from pipeline.dataflow.messages import Arrival, DeadLetter
+from pipeline.errors import Fatal, Reason
+from pipeline.orders.workorder import ExternalId, Moment
 from pipeline.translation.json import encode
 
 __all__ = [
@@ -30,10 +28,12 @@ __all__ = [
     "id_of_name",
     "key_of",
     "key_of_name",
+    "load_letter",
     "mend",
     "name_of",
     "read_letter",
     "read_letters",
+    "unreadable",
 ]
 
 READABLE: Final = 80
@@ -64,12 +64,15 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     id: ExternalId | None = None
     """The order's id, where one could be read."""
     reasons: tuple[Reason, ...]
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: Moment
+    last_seen: Moment
     attempts: int
     stamp: str = ""
+    arrival: Arrival | None = None
+    """When the item came, where its source can tell."""
     text: str | None = None
-    base64: str | None = None
+    base64: bytes | None = None
+    """The bytes themselves; JSON has them in base64."""
     mended: str | None = None
     """The payload as a person has mended it: what a retry runs instead of the original bytes; stage and reasons are of
     it: no reason where nothing is known against it."""
@@ -77,7 +80,7 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     """Where the original bytes fail, while there are mended ones."""
     raw_reasons: tuple[Reason, ...] = ()
     closed: Closed | None = None
-    resolved_at: datetime | None = None
+    resolved_at: Moment | None = None
     """When it was closed, in whichever way."""
     because: str | None = None
     """Why it was discarded."""
@@ -90,7 +93,7 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     @property
     def raw(self) -> bytes:
         """The original bytes."""
-        return base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode()
+        return self.base64 if self.base64 is not None else (self.text or "").encode()
 
     @property
     def payload(self) -> bytes:
@@ -103,12 +106,12 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
     where = letter.locator
     part = _PART.fullmatch(where.part)
     element, line = part.groups() if part is not None else (None, None)
-    text, encoded = None, None
+    text, others = None, None
     if letter.raw:
         try:
             text = letter.raw.decode()
         except UnicodeDecodeError:
-            encoded = base64.b64encode(letter.raw).decode()
+            others = letter.raw
     return Letter(
         flow=letter.flow,
         client=client,
@@ -123,8 +126,9 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         last_seen=letter.at,
         attempts=1,
         stamp=letter.stamp,
+        arrival=letter.arrival,
         text=text,
-        base64=encoded,
+        base64=others,
     )
 
 
@@ -192,14 +196,34 @@ def id_of_name(flow: str, name: str) -> str:
     return hashlib.blake2b(f"{flow}/{name}".encode(), digest_size=5).hexdigest()
 
 
-def read_letter(path: Path) -> Letter | None:
-    """The letter in ``path``; None, and a warning, where it is damaged."""
+def load_letter(path: Path) -> Letter | None:
+    """The letter in ``path``; None where there is none, and, with a warning, where it is damaged.
+
+    Raises OSError where it cannot be read: there may be one.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Letter)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        logger.warning("the dead letter {} cannot be read and is passed over ({})", path, type(error).__name__)
+    except (ValueError, RecursionError):
+        logger.warning("the dead letter {} cannot be read and is passed over (it is damaged)", path)
+        return None
+
+
+def unreadable(path: Path, error: OSError) -> Fatal:
+    """What stops whoever cannot do without the letter in ``path``."""
+    return Fatal(
+        f"the dead letter {path} cannot be read: {error.strerror}; nothing of the batch in hand is acked; set it right "
+        "or move it away, then run again"
+    )
+
+
+def read_letter(path: Path) -> Letter | None:
+    """The letter in ``path``; None where there is none, and, with a warning, where it is damaged or cannot be read."""
+    try:
+        return load_letter(path)
+    except OSError as error:
+        logger.warning("the dead letter {} cannot be read and is passed over ({})", path, error.strerror)
         return None
 
 

@@ -2,8 +2,7 @@
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +12,9 @@ from msgspec import Struct
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
+from pipeline.history.lines import read_told
 from pipeline.orders.merge import Lost, Rule
-from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Values, WorkOrder
+from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Moment, Values, WorkOrder
 
 __all__ = [
     "ABSENT",
@@ -28,6 +28,8 @@ __all__ = [
     "changed",
     "read_decisions",
 ]
+
+CALLED: Final = "the decision log"
 
 REMEMBERED: Final = 200_000
 """How many of the last entries are looked through for a record that is told of already."""
@@ -56,7 +58,7 @@ class Change(Struct, frozen=True, gc=False):
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What one record did to one work order."""
 
-    at: datetime
+    at: Moment
     run: str = ""
     client: str
     number: ExternalId
@@ -68,7 +70,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The rule of the merge that decided, ``sent``, ``restored``, or ``missed``."""
     record: str = ""
     """A hash of the record."""
-    version: datetime | None = None
+    version: Moment | None = None
     """The record's effective version."""
     changes: tuple[Change, ...] = ()
     """What was written: into TracOS, or, for ``sent``, what the client was told that it had not shown."""
@@ -170,22 +172,19 @@ class DecisionLog(Decisions):
 
 
 def read_decisions(path: Path) -> Iterator[Entry]:
-    """All entries, oldest first; a line torn by a crash is passed over, a missing file has none.
+    """All entries, oldest first; a line that is torn or damaged is passed over, a missing file has none.
 
-    What was told ahead of a write that was not made is left out, and with it what takes it back.
+    What was told ahead of a write that was not made is left out, and with it what takes it back. Raises what
+    read_told raises.
     """
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
-        missed = Counter(map(_attempt, _decoded(line for line in lines if b'"rule":"missed"' in line)))
-    with path.open("rb") as lines:
-        for entry in _decoded(lines):
-            if entry.rule == MISSED:
-                continue
-            if missed and missed[_attempt(entry)]:
-                missed[_attempt(entry)] -= 1
-                continue
-            yield entry
+    missed = Counter(_attempt(entry) for entry in read_told(path, CALLED, _missed) if entry is not None)
+    for entry in read_told(path, CALLED, _DECODER.decode):
+        if entry.rule == MISSED:
+            continue
+        if missed and missed[_attempt(entry)]:
+            missed[_attempt(entry)] -= 1
+            continue
+        yield entry
 
 
 def _attempt(entry: Entry) -> tuple[Any, ...]:
@@ -193,12 +192,8 @@ def _attempt(entry: Entry) -> tuple[Any, ...]:
     return entry.run, entry.client, entry.locator, entry.number, entry.record, entry.at
 
 
-def _decoded(lines: Iterable[bytes]) -> Iterator[Entry]:
-    for line in lines:
-        try:
-            yield _DECODER.decode(line)
-        except msgspec.DecodeError:
-            continue
+def _missed(line: bytes) -> Entry | None:
+    return _DECODER.decode(line) if b'"rule":"missed"' in line else None
 
 
 def _key(entry: Entry) -> int:

@@ -12,6 +12,8 @@ from msgspec import Struct
 from pipeline.dataflow.run import Report
 from pipeline.disk import append_lines
 from pipeline.errors import Fatal
+from pipeline.history.lines import read_told
+from pipeline.orders.workorder import Moment
 
 __all__ = ["FlowCounts", "Journal", "Run", "counts", "new_run", "read_runs"]
 
@@ -44,8 +46,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     run: str
     command: str
-    began: datetime
-    ended: datetime | None = None
+    began: Moment
+    ended: Moment | None = None
     ending: str = ""
     """finished, incomplete (some clients were stopped or left out), stopped or interrupted."""
     exit: int | None = None
@@ -126,14 +128,6 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
 
 
 def read_runs(path: Path) -> Iterator[Run]:
-    """All runs in the order in which they began, each as the last line about it says."""
-    runs: dict[str, Run] = {}
-    if path.exists():
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    run = _RUNS.decode(line)
-                except msgspec.DecodeError:
-                    continue  # torn by a crash
-                runs[run.run] = run
+    """All runs in the order in which they began, each as the last line about it says; raises what read_told raises."""
+    runs = {run.run: run for run in read_told(path, "the journal", _RUNS.decode)}
     yield from runs.values()

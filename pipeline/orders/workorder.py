@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ExternalId",
     "Intent",
     "Kind",
+    "Moment",
     "Record",
     "Status",
     "Value",
@@ -35,6 +36,9 @@ ExternalId: TypeAlias = int | str
 
 Value: TypeAlias = str | int | float | bool | datetime
 """What a field beyond the four holds: a text, a number, a flag, or a time (aware, UTC, whole milliseconds)."""
+
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+"""A time that has a zone, and so can be compared: what is read from a file as one may have none."""
 
 MERGED_FIELDS: Final = ("title", "description", "status", "deleted")
 """What a merge of any two orders compares, in this order; ``deleted`` carries ``deleted_at`` with it."""

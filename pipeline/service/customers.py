@@ -198,12 +198,13 @@ def _of_file(path: Path, settings: Settings) -> Customers:
 
 def _wrong(name: str, entry: Any) -> list[tuple[str, str]]:
     """What is wrong with the keys that every entry has: pairs of key and what."""
+    wrong = []
     if not NAME.fullmatch(name):
-        return [("name", "expected letters, digits, - and _: folders and files are called by it")]
+        wrong.append(("name", "expected letters, digits, - and _: folders and files are called by it"))
     if not isinstance(entry, dict):
-        return [("", f"expected a table [clients.{name}]")]
+        return [*wrong, ("", f"expected a table [clients.{name}]")]
     texts = {key: entry[key] for key in TEXTS if key in entry}
-    wrong = [(key, "expected a text") for key, value in texts.items() if not isinstance(value, str)]
+    wrong += [(key, "expected a text") for key, value in texts.items() if not isinstance(value, str)]
     wrong += [(key, "expected a text that says something") for key, value in texts.items() if _is_blank(value)]
     if "kind" not in entry:
         wrong.append(("kind", "required, but missing; `clients list` names those that there are"))

@@ -12,7 +12,7 @@ from pipeline.clients.connector import Connector
 from pipeline.clients.records.drift import LIMIT, Keys, Watch
 from pipeline.clients.records.shapes import named, outermost
 from pipeline.clients.watched import WatchedClient
-from pipeline.disk import remove_leftovers, write_files
+from pipeline.disk import write_files
 from pipeline.finding import Finding
 from pipeline.service.customers import OnUnknown
 
@@ -64,7 +64,7 @@ class KnownKeys:
             known = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
             return []
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return [Finding("keys", "warning", f"{self._path} cannot be used: it is begun anew", "see its permissions")]
         since = (datetime.now(UTC) - TOLD_FOR).date().isoformat()
         found = []
@@ -89,7 +89,7 @@ class KnownKeys:
             self._known = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
             self._known = {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             logger.warning("{} cannot be used: which keys are known is begun anew", self._path)
             self._known = {}
         return Watch(self._names, self._known, thorough=self._on_unknown == "dead_letter")
@@ -98,10 +98,10 @@ class KnownKeys:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             body = msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1)
-            remove_leftovers(self._path.parent)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except (OSError, UnicodeEncodeError) as error:
-            logger.warning("{} cannot be written ({}): what is new is told again", self._path, error)
+            why = error.strerror if isinstance(error, OSError) else "a key is no Unicode"
+            logger.warning("{} cannot be written ({}): what is new is told again", self._path, why)
 
 
 def _is_full(known: Mapping[str, Keys]) -> bool:

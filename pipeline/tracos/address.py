@@ -39,8 +39,8 @@ _WRONG: Final[tuple[tuple[str, str], ...]] = (
 _OPTION: Final = re.compile(r"[?&;]([^=&;]+)=")
 _OPTIONS: Final = sorted(URI_OPTIONS_VALIDATOR_MAP)
 
-_DATABASE: Final = re.compile(r'[/\\. "$\0]')
-_COLLECTION: Final = re.compile(r"[$\0]|^\.|\.$|\.\.|^system\.|^$")
+_DATABASE: Final = re.compile(r'[/\\. "$\0\ud800-\udfff]')
+_COLLECTION: Final = re.compile(r"[$\0\ud800-\udfff]|^\.|\.$|\.\.|^system\.|^$")
 
 
 WTIMEOUT_MS: Final = 25_000
@@ -115,7 +115,7 @@ def wrong_names(database: str, collection: str) -> list[str]:
         wrong.append(f'the database {database!r}: expected 1 to 63 bytes without any of / \\ . " $ and blanks')
     if database in SERVERS_OWN:
         wrong.append(f"the database {database!r}: MongoDB's own; name one for the orders, and authSource={database}")
-    if _COLLECTION.search(collection) or len(f"{database}.{collection}".encode()) > NAMESPACE_BYTES:
+    if _COLLECTION.search(collection) or len(f"{database}.{collection}".encode(errors="replace")) > NAMESPACE_BYTES:
         wrong.append(f"the collection {collection!r}: expected a short name without $ that is not of `system.`")
     return wrong
 

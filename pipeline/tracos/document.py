@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from bson.code import Code
 from msgspec.structs import replace
 
 from pipeline.errors import Reason, Rejected
@@ -16,6 +17,7 @@ from pipeline.orders.memory import SyncState
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Kind, Record, Status, Value, WorkOrder, id_key, with_values
+from pipeline.translation.ids import show
 from pipeline.translation.times import format_time, parse_time
 
 __all__ = [
@@ -52,7 +54,7 @@ READ: Final = (*FIELDS, "syncedAt", "sync")
 
 _TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
 
-
+_STATUSES: Final = {status.value: status for status in Status}
 _MISSING: Final = {"$exists": False}
 _NULL: Final = {"$eq": None, "$exists": True}  # null alone would match a missing field too
 _PLAIN: Final = (str, int, float, datetime)
@@ -76,7 +78,7 @@ def read_document(document: Document, terms: Terms) -> Current:
     sync = _sync(document.get("sync"), reasons)
     more = {key: _more(document, key, kind, reasons) for key, kind in terms.fields.items()} if terms.fields else {}
     if sync is not None and sync.client != terms.client:
-        reasons.append(Reason(f"belongs to the client {sync.client!r}, not to {terms.client!r}", "$.sync.client"))
+        reasons.append(Reason(f"belongs to the client {show(sync.client)}, not to {terms.client!r}", "$.sync.client"))
     if sync is not None and terms.ids == "shared" and sync.id is not None and id_key(sync.id) != id_key(number):
         reasons.append(Reason("names another order than $.number; set right whichever is wrong", "$.sync.id"))
     if reasons:
@@ -101,7 +103,8 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         return Record(
             order=order, external_id=order.number, layout=terms.default_layout, is_linked=terms.ids == "shared"
         )
-    known = sync.sent[-1].values if sync.sent else sync.base
+    last = sync.last_sent
+    known = last.values if last else sync.base
     intent = sync.intent
     return Record(
         order=order,
@@ -148,9 +151,13 @@ def synced_fields(document: Document, sync: SyncState, at: datetime, *, is_synce
 def stored(sync: SyncState) -> dict[str, Any]:
     """Our part of a document as MongoDB keeps it, its times as BSON dates."""
     builtins: dict[str, Any] = msgspec.to_builtins(sync, builtin_types=(datetime,))
-    for rare in ("echoes", "intent"):
+    for rare in ("echoes", "intent", "passed"):
         if not builtins[rare]:
             del builtins[rare]
+    if received := builtins["received"]:
+        for rare in ("told", "ours"):
+            if received[rare] is None:
+                del received[rare]
     return builtins
 
 
@@ -203,7 +210,7 @@ def _number(value: Any, reasons: list[Reason]) -> ExternalId:
         return int(value)  # MongoDB shells write whole numbers as doubles
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    if isinstance(value, str) and value:
+    if type(value) is str and value:
         return value
     reasons.append(Reason("missing" if value is None else "not an integer or a non-empty text", "$.number"))
     return ""
@@ -211,7 +218,7 @@ def _number(value: Any, reasons: list[Reason]) -> ExternalId:
 
 def _text(document: Document, key: str, reasons: list[Reason]) -> str | None:
     value = document.get(key)
-    if value is None or isinstance(value, str):
+    if value is None or type(value) is str:
         return value
     reasons.append(Reason("not a text", f"$.{key}"))
     return None
@@ -223,7 +230,7 @@ def _time(document: Document, key: str, reasons: list[Reason]) -> datetime | Non
         return None
     if isinstance(value, datetime):
         return value.astimezone(UTC)
-    if isinstance(value, str):
+    if type(value) is str:
         try:
             return parse_time(value, UTC)
         except ValueError as error:
@@ -257,17 +264,18 @@ def _more(document: Document, key: str, kind: Kind, reasons: list[Reason]) -> Va
 def _status(value: Any, reasons: list[Reason]) -> Status | None:
     if value is None:
         return None
-    try:
-        return Status(value)
-    except ValueError:
+    status = _STATUSES.get(value) if type(value) is str else None
+    if status is None:
         reasons.append(Reason(f"unknown status; known: {', '.join(Status)}", "$.status"))
-        return None
+    return status
 
 
 def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     if value is None:
         return None
     try:
+        if not _is_plain(value):
+            raise msgspec.ValidationError("code in place of a text")
         sync = msgspec.convert(value, SyncState)
     except msgspec.ValidationError as error:
         reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
@@ -277,11 +285,18 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
         values += (known.deleted_at, *known.more.values()) if known else ()
     for sent in sync.sent:
         values += (sent.version, sent.at)
-    values += (sync.received.version,) if sync.received else ()
+    values += (sync.received.version, sync.received.told, sync.received.ours) if sync.received else ()
     values += (sync.intent.at,) if sync.intent else ()
     if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))
     return sync
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether there is no code in a value: the driver gives it as a kind of text, and no JSON can say it."""
+    if type(value) is dict:
+        return all(map(_is_plain, value.values()))
+    return all(map(_is_plain, value)) if type(value) is list else type(value) is not Code
 
 
 def _date(document: Document, field: str, moment: datetime | None) -> datetime | str | None:

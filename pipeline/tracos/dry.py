@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.orders.workorder import ExternalId, id_key
-from pipeline.tracos.connection import TOO_LARGE, UNFIT, Connection, Operation, Written
+from pipeline.tracos.connection import TOO_LARGE, Connection, Written
 from pipeline.tracos.found import Found, Groups, key_of
 from pipeline.tracos.indexes import refuse_twins
+from pipeline.tracos.operations import UNFIT, Operation
 from pipeline.tracos.verdicts import Refusal
 
 __all__ = ["DryConnection"]

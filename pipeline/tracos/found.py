@@ -14,8 +14,9 @@ from pymongo.errors import WTimeoutError
 
 from pipeline.errors import Reason
 from pipeline.orders.workorder import INT64, ExternalId, id_key
+from pipeline.translation.paths import json_path, step_to
 
-__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
+__all__ = ["CODEC", "UNCONFIRMED", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
 
 CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -181,7 +182,7 @@ def _read_one(raw: bytes) -> Found:
     reasons: list[Reason] = []
     for name, element in _elements(raw):
         readable |= _decoded(_wrapped(element), LENIENT) or {}
-        reasons += _faults(element, f"$.{name}")
+        reasons += _faults(element, json_path((name,)))
     return Found(raw, readable, tuple(reasons))
 
 
@@ -192,7 +193,7 @@ def _faults(element: bytes, path: str) -> list[Reason]:
     faults: list[Reason] = []
     if element[0] in (DOCUMENT, ARRAY):
         for name, inner in _elements(element[element.index(0, 1) + 1 :]):
-            faults += _faults(inner, f"{path}[{name}]" if element[0] == ARRAY else f"{path}.{name}")
+            faults += _faults(inner, f"{path}[{name}]" if element[0] == ARRAY else path + step_to(name))
     what = "cannot be decoded" if _decoded(_wrapped(element), LENIENT) is None else "not UTF-8"
     return faults or [Reason(what, path)]
 

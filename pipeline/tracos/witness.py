@@ -3,12 +3,12 @@
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import bson
 import msgspec
 from bson import ObjectId
+from bson.regex import Regex
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ from pipeline.errors import Rejected
 from pipeline.orders.memory import Arrival, SyncState
 from pipeline.orders.merge import known_by
 from pipeline.orders.terms import Terms
-from pipeline.orders.workorder import Record
+from pipeline.orders.workorder import Moment, Record
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import read_document
 from pipeline.tracos.found import CODEC
@@ -30,6 +30,7 @@ GROUP: Final = 2000
 
 OBJECT_ID: Final = b"\x07\0"
 """How the key of an ObjectId begins: its BSON type, and an empty name."""
+OBJECT_ID_BYTES: Final = len(OBJECT_ID) + 12
 
 
 class _Proof(Struct, frozen=True, array_like=True, gc=False):
@@ -39,7 +40,7 @@ class _Proof(Struct, frozen=True, array_like=True, gc=False):
     """The document's key."""
     locator: str
     hash: str
-    version: datetime | None = None
+    version: Moment | None = None
     arrival: Arrival | None = None
     print: bytes = b""
     """Of the document, as it was when it last was seen to know the record: the same document still does."""
@@ -136,7 +137,7 @@ def _proof(proof: bytes) -> _Proof:
     """One of no document for what is no proof of ours."""
     try:
         return _PROOFS.decode(proof)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return _Proof(b"", "", "")
 
 
@@ -159,9 +160,17 @@ def _key(raw: bytes) -> bytes:
 
 
 def _id_of(key: bytes) -> Any:
-    if key[:2] == OBJECT_ID:
+    if key[:2] == OBJECT_ID and len(key) == OBJECT_ID_BYTES:
         return ObjectId(key[2:])
     try:
-        return bson.decode((len(key) + 5).to_bytes(4, "little") + key + b"\0", CODEC)[""]
+        document_id = bson.decode((len(key) + 5).to_bytes(4, "little") + key + b"\0", CODEC)[""]
     except (bson.InvalidBSON, KeyError):
         return None
+    return document_id if _is_name(document_id) else None
+
+
+def _is_name(document_id: Any) -> bool:
+    """Whether a document can be called so: else a look-up would take it for a condition, and refuse all with it."""
+    if isinstance(document_id, Mapping):
+        return not any(key.startswith("$") for key in document_id)
+    return not isinstance(document_id, Regex | list)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from pipeline.errors import Reason
 
-__all__ = ["Path", "getter", "json_path", "missing", "put"]
+__all__ = ["Path", "getter", "json_path", "missing", "put", "step_to"]
 
 Path: TypeAlias = tuple[str, ...]
 """The keys on the way to a value."""
@@ -34,8 +34,14 @@ def getter(path: Path) -> Callable[[Mapping[str, Any]], Any]:
 
 
 def json_path(path: Path) -> str:
-    """``$.workOrder.ref``."""
-    return "$" + "".join(f".{key}" if "." not in key else f"['{key}']" for key in path)
+    """``$.workOrder.ref``: one line, whatever the keys are."""
+    return "$" + "".join(map(step_to, path))
+
+
+def step_to(key: str) -> str:
+    """One step of a JSON path: ``.ref``, or ``['a.b']``; what cannot be printed is an escape."""
+    shown = key if key.isprintable() else ascii(key)[1:-1]
+    return f".{shown}" if "." not in shown else f"['{shown}']"
 
 
 def missing(data: Mapping[str, Any], path: Path) -> str:

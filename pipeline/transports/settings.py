@@ -78,7 +78,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         return option if option in self.options else self.variables.get(option, option)
 
     def reveal(self, variable: str) -> str:
-        """The secret that ``variable`` holds or has a file for; raises WrongSettings where there is none."""
+        """The secret that ``variable`` holds or has a file for; raises WrongSettings where there is none in UTF-8."""
         try:
             value = self.secret(variable)
         except WrongSettings as error:
@@ -90,6 +90,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
                     f"(or {variable}_FILE, the name of a file that does)"
                 ]
             )
+        if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+            raise WrongSettings([f"{self.name}: {variable} holds bytes that are no UTF-8: set it anew"])
         return value
 
 

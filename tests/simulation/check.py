@@ -24,6 +24,8 @@ def always(world: Any) -> None:
             raise Wrong(f"order {slot} was edited in the ERP alone, and the ERP was told of it")
     for document in documents:
         for sent in document.get("sync", {}).get("sent", ()):
+            if sent.get("state") == "noted":
+                continue
             title = token(sent["values"].get("title"))
             if title not in world.erp.handed:
                 raise Wrong(f"order {document['number']} is marked as handed over ({title}), and was not")
@@ -76,17 +78,21 @@ def _gone(is_deleted: bool) -> str:
 
 
 def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """Each text is one that somebody typed, letter by letter.
-
-    Where nobody could note that the ERP was told, what it made of our text may be taken for an edit of it; so may it
-    where the ERP takes a file of ours late, when another text has won already.
-    """
-    is_unsure = world.is_unsure or world.setting.transport == "folders" or slot in world.people.lost
-    for field in () if is_unsure else FIELDS:
+    """Each text is one that somebody typed, letter by letter."""
+    for field in () if is_unsure(world) or slot in world.people.lost else FIELDS:
         value = document.get(field)
         known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
         if value is not None and value not in known:
             raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
+
+
+def is_unsure(world: Any) -> bool:
+    """Whether what the ERP made of our text may be taken for an edit of it.
+
+    So it may where nobody could note that the ERP was told, and where it takes a file of ours late, when another text
+    has won already.
+    """
+    return bool(world.is_unsure or world.setting.transport == "folders")
 
 
 def _status_was_set(world: Any, slot: int, document: dict[str, Any]) -> None:
@@ -102,12 +108,7 @@ def _status_was_set(world: Any, slot: int, document: dict[str, Any]) -> None:
 
 
 def _kept(world: Any, slot: int, document: dict[str, Any], entries: Any) -> None:
-    """What somebody typed is there, was typed over, or is in the decision log as what gave way.
-
-    Once both sides have deleted an order nothing else of it is compared, so that what one of them typed before is lost.
-    """
-    if {(slot, "tracos"), (slot, "erp")} <= world.people.deleted:
-        return
+    """What somebody typed is there, was typed over, or is in the decision log as what gave way."""
     number = str(document["number"])
     for field in FIELDS:
         typed = [one for one in world.people.typed if (one.slot, one.field) == (slot, field)]

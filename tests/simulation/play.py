@@ -12,7 +12,7 @@ import httpx
 import stamina
 from bson import ObjectId
 
-import pipeline.dataflow.stages
+import pipeline.dataflow.messages
 import pipeline.deadletters.drawer
 import pipeline.tracos.batch
 import pipeline.tracos.clock
@@ -33,7 +33,7 @@ CLIENT = httpx.AsyncClient
 GROUP = 2
 """How much is read at once, so that a few orders are several groups."""
 CLOCKS = (
-    *(pipeline.tracos.clock, pipeline.dataflow.stages, pipeline.deadletters.drawer),
+    *(pipeline.tracos.clock, pipeline.dataflow.messages, pipeline.deadletters.drawer),
     *(pipeline.transports.http.source, pipeline.transports.http.sink, pipeline.transports.http.state),
 )
 GROUPS = (pipeline.tracos.source, pipeline.transports.folder.source)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import bson
+from bson import ObjectId
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def without_id(statement):
 @given(records(), places, arrivals, agreed)
 def test_the_document_is_the_one_that_the_decision_makes(record, place, arrival, terms):
     decision = decide(record, str(place), None, terms=terms, arrival=arrival)
-    long = new_document(decision.order, stored(decision.sync), TOLD if decision.is_synced else None)
+    long = new_document(ObjectId(), decision.order, stored(decision.sync), TOLD if decision.is_synced else None)
     (plan,) = planned([Envelope(record, place, b"", arrival=arrival)], terms)[1]
     assert without_id(plan.operation.statement) == without_id(long)
     assert first_sync(record, str(place), decision.digest, arrival, terms.client).keys() == long["sync"].keys()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from pipeline.translation.paths import Path, json_path
+from pipeline.translation.paths import Path, json_path, step_to
 
 __all__ = ["Shape", "named", "outermost", "paths_of", "shape_of"]
 
@@ -19,6 +19,8 @@ ELEMENTS: Final = 2
 """How many elements of an array are looked at."""
 LONGEST: Final = 120
 """Characters of a path; a longer one is no key that somebody has named."""
+
+_step: Final = lru_cache(maxsize=4096)(step_to)
 
 _INNER: Final = frozenset((dict, list))
 
@@ -60,11 +62,11 @@ def outermost(paths: Collection[str]) -> tuple[str, ...]:
 def _paths(shape: Shape, at: str) -> Iterator[str]:
     keys, nested = (shape[0], shape[1:]) if shape and shape[0].__class__ is tuple else (shape, ())
     for key in keys:
-        path = f"{at}{_step(key)}"
+        path = at + _step(key)
         if len(path) <= LONGEST:
             yield path
     for key, inner in nested:
-        path = f"{at}{_step(key)}"
+        path = at + _step(key)
         if len(path) > LONGEST:
             continue
         if inner[:1] == (None,):
@@ -72,9 +74,3 @@ def _paths(shape: Shape, at: str) -> Iterator[str]:
                 yield from _paths(one, f"{path}[]")
         else:
             yield from _paths(inner, path)
-
-
-@lru_cache(maxsize=4096)
-def _step(key: str) -> str:
-    """One key of a path, on one line whatever is in it."""
-    return json_path((key,)).removeprefix("$") if key.isprintable() else json_path((ascii(key)[1:-1],))[1:]

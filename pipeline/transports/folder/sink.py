@@ -32,6 +32,8 @@ class FolderSink(BatchSink[Outgoing]):
     end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
     """
 
+    takes_late = True
+
     def __init__(
         self, directory: Path, *, suffix: str = ".json", setting: str = "", durability: Durability = "batch"
     ) -> None:
@@ -52,12 +54,7 @@ class FolderSink(BatchSink[Outgoing]):
 
     async def close(self) -> None:
         """Give the folder back."""
-        self._give_back()
-
-    def _give_back(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._release()
 
     async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
         """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
@@ -79,11 +76,16 @@ class FolderSink(BatchSink[Outgoing]):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_leftovers(self._directory)
         except BlockingIOError:
-            self._give_back()
+            self._release()
             raise Fatal(f"another run is writing into {self._called}: nothing was done; let it finish") from None
         except OSError as error:
-            self._give_back()
+            self._release()
             raise self._unusable(error) from error
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:
         try:

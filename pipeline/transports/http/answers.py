@@ -23,6 +23,7 @@ ERROR_BYTES: Final = 256 * 1024
 """What is read of an answer that is no success: enough for any reason."""
 
 TITLE_CHARACTERS: Final = 80
+CHARSET_CHARACTERS: Final = 40
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -196,4 +197,4 @@ def _recoded(body: bytes, codec: str, errors: str) -> bytes:
 
 def _charset(content_type: str) -> str | None:
     named = _CHARSET.search(content_type)
-    return named[1].lower() if named else None
+    return one_line(named[1].lower(), CHARSET_CHARACTERS) if named else None

@@ -59,7 +59,8 @@ def retry_after(said: str | None, now: datetime | None) -> float | None:
     """
     if said is None:
         return None
-    if _SECONDS.fullmatch(said.strip()):
-        return float(said)
+    seconds = said.strip()
+    if _SECONDS.fullmatch(seconds):
+        return float(seconds)
     moment = http_date(said)
     return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())

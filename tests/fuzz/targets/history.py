@@ -1,0 +1,153 @@
+"""The decision log, the journal, and what clients remember, as files that somebody else has damaged."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+import msgspec
+
+from pipeline.dataflow.ports import NOTHING_IS_SURE
+from pipeline.errors import Fatal, WrongUsage
+from pipeline.history.conflicts import read_conflicts
+from pipeline.history.decisions import read_decisions
+from pipeline.history.journal import FlowCounts, Journal, Run, read_runs
+from pipeline.service.drift import KnownKeys
+from pipeline.service.restoring import find_conflict
+from pipeline.transports.folder.known import KnownFiles
+from pipeline.transports.http.state import State
+from tests.fuzz.laws import law, see_line
+from tests.fuzz.places import place
+from tests.fuzz.registry import target
+from tests.fuzz.running import run
+from tests.fuzz.targets.records import CLIENTS
+
+AT = datetime(2026, 10, 31, 12, tzinfo=UTC)
+ENTRY = (
+    b'{"at":"2026-10-31T12:00:00Z","run":"r","client":"erp","number":%d,"locator":"a.json","rule":"three_way",'
+    b'"record":"h","lost":[{"field":"title","value":"a","kept":"b","side":"client","because":"x"}]}'
+)
+RUN = (
+    b'{"run":"%d","command":"run","began":"2026-10-31T12:00:00Z","flows":[{"flow":"a.inbound","client":"a","read":1}]}'
+)
+DAMAGE = (b"\xff\xfe", b"[" * 3000, b"{}", b'{"a":' * 2000, b'{"at": "\xff"}', b"", b'{"rule":"missed"}')
+
+
+@target(
+    "history.decisions",
+    ENTRY % 7,
+    ENTRY.replace(b"three_way", b"missed") % 1,
+    ENTRY.replace(b"00Z", b"00") % 7,
+    *DAMAGE,
+    share=0.5,
+)
+def decisions(data: bytes) -> None:
+    """Of the decision log with a damaged line, the other entries are told; conflicts are listed, found or not there."""
+    path = place() / "decisions.jsonl"
+    path.write_bytes(b"\n".join((ENTRY % 1, data.replace(b"\n", b" "), ENTRY % 2, b"")))
+    numbers = [entry.number for entry in read_decisions(path)]
+    law(2 in numbers and (1 in numbers or b"missed" in data), "a damaged line costs others")
+    law(len(read_conflicts(path)) >= 1, "a conflict is lost")
+    for number in ("2", "7"):
+        try:
+            find_conflict(path, number, "title")
+        except WrongUsage as error:
+            see_line(str(error))
+    sorted(entry.at for entry in read_decisions(path))
+
+
+@target("history.journal", RUN % 7, RUN.replace(b"00Z", b"00") % 7, *DAMAGE)
+def journal(data: bytes) -> None:
+    """Of the journal with a damaged line, the other runs are told, and all can be put in order."""
+    path = place() / "runs.jsonl"
+    path.write_bytes(b"\n".join((RUN % 1, data.replace(b"\n", b" "), RUN % 2, b"")))
+    runs = list(read_runs(path))
+    law({"1", "2"} <= {run.run for run in runs}, "a damaged line costs others")
+    sorted(run.began for run in runs)
+
+
+@target("history.told", b"caf\xe9.json", b"\xed\xa0\x80", b"a\nb", b"\0", b'"\\')
+def told(data: bytes) -> None:
+    """A run whose error and places hold any bytes of names is told in a line, and read again."""
+    text, path = data.decode("utf-8", "surrogateescape"), place() / "told.jsonl"
+    path.unlink(missing_ok=True)
+    flow = FlowCounts(flow="a.inbound", client="a", read=1, source=text, dead={text: 1})
+    run = Run(run="r", command="run", began=AT, error=text, flows=(flow,))
+    Journal(path).write(run)
+    law(len(path.read_bytes().splitlines()) == 1 and len(list(read_runs(path))) == 1, "a run is not told in a line")
+
+
+@target(
+    "state.known_files",
+    msgspec.msgpack.encode(["x", {"a.json": [1, [b"proof"]]}]),
+    *(
+        b"\xdd\xff\xff\xff\xff",
+        b"\x91" * 3000,
+        b"\xc1",
+        b"\x92\xa1x\x81\xa1\xff\x92\x01\x90",
+        b"\x92\xa1x\xdf\xff\xff\xff\xff",
+    ),
+    share=0.2,
+)
+def known_files(data: bytes) -> None:
+    """An index of known files is believed, or is not; it never stops a run."""
+    path = place() / "erp.files"
+    path.write_bytes(data)
+    known = KnownFiles(path, "x", NOTHING_IS_SURE)
+    run(known.recall())
+
+
+@target(
+    "state.known_keys",
+    b'{"status_order": {"seen": ["$.id"], "always": ["$.id"], "new": {"$.x": "2026-10-01"}, "gone": {"$.y": "x"}}}',
+    *DAMAGE,
+    share=0.2,
+)
+def known_keys(data: bytes) -> None:
+    """What is known of keys is believed, or begun anew; it never stops a run, and can be told."""
+    path = place() / "keys.json"
+    path.write_bytes(data)
+    known = KnownKeys(CLIENTS["erp_json"], path, "report")
+    known.findings()
+    known.client.validate({"id": 1, "status": "NEW", "createdAt": "2026-10-01", "x": 1})
+    for line in known.remember(is_whole=True):
+        see_line(line)
+
+
+def _database(time: str) -> bytes:
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE read_to (url TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT")
+    database.execute("INSERT INTO read_to VALUES ('u', ?)", [time])
+    database.commit()
+    return database.serialize()
+
+
+@target(
+    "state.database",
+    _database("2026-10-31T12:00:00+00:00"),
+    _database("9999-12-31"),
+    b"SQLite format 3\0",
+    b"x" * 200,
+    share=0.02,
+)
+def database(data: bytes) -> None:
+    """What is remembered of an API is a time that can be, or is begun anew; it never stops a client."""
+    for old in place().glob("erp.sqlite3*"):
+        old.unlink()
+    path = place() / "erp.sqlite3"
+    path.write_bytes(data)
+
+    async def used() -> None:
+        state = State(path)
+        async with state:
+            moment = await state.watermark("u")
+            law(moment is None or moment.tzinfo is not None, "a time has no zone")
+            await state.set_etags({"7": "W/1"})
+            law(await state.etags(["7"]) == {"7": "W/1"}, "what is written is not remembered")
+            [proofs async for proofs in state.proofs()]
+            await state.twins()
+            [ids async for ids in state.listed()]
+
+    try:
+        run(used())
+    except Fatal as error:
+        see_line(str(error))
+        raise

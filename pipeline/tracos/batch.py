@@ -344,6 +344,6 @@ def _shows(document: Mapping[str, Any] | None, operation: Operation) -> bool:
     if document is None:
         return False
     if operation.verb == "insert":
-        return bool(document["_id"] == operation.statement["_id"])
-    sets = operation.statement["u"]["$set"]
+        return bool(document["_id"] == operation.values["_id"])
+    sets = operation.values
     return bson.encode({field: document.get(field) for field in sets}) == bson.encode(sets)

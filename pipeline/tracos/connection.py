@@ -19,7 +19,7 @@ from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
 from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, key_of, read_batch, split
 from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, Validator, prepare
-from pipeline.tracos.operations import Operation, commands, encode_all
+from pipeline.tracos.operations import Operation, commands, encode_all, join
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
@@ -44,8 +44,6 @@ TOO_LARGE: Final = 10334
 """MongoDB's code for a document over 16 MB; here for whatever cannot be encoded."""
 
 UNSYNCED: Final = {"isSynced": {"$ne": True}}
-
-VERBS: Final = ("insert", "update")
 
 
 class Written(Struct, frozen=True):
@@ -168,26 +166,34 @@ class Connection(Resource):
         """Do all of ``operations`` that can be done; one that cannot does not hold up the others.
 
         Raw commands of encoded statements: the driver's bulk writes cost twice the time, and fail as a whole when one
-        document cannot be encoded.
+        document cannot be encoded. Updates are joined, because to the server a statement costs more than what it does;
+        where one of those is refused, which may have done a part of it, its updates are sent one by one: what is done
+        already misses then, as an edit by somebody else would make it miss.
         """
-        matched, refusals, inserted = 0, dict[int, Refusal](), dict[int, bytes]()
-        for verb in VERBS:
-            positions = [position for position, operation in enumerate(operations) if operation.verb == verb]
-            encoded = zip(
-                positions, encode_all([operations[position].statement for position in positions]), strict=True
-            )
-            statements: dict[int, bytes] = {}
-            for position, statement in encoded:
-                if statement is None:
-                    refusals[position] = Refusal(TOO_LARGE)
-                else:
-                    statements[position] = statement
-            for part in commands(statements):
-                done, refused = await self._command(verb, part)
-                matched += done if verb == "update" else 0
-                refusals |= refused
-            inserted |= statements if verb == "insert" else {}
-        return Written(matched, refusals, inserted)
+        inserts = {at: one.statement for at, one in enumerate(operations) if one.verb == "insert"}
+        updates = {at: one for at, one in enumerate(operations) if one.verb == "update"}
+        _, refusals, inserted = await self._send("insert", inserts)
+        joined = join(updates)
+        matched, failed, _ = await self._send("update", {at: one.statement for at, one in enumerate(joined)})
+        done = {position for at, one in enumerate(joined) if at not in failed for position in one.positions}
+        alone = {position: update.statement for position, update in updates.items() if position not in done}
+        more, refused, _ = await self._send("update", alone)
+        return Written(matched + more, refusals | refused, inserted)
+
+    async def _send(
+        self, verb: str, statements: Mapping[int, Mapping[str, Any]]
+    ) -> tuple[int, dict[int, Refusal], dict[int, bytes]]:
+        """How many documents were met, what was refused, and the statements as they were sent; all by position."""
+        count, refusals, sent = 0, dict[int, Refusal](), dict[int, bytes]()
+        for position, encoded in zip(statements, encode_all(list(statements.values())), strict=True):
+            if encoded is None:
+                refusals[position] = Refusal(TOO_LARGE)
+            else:
+                sent[position] = encoded
+        for part in commands(sent):
+            met, refused = await self._command(verb, part)
+            count, refusals = count + met, refusals | refused
+        return count, refusals, sent
 
     async def _command(self, verb: str, statements: Mapping[int, bytes]) -> tuple[int, dict[int, Refusal]]:
         """How many documents were met, and what was refused.

@@ -55,15 +55,15 @@ class DryConnection(Connection):
 
     async def write(self, operations: Sequence[Operation]) -> Written:
         """Keep the writes."""
-        ids = [operation.statement["q"]["_id"] for operation in operations if operation.verb == "update"]
+        ids = [operation.guard["_id"] for operation in operations if operation.verb == "update"]
         before = {found.key: found.readable for found in await self.find_ids(ids)}
         refusals: dict[int, Refusal] = {}
         for position, operation in enumerate(operations):
-            statement = operation.statement
+            document = operation.values
             if operation.verb == "update":
-                statement = {**before[key_of(statement["q"]["_id"])], **statement["u"]["$set"]}
+                document = {**before[key_of(operation.guard["_id"])], **document}
             try:
-                self._keep(Found.of(statement))
+                self._keep(Found.of(document))
             except UNFIT:
                 refusals[position] = Refusal(TOO_LARGE)
         return Written(len(ids) - len(refusals), refusals)

@@ -77,15 +77,6 @@ def _gone(is_deleted: bool) -> str:
     return "deleted" if is_deleted else "there"
 
 
-def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """Each text is one that somebody typed, letter by letter."""
-    for field in () if is_unsure(world) or slot in world.people.lost else FIELDS:
-        value = document.get(field)
-        known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
-        if value is not None and value not in known:
-            raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
-
-
 def is_unsure(world: Any) -> bool:
     """Whether what the ERP made of our text may be taken for an edit of it.
 
@@ -93,6 +84,15 @@ def is_unsure(world: Any) -> bool:
     has won already.
     """
     return bool(world.is_unsure or world.setting.transport == "folders")
+
+
+def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
+    """Each text is one that somebody typed, letter by letter."""
+    for field in () if is_unsure(world) or slot in world.people.lost else FIELDS:
+        value = document.get(field)
+        known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
+        if value is not None and value not in known:
+            raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
 
 
 def _status_was_set(world: Any, slot: int, document: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """TracOS in memory: what our code relies on of MongoDB, and nothing else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -200,14 +200,33 @@ class _InMemory(Connection):
         for position, encoded in statements.items():
             statement = bson.decode(encoded, CODEC)
             if verb == "insert":
-                number, error = 1, self._documents.insert(statement)
+                did = [(1, self._documents.insert(statement))]
             else:
-                number, error = self._documents.update(statement["q"], statement["u"]["$set"])
-            if error:
-                refusals[position] = Refusal.of(error)
-            else:
-                done += number
+                did = [self._documents.update(q, sets) for q, sets in _updates(statement)]
+            done += sum(number for number, _ in did)
+            errors = [error for _, error in did if error]
+            refusals |= {position: Refusal.of(errors[0])} if errors else {}
         return done, refusals
+
+
+def _updates(statement: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The updates of a statement, which may be several joined: which document each is of, and what it sets."""
+    if not statement.get("multi"):
+        yield statement["q"], statement["u"]["$set"]
+        return
+    now, read = statement["q"]["$expr"]["$eq"]
+    (change,) = statement["u"]
+    reads, sets = (one["$arrayElemAt"][0]["$literal"] for one in (read, change["$replaceWith"]["$mergeObjects"][1]))
+    for one, its_sets in zip(reads, sets, strict=True):
+        yield dict(_guarded(said["$ifNull"], value) for said, value in zip(now, one, strict=True)), its_sets
+
+
+def _guarded(now: Any, value: Any) -> tuple[str, Any]:
+    """What a joined statement says of one field, as a filter."""
+    name, otherwise = now
+    _, null, missing = (one.get("$literal") for one in otherwise["$cond"])
+    is_none = {null: {"$eq": None, "$exists": True}, missing: {"$exists": False}}
+    return name.removeprefix("$"), is_none.get(value, value) if isinstance(value, bytes) else value
 
 
 class _Cursor:

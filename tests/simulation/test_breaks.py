@@ -143,6 +143,8 @@ def a_refusal_is_taken_for_a_yes(patch):
 
 BREAKS = {
     no_guard_inbound: 415,
+    no_guard_of_marks: 833,
+    an_edit_meanwhile_is_marked_too: 833,
     marked_before_it_is_handed_over: 5,
     sent_is_ignored: 4,
     an_echo_is_taken_for_an_edit: 3,

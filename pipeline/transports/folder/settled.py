@@ -182,11 +182,11 @@ def _archive(path: Path, archive: Path, name: str) -> None:
     """Move ``path`` into ``archive`` and overwrite nothing there; once, however often it is broken off."""
     archive.mkdir(exist_ok=True)
     for number in range(COPIES):
-        copy = f"{name}.{number}" if number else name
+        copy = archive / (f"{name}.{number}" if number else name)
         try:
-            os.link(path, archive / copy, follow_symlinks=False)
+            os.link(path, copy, follow_symlinks=False)
         except FileExistsError:
-            if not os.path.samestat((archive / copy).lstat(), path.lstat()):  # else it was broken off behind this
+            if not os.path.samestat(copy.lstat(), path.lstat()):  # else it was broken off behind this
                 continue
         path.unlink()
         return

@@ -89,9 +89,13 @@ class FolderSink(BatchSink[Outgoing]):
 
     def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:
         try:
-            if self._lock is not None and not os.path.samestat(os.fstat(self._lock), self._directory.stat()):
-                raise OSError(errno.ENOTDIR, "it is another folder than at the beginning of the run")
-            fresh = {name: body for name, body in files.items() if not self._holds(name, body)}
+            folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if self._lock is not None and not os.path.sameopenfile(self._lock, folder):
+                    raise OSError(errno.ENOTDIR, "it is another folder than at the beginning of the run")
+                fresh = {name: body for name, body in files.items() if not _holds(folder, name, body)}
+            finally:
+                os.close(folder)
             blocked = write_files(self._directory, fresh, durability=self._durability)
         except OSError as error:
             raise self._unusable(error) from error
@@ -99,18 +103,6 @@ class FolderSink(BatchSink[Outgoing]):
             name: Rejected(f"a folder is in the way of the file {name}; move it out of {self._directory}")
             for name in blocked
         }
-
-    def _holds(self, name: str, body: bytes) -> bool:
-        try:
-            file = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return False
-        try:
-            return os.fstat(file).st_size == len(body) and os.read(file, len(body) + 1) == body
-        except OSError:
-            return False
-        finally:
-            os.close(file)
 
     def _unusable(self, error: OSError) -> Fatal:
         return Fatal(
@@ -122,3 +114,17 @@ class FolderSink(BatchSink[Outgoing]):
 def _is_nameless(order: Outgoing) -> bool:
     """Whether the client was told of the order as a new one, and has not said under which id it keeps it."""
     return order.number is not None and not order.is_new
+
+
+def _holds(folder: int, name: str, body: bytes) -> bool:
+    """Whether the file of this name says ``body``; ``folder`` is a descriptor: by path, a look would cost thrice."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        return os.fstat(file).st_size == len(body) and os.read(file, len(body) + 1) == body
+    except OSError:
+        return False
+    finally:
+        os.close(file)

@@ -116,7 +116,7 @@ def _step(rng: random.Random, setting: Setting, n: int) -> Step:
             step = _change(rng, setting, n)
         case "lose":
             step = Lose(rng.choice(("lost", "old")), rng.randrange(setting.machines))
-        case "restore" if setting.after == "keep" or setting.transport != "folders":
+        case "restore" if _may_be_restored(setting):
             step = Restore(rng.randint(1, 8))
     return step
 
@@ -128,6 +128,16 @@ def _may_be_together(setting: Setting) -> bool:
     """
     keeps_apart = setting.transport == "folders" or (setting.transport == "http" and setting.api.keys)
     return setting.ids == "shared" or keeps_apart
+
+
+def _may_be_restored(setting: Setting) -> bool:
+    """Whether a restored TracOS gets everything back from the ERP.
+
+    Not where files are gone once they are read; nor where the ERP keeps the times that it was told of, by another clock
+    than its own: they look older than what was taken before, and that it was told is forgotten with them.
+    """
+    is_there = setting.after == "keep" or setting.transport != "folders"
+    return is_there and (setting.stamps == "own" or not setting.skew)
 
 
 def _change(rng: random.Random, setting: Setting, n: int) -> Change:

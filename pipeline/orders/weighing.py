@@ -89,7 +89,7 @@ def _weigh(field: str, seen: WorkOrder, order: WorkOrder, own: Any, known: Known
     client_edited, tracos_edited = theirs != was and field not in known.echoes and not is_late, own != was
     authority = terms.authority_of(field)
     if authority == Authority.CLIENT:
-        return True, HAS_THE_SAY[authority] if tracos_edited else ""
+        return True, HAS_THE_SAY[authority] if tracos_edited or known.is_first else ""
     if not client_edited:
         return False, NOT_TAKEN if is_late or field in known.untaken else ""
     if authority == Authority.TRACOS:

@@ -39,7 +39,7 @@ def test_what_was_found_stays_mended(name, request, monkeypatch):
 
 def stricter(name, monkeypatch):
     """What all histories leave out as long as it is not mended, these do not."""
-    if name in ("both-make-it-over-folders", "twins-made-at-once"):
+    if name in ("both-make-it-and-the-client-has-the-say", "both-make-it-over-folders", "twins-made-at-once"):
         monkeypatch.setattr(People, "may_make", lambda self, setting, slot: True)
     if name == "rendering-of-an-overruled-text":
         monkeypatch.setattr(check, "is_unsure", lambda world: False)

@@ -1,4 +1,4 @@
-"""The disk: file work a batch at a time in one thread hop, and files that appear whole and durable."""
+"""The disk: file work a batch at a time in one thread hop, files that appear whole and durable, folders for a while."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,28 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
-__all__ = ["Durability", "append_lines", "in_thread", "read_lines", "remove_leftovers", "write_all", "write_files"]
+from pipeline.errors import Fatal
+
+__all__ = [
+    "Durability",
+    "Scratch",
+    "append_lines",
+    "in_thread",
+    "read_lines",
+    "remove_leftovers",
+    "write_all",
+    "write_files",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +41,9 @@ LEFTOVER: Final = ".~tmp"
 
 _WRITER: Final = re.compile(r"(\.[0-9a-f]{16})(?:-[0-9]+)?\.~tmp")
 """Temporary files of one call of write_files: ``.<token>.~tmp``, which it locks, and ``.<token>-<number>.~tmp``."""
+
+_SCRATCH: Final = "workorder-sync-"
+"""How the names of folders for a while begin."""
 
 _SYNCFS: Final = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
@@ -41,6 +58,8 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         return await asyncio.shield(hop)
     except asyncio.CancelledError:
         await asyncio.wait([hop])
+        if not hop.cancelled():
+            hop.exception()  # nobody is there any more to be told; else asyncio prints it, with its stack
         raise
 
 
@@ -55,6 +74,8 @@ def write_files(
     one folder at once, the same names too: of two the later one stays, whole. Returns the errors of those whose name is
     taken by a folder. Raises OSError for everything else; no temporary file is left then.
     """
+    if not files:
+        return {}
     # Write-back errors are reported only to descriptors that were open before the writing.
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -76,17 +97,26 @@ def write_all(file: int, body: bytes) -> None:
 
 
 def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
-    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first."""
+    """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first.
+
+    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back.
+    """
     body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
     if not body:
         return
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        _lock(file)
         size = os.fstat(file).st_size
         torn = size and os.pread(file, 1, size - 1) != b"\n"
-        write_all(file, b"\n" + body if torn else body)
-        if durable:
-            os.fsync(file)
+        try:
+            write_all(file, b"\n" + body if torn else body)
+            if durable:
+                os.fsync(file)
+        except BaseException:
+            with contextlib.suppress(OSError):  # then a part stays, which whoever appends next ends
+                os.ftruncate(file, size)
+            raise
     finally:
         os.close(file)
 
@@ -96,9 +126,11 @@ def read_lines(path: Path, understand: Callable[[bytes], T]) -> Iterator[T]:
 
     A line that it raises ValueError or RecursionError for is passed over: a crash has torn it, or somebody damaged it.
     """
-    if not path.exists():
+    try:
+        lines = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as lines:
+    with lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
                 yield understand(line)
@@ -125,8 +157,7 @@ def _names_of_its_own(folder: int) -> Iterator[str]:
         token = f".{secrets.token_hex(8)}"
         lock = os.open(f"{token}{LEFTOVER}", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
         try:
-            with contextlib.suppress(OSError):  # a file system that cannot lock: nobody can tell us from a dead one
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
             if not os.fstat(lock).st_nlink:
                 continue  # somebody cleaned up before it was locked
             try:
@@ -187,6 +218,76 @@ def _if_dead(lock: Path) -> Iterator[bool]:
         os.close(file)
 
 
+def _lock(file: int) -> None:
+    """Wait until the file is ours alone; where the file system cannot lock, nobody can tell us from a dead one."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def _unlink(name: str, folder: int) -> None:
     with contextlib.suppress(OSError):
         os.unlink(name, dir_fd=folder)
+
+
+class Scratch:
+    """A folder for a while, at ``path`` among the system's temporary files: there while this is open, for us alone.
+
+    Before it is made, those that killed processes of ours left are removed. ``lock`` is a descriptor: as long as it is
+    open anywhere, in a program that we have started too, the folder counts as used.
+
+    Raises Fatal where none can be made.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self.path = Path(tempfile.gettempdir()) / f"{_SCRATCH}{secrets.token_hex(4)}"
+        except OSError as error:
+            raise _no_scratch(error) from error
+        self.lock = -1
+
+    def __enter__(self) -> Self:
+        for left in self.path.parent.glob(f"{_SCRATCH}*"):
+            _remove_if_dead(left)
+        try:
+            while self.lock < 0:
+                self.path.mkdir(mode=0o700)
+                self.lock = _locked(self.path)  # nothing, where somebody took it for a dead one's before it was locked
+        except OSError as error:
+            raise _no_scratch(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+        self.lock = -1
+
+
+def _no_scratch(error: OSError) -> Fatal:
+    return Fatal(f"no temporary folder can be made: {error.strerror}; make room, or set TMPDIR")
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that keeps ``folder`` from being taken for a dead one's; -1 where it is gone already."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return -1
+    with contextlib.suppress(OSError):  # a file system that cannot lock: nobody can tell us from a dead one
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if folder.exists():
+        return lock
+    os.close(lock)
+    return -1
+
+
+def _remove_if_dead(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody else's, or in use
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(lock).st_uid == os.geteuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)

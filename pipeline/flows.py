@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.clients.connector import Connector
 from pipeline.dataflow.budget import Budget
+from pipeline.dataflow.closing import close_unseen
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.stage import Chain
@@ -64,16 +65,19 @@ def outbound(
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
     """What TracOS has to tell, handed to the client and marked as synced; from ``source``, where it is not all."""
-    source = source or tracos.source(client.terms)
+    source, sink = source or tracos.source(client.terms), client.sink()
+    if sink.takes_late:
+        source.note_ahead()
     return (
         read(source, flow=f"{client.name}.outbound", stop=stop)
         | hold_known(dead)
         | validate(source.to_record)
         | translate(client.from_record)
-        | deliver(client.sink())
+        | deliver(sink)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
+        | close_unseen(dead, source)
     )
 
 

@@ -107,29 +107,40 @@ class Mongod:
 
 
 class ReplicaSet:
-    """Several members on loopback, of which the first is the primary; ``kinds`` says what each is: data or arbiter."""
+    """Several members on loopback, of which the first is the primary; ``kinds`` says what each is: data or arbiter.
 
-    def __init__(self, folder: Path, kinds=("data", "data", "data")) -> None:
+    ``doors`` makes of the ports on which they listen those under which they and their clients find each other.
+    """
+
+    def __init__(
+        self, folder: Path, kinds=("data", "data", "data"), *, doors=lambda ports: ports, election_ms=2000
+    ) -> None:
         self._kinds = kinds
-        self._ports = [_free_port() for _ in kinds]
+        self._ports = [free_port() for _ in kinds]
+        self._doors = doors(self._ports)
         self._folder = folder
+        self._election_ms = election_ms
         self.members: list[subprocess.Popen | None] = [None] * len(kinds)
 
     @property
     def uri(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        hosts = ",".join(f"127.0.0.1:{door}" for door in self._doors)
         return f"mongodb://{hosts}/?replicaSet=rs&heartbeatFrequencyMS=500&serverSelectionTimeoutMS=5000"
 
     def start(self) -> "ReplicaSet":
         for number in range(len(self._kinds)):
             self.start_member(number)
         members = [
-            {"_id": number, "host": f"127.0.0.1:{port}", "priority": 2 - (number > 0)}
+            {"_id": number, "host": f"127.0.0.1:{door}", "priority": 2 - (number > 0)}
             if kind == "data"
-            else {"_id": number, "host": f"127.0.0.1:{port}", "arbiterOnly": True}
-            for number, (kind, port) in enumerate(zip(self._kinds, self._ports, strict=True))
+            else {"_id": number, "host": f"127.0.0.1:{door}", "arbiterOnly": True}
+            for number, (kind, door) in enumerate(zip(self._kinds, self._doors, strict=True))
         ]
-        settings = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 200, "chainingAllowed": False}
+        settings = {
+            "electionTimeoutMillis": self._election_ms,
+            "heartbeatIntervalMillis": self._election_ms // 10,
+            "chainingAllowed": False,
+        }
         with self.direct(0) as client:
             client.admin.command("replSetInitiate", {"_id": "rs", "members": members, "settings": settings})
             # Else a server of this line refuses writes that wait for a majority where an arbiter votes.
@@ -181,7 +192,7 @@ class ReplicaSet:
                 self.members[number] = None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

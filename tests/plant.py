@@ -55,6 +55,12 @@ class Plant:
 
     def command(self, *arguments, exits=0, **environ):
         """What ``python -m pipeline`` prints, without its log; in this process, which is quicker."""
+        code, out, err = self.ask(*arguments, **environ)
+        assert code == exits, out + err
+        return out
+
+    def ask(self, *arguments, **environ):
+        """The exit code of ``python -m pipeline``, what it prints, and its log; in this process."""
         environ = self.environ | {name: str(value) for name, value in environ.items()}
         before, thresholds, out, err = Path.cwd(), gc.get_threshold(), io.StringIO(), io.StringIO()
         os.chdir(self.home)
@@ -66,8 +72,7 @@ class Plant:
             logger.remove()
             gc.unfreeze()  # what the program does for its own lifetime would hide garbage from the tests after this one
             gc.set_threshold(*thresholds)
-        assert code == exits, out.getvalue() + err.getvalue()
-        return out.getvalue()
+        return code, out.getvalue(), err.getvalue()
 
     def put(self, name, data):
         """A file of the client's, older than any that is put later."""

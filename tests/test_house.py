@@ -24,7 +24,7 @@ WINGS = LOWER | {"transports", "deadletters", "history", "clients", "tracos"}
 ROOMS = {
     "errors": set(),
     "version": set(),
-    "disk": set(),
+    "disk": {"errors"},
     "finding": set(),
     "orders": {"errors"},
     "dataflow": {"errors"},

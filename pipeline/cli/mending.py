@@ -2,7 +2,8 @@
 
 import shlex
 import subprocess
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +18,8 @@ from pipeline.cli.start import begin, editor
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
-from pipeline.errors import WrongUsage
+from pipeline.disk import Scratch
+from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried, Retry
@@ -40,11 +42,11 @@ def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
     see_mendable(filed)
     check = check_of(settings, filed)
     before = readable(filed.letter.payload)
-    after = _edited(before)
-    if after in (before, f"{before}\n"):  # which many an editor adds
-        print_lines(["nothing was changed"])
-        return 0
-    filed = office.mend(filed, after, check)
+    with _edited(before) as after:
+        if after in (before, f"{before}\n"):  # which many an editor adds
+            print_lines(["nothing was changed"])
+            return 0
+        filed = office.mend(filed, after, check)
     if filed.letter.reasons:
         print_lines(["mended, but still wrong:", *(f"  {reason}" for reason in filed.letter.reasons)])
         return STILL_DEAD
@@ -98,17 +100,32 @@ def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str)
     return 0
 
 
-def _edited(text: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="workorder-sync-") as folder:
-        path = Path(folder) / "payload.json"
-        path.write_text(text, encoding="utf-8", newline="")
+@contextmanager
+def _edited(text: str) -> Iterator[str]:
+    """What a person makes of ``text``; where it then cannot be kept, the file that they wrote stays, and is named."""
+    with Scratch() as scratch:
+        path = scratch.path / "payload.json"
+        after = _from_editor(text, path, scratch.lock)
         try:
-            subprocess.run([*shlex.split(editor()), str(path)], check=True)  # noqa: S603 - the person's own editor
-            return path.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise WrongUsage("what the editor wrote is no UTF-8: nothing was changed") from error
-        except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            raise WrongUsage(f"the editor {editor()} failed ({error}): nothing was changed; set EDITOR") from error
+            yield after
+        except Fatal as error:
+            path.chmod(0o600)  # it leaves a folder that nobody else can look into
+            kept = path.rename(scratch.path.with_suffix(".json"))
+            raise type(error)(f"{error}; what you wrote is in {kept}") from error
+
+
+def _from_editor(text: str, path: Path, lock: int) -> str:
+    try:
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise Fatal(f"{path} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
+    try:  # should we be killed, the editor still has its file
+        subprocess.run([*shlex.split(editor()), str(path)], check=True, pass_fds=[lock])  # noqa: S603 - the person's own editor
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise WrongUsage("what the editor wrote is no UTF-8: nothing was changed") from error
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise WrongUsage(f"the editor {editor()} failed ({error}): nothing was changed; set EDITOR") from error
 
 
 def _show_retried(told: Retried, error: str | None, *, as_json: bool) -> None:

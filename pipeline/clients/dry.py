@@ -1,11 +1,8 @@
 """A client for dry runs: it is read from, never told anything, handed nothing, and remembers in a copy of its state."""
 
-import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from pipeline.clients.connector import Outgoing
@@ -14,27 +11,32 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, Envelope, Fate, Outcome
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.dataflow.wrapped import WrappedSource
+from pipeline.disk import Scratch
+from pipeline.errors import Fatal
 
 __all__ = ["DryClient", "DryState"]
 
 
-class DryState:
+class DryState(Scratch):
     """A folder to remember in, at ``path``: while this is open, a copy of ``original``; afterwards gone."""
 
     def __init__(self, original: Path) -> None:
+        super().__init__()
         self._original = original
-        self.path = Path(tempfile.gettempdir()) / f"workorder-sync-{secrets.token_hex(8)}"
 
     def __enter__(self) -> Self:
-        self.path.mkdir(mode=0o700)
-        if self._original.is_dir():
-            shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        super().__enter__()
+        try:
+            if self._original.is_dir():
+                shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            self.__exit__(None, None, None)
+            why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+            raise Fatal(
+                f"{self._original} cannot be copied to {self.path} ({why}), as a run that changes nothing needs; make "
+                "room or set the permissions right, then run again"
+            ) from error
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class DryClient(WrappedClient):

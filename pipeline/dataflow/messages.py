@@ -1,9 +1,9 @@
 """What moves through a chain: an Envelope per item, a Batch of them, a DeadLetter for each that failed."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -35,6 +35,8 @@ class Outcome(StrEnum):
     """Taken, but no value changed."""
     REPEAT = "repeat"
     """Known already: nothing was written."""
+    NEWEST = "newest"
+    """A repeat of the newest record of its order, at the place from which that was taken; reported as a repeat."""
     STALE = "stale"
     """Older than what is known: nothing was written."""
     SENT = "sent"
@@ -92,6 +94,7 @@ class Unreadable(Struct, frozen=True):
     reasons: tuple[Reason, ...]
     raw: bytes = b""
     stamp: str = ""
+    arrival: Arrival | None = None
 
 
 class Spared(Struct, frozen=True):
@@ -116,6 +119,23 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     at: datetime
     raw: bytes = b""
     stamp: str = ""
+    arrival: Arrival | None = None
+
+    @classmethod
+    def of(
+        cls, item: Envelope[Any] | Unreadable, *, flow: str, stage: str, reasons: tuple[Reason, ...]
+    ) -> "DeadLetter":
+        """What becomes of ``item``, which has failed now."""
+        return cls(
+            flow=flow,
+            stage=stage,
+            locator=item.locator,
+            reasons=reasons,
+            at=datetime.now(UTC),
+            raw=item.raw,
+            stamp=item.stamp,
+            arrival=item.arrival,
+        )
 
     @property
     def loggable(self) -> str:

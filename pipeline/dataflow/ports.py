@@ -157,6 +157,9 @@ class BatchSink(Resource, ABC, Generic[T_contra]):
     in_flight: ClassVar[int] = 1
     """How many batches may be under way at once. They are begun in order; a sink that allows more than one sees to it
     that what belongs together is written in that order too."""
+    takes_late: ClassVar[bool] = False
+    """Whether the other side takes what is delivered at a later time, and cannot be asked what it took: as from a
+    folder."""
 
     @abstractmethod
     async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> BatchResult:
@@ -185,3 +188,9 @@ class DeadLetters(Resource, ABC):
     @abstractmethod
     async def resolve(self, delivered: Sequence[Envelope[Any]]) -> None:
         """Close the open letters of items that have now been delivered."""
+
+    async def close_unseen(self) -> None:
+        """Close the letters about what was not recalled since this was opened: it waits no more.
+
+        Override where letters are kept from run to run.
+        """

@@ -67,4 +67,6 @@ async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None)
 
 
 def _kind(payload: object) -> str:
-    return str(payload) if isinstance(payload, Outcome) else type(payload).__name__
+    if not isinstance(payload, Outcome):
+        return type(payload).__name__
+    return str(Outcome.REPEAT if payload is Outcome.NEWEST else payload)

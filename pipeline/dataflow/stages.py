@@ -6,7 +6,6 @@ raises makes a dead letter of that item; only Fatal stops the run.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
 from aiostream import pipable_operator, stream, streamcontext
@@ -328,23 +327,12 @@ def _with(item: Envelope[Any], payload: T) -> Envelope[T]:
 
 
 def _unread(flow: str, item: Unreadable) -> DeadLetter:
-    return _dead(flow, "read", item, item.reasons)
+    return DeadLetter.of(item, flow=flow, stage="read", reasons=item.reasons)
 
 
 def _letter(flow: str, stage: str, item: Envelope[Any], error: Exception) -> DeadLetter:
     if isinstance(error, Rejected):
-        return _dead(flow, stage, item, error.reasons)
+        return DeadLetter.of(item, flow=flow, stage=stage, reasons=error.reasons)
     logger.opt(exception=error).trace("{} failed at {}", item.locator, stage)
-    return _dead(flow, stage, item, (Reason(f"unexpected {type(error).__name__} in the {stage} stage"),))
-
-
-def _dead(flow: str, stage: str, item: Envelope[Any] | Unreadable, reasons: tuple[Reason, ...]) -> DeadLetter:
-    return DeadLetter(
-        flow=flow,
-        stage=stage,
-        locator=item.locator,
-        reasons=reasons,
-        at=datetime.now(UTC),
-        raw=item.raw,
-        stamp=item.stamp,
-    )
+    why = Reason(f"unexpected {type(error).__name__} in the {stage} stage")
+    return DeadLetter.of(item, flow=flow, stage=stage, reasons=(why,))

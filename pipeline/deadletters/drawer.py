@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, name_of, read_letter
+from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, load_letter, name_of, unreadable
 from pipeline.disk import append_lines, read_lines, remove_leftovers, write_files
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import ExternalId, Moment, id_key
@@ -109,6 +110,10 @@ class Drawer:
         """The open letters about the place ``locator``."""
         return self._open.get(key_of(locator), set())
 
+    def open_names(self) -> set[str]:
+        """The names of all open letters."""
+        return set[str]().union(*self._open.values())
+
     def about(self, order_id: ExternalId) -> set[str]:
         """The open letters about the order ``order_id``; all letters are read when this is first asked."""
         if self._about is None:
@@ -138,8 +143,24 @@ class Drawer:
         return name in (names or ()) or name in self._closed
 
     def read(self, name: str) -> Letter | None:
-        """The open letter of this name; None where there is none any more, or it is damaged."""
-        return read_letter(self.directory / name)
+        """The open letter of this name; None where there is none any more, or it is damaged, or not ours to read.
+
+        Raises Fatal where it cannot be read for any other reason: what is to be closed would stay open for good.
+        """
+        try:
+            return self.load(name)
+        except PermissionError as error:
+            logger.warning("the dead letter {} cannot be read and is passed over ({})", name, error.strerror)
+            return None
+
+    def load(self, name: str) -> Letter | None:
+        """The open letter of this name, as ``read`` gives it; raises PermissionError where it is not ours to read."""
+        try:
+            return load_letter(self.directory / name)
+        except PermissionError:
+            raise
+        except OSError as error:
+            raise unreadable(self.directory / name, error) from error
 
     def write(self, letters: Mapping[str, Letter]) -> None:
         """Write letters under their names; they are durable when this returns. Raises Fatal when that fails."""

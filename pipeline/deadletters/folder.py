@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from loguru import logger
+
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
 from pipeline.dataflow.ports import DeadLetters
@@ -26,13 +28,16 @@ class DeadLetterFolder(DeadLetters):
 
     A letter belongs to its order where an id could be read, else to its place. It is resolved, that is moved into
     ``resolved.jsonl`` beside it, when that place has gone through (for a whole file: any record of it), or when TracOS
-    or the client has taken a newer record of that order from wherever it came.
+    or the client has taken a newer record of that order from wherever it came: now, or in a run that was killed before
+    it could close the letter. One that says no more than that a place cannot be read is resolved once it can be.
     """
 
     def __init__(self, root: Path, *, flow: str, client: str, identify: Identify) -> None:
         self._drawer = Drawer(root / flow)
         self._client = client
         self._identify = identify
+        self._unseen: set[str] = set()
+        """The names of those letters that were open when this was, and about what was not recalled since."""
 
     @property
     def title(self) -> str:
@@ -42,6 +47,7 @@ class DeadLetterFolder(DeadLetters):
     async def open(self) -> None:
         """Make the folder, take it and list its letters; raises Fatal when that cannot be done."""
         await in_thread(self._drawer.open)
+        self._unseen = self._drawer.open_names()
 
     async def close(self) -> None:
         """Give the folder back."""
@@ -51,6 +57,8 @@ class DeadLetterFolder(DeadLetters):
         """Those that are dead already, or closed by a person, and have not been touched since."""
         if self._drawer.is_empty:
             return {}
+        for item in items if self._unseen else ():
+            self._unseen -= self._drawer.names(item.locator)
         suspects = [item for item in items if self._drawer.knows(item.locator, item.raw)]
         return await in_thread(self._states, suspects) if suspects else {}
 
@@ -66,7 +74,18 @@ class DeadLetterFolder(DeadLetters):
         if suspects:
             await in_thread(self._resolve, suspects)
 
-    def _states(self, items: Iterable[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
+    async def close_unseen(self) -> None:
+        """Close them as resolved: should what they are about come again, it is tried again."""
+        if self._unseen:
+            await in_thread(self._close_unseen)
+
+    def _close_unseen(self) -> None:
+        letters = {name: letter for name in self._unseen if (letter := self._drawer.read(name)) is not None}
+        self._drawer.archive(letters, "resolved")
+        self._unseen = set()
+
+    def _states(self, items: Sequence[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
+        self._close_unread(items)
         states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp)) for item in items)
         return {locator: state for locator, state in states if state is not None}
 
@@ -74,16 +93,27 @@ class DeadLetterFolder(DeadLetters):
         """The letters about a place, and about all of what it is a part of."""
         return self._drawer.names(locator) | self._drawer.names(locator.whole)
 
-    def _write(self, letters: Iterable[DeadLetter]) -> None:
+    def _write(self, letters: Sequence[DeadLetter]) -> None:
         files: dict[str, Letter] = {}
         for dead in letters:
             name = name_of(dead.locator, dead.raw)
             letter = first(dead, self._client, self._identify(dead.raw))
             before = files.get(name)
-            if before is None and self._drawer.is_open(name):
-                before = self._drawer.read(name)
+            try:
+                if before is None and self._drawer.is_open(name):
+                    before = self._drawer.load(name)
+            except PermissionError as error:  # it holds the same bytes, and perhaps what a person has mended
+                logger.warning("the dead letter {} cannot be read, and stays as it is: {}", name, error.strerror)
+                continue
             files[name] = letter if before is None else again(before, letter)
         self._drawer.write(files)
+        self._close_unread(letters)
+
+    def _close_unread(self, items: Iterable[Envelope[Any] | DeadLetter]) -> None:
+        """Close the letters that say no more of a place than that it cannot be read: these come from there."""
+        places = {place for item in items if item.raw for place in (item.locator, item.locator.whole)}
+        names = [name for place in places if self._drawer.is_open(name := name_of(place, b""))]
+        self._drawer.archive({name: letter for name in names if (letter := self._drawer.read(name))}, "resolved")
 
     def _resolve(self, delivered: Iterable[Envelope[Any]]) -> None:
         closing: dict[Closed, dict[str, Letter]] = {"resolved": {}, "overtaken": {}}
@@ -110,4 +140,11 @@ def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter)
         return None
     if where == item.locator:
         return "resolved"
+    if item.payload is Outcome.NEWEST and not _came_after(item, letter):
+        return None
     return None if item.payload in OLD else "overtaken"
+
+
+def _came_after(item: Envelope[Any], letter: Letter) -> bool:
+    """Whether the item came later than what the letter is about, as far as both sources can tell."""
+    return item.arrival is not None and letter.arrival is not None and item.arrival > letter.arrival

@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import DeadLetter
-from pipeline.errors import Reason
+from pipeline.dataflow.messages import Arrival, DeadLetter
+from pipeline.errors import Fatal, Reason
 from pipeline.orders.workorder import ExternalId, Moment
 from pipeline.translation.json import encode
 
@@ -28,10 +28,12 @@ __all__ = [
     "id_of_name",
     "key_of",
     "key_of_name",
+    "load_letter",
     "mend",
     "name_of",
     "read_letter",
     "read_letters",
+    "unreadable",
 ]
 
 READABLE: Final = 80
@@ -66,6 +68,8 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     last_seen: Moment
     attempts: int
     stamp: str = ""
+    arrival: Arrival | None = None
+    """When the item came, where its source can tell."""
     text: str | None = None
     base64: bytes | None = None
     """The bytes themselves; JSON has them in base64."""
@@ -122,6 +126,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         last_seen=letter.at,
         attempts=1,
         stamp=letter.stamp,
+        arrival=letter.arrival,
         text=text,
         base64=others,
     )
@@ -191,14 +196,34 @@ def id_of_name(flow: str, name: str) -> str:
     return hashlib.blake2b(f"{flow}/{name}".encode(), digest_size=5).hexdigest()
 
 
-def read_letter(path: Path) -> Letter | None:
-    """The letter in ``path``; None, and a warning, where it is damaged."""
+def load_letter(path: Path) -> Letter | None:
+    """The letter in ``path``; None where there is none, and, with a warning, where it is damaged.
+
+    Raises OSError where it cannot be read: there may be one.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Letter)
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError, OSError) as error:
-        logger.warning("the dead letter {} cannot be read and is passed over ({})", path, type(error).__name__)
+    except (ValueError, RecursionError):
+        logger.warning("the dead letter {} cannot be read and is passed over (it is damaged)", path)
+        return None
+
+
+def unreadable(path: Path, error: OSError) -> Fatal:
+    """What stops whoever cannot do without the letter in ``path``."""
+    return Fatal(
+        f"the dead letter {path} cannot be read: {error.strerror}; nothing of the batch in hand is acked; set it right "
+        "or move it away, then run again"
+    )
+
+
+def read_letter(path: Path) -> Letter | None:
+    """The letter in ``path``; None where there is none, and, with a warning, where it is damaged or cannot be read."""
+    try:
+        return load_letter(path)
+    except OSError as error:
+        logger.warning("the dead letter {} cannot be read and is passed over ({})", path, error.strerror)
         return None
 
 

@@ -1,7 +1,7 @@
 """The dead letters of all flows as a person handles them: found, counted, mended, given up."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +11,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.deadletters.drawer import Drawer
-from pipeline.deadletters.letter import Check, Letter, id_of_name, key_of_name, mend, read_letter
-from pipeline.errors import WrongUsage
+from pipeline.deadletters.letter import (
+    Check,
+    Letter,
+    id_of_name,
+    key_of_name,
+    load_letter,
+    mend,
+    read_letter,
+    unreadable,
+)
+from pipeline.errors import Fatal, WrongUsage
 
 __all__ = ["DeadLetterOffice", "Filed", "Filters", "Stats", "see_mendable"]
 
@@ -79,19 +88,17 @@ class DeadLetterOffice:
     def find(self, filters: Filters | None = None) -> Iterator[Filed]:
         """The open letters, by flow and name, read one at a time."""
         filters, now = filters or Filters(), datetime.now(UTC)
-        for directory in self._flows():
-            for name in sorted(path.name for path in directory.iterdir() if key_of_name(path.name)):
-                filed = _filed(directory / name)
-                if filed is not None and filters.hold(filed.letter, now):
-                    yield filed
+        for path in self._paths():
+            filed = _filed(path, read_letter)
+            if filed is not None and filters.hold(filed.letter, now):
+                yield filed
 
     def get(self, letter_id: str) -> Filed:
         """The open letter whose id begins with ``letter_id``; raises WrongUsage where there is none, or several."""
         found = [
-            (full, directory / path.name)
-            for directory in self._flows()
-            for path in directory.iterdir()
-            if key_of_name(path.name) and (full := id_of_name(directory.name, path.name)).startswith(letter_id)
+            (full, path)
+            for path in self._paths()
+            if (full := id_of_name(path.parent.name, path.name)).startswith(letter_id)
         ]
         if len(found) > 1:
             several = ", ".join(full for full, _ in found[:SHOWN])
@@ -176,8 +183,17 @@ class DeadLetterOffice:
                 )
             yield drawer, now.letter
 
-    def _flows(self) -> list[Path]:
-        return sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+    def _paths(self) -> Iterator[Path]:
+        """The files of all open letters; raises Fatal where a folder cannot be read."""
+        try:
+            flows = sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+            for directory in flows:
+                yield from sorted(path for path in directory.iterdir() if key_of_name(path.name))
+        except OSError as error:
+            raise Fatal(
+                f"cannot read the dead letters in {self.root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right, "
+                "then run again"
+            ) from error
 
 
 def see_mendable(filed: Filed) -> None:
@@ -188,9 +204,12 @@ def see_mendable(filed: Filed) -> None:
         raise WrongUsage(f"{filed.id} holds no bytes: mend {filed.letter.locator} where it came from")
 
 
-def _filed(path: Path) -> Filed | None:
+def _filed(path: Path, read: Callable[[Path], Letter | None] = load_letter) -> Filed | None:
     """The letter in the file; its flow and its client are those of the folder that it lies in, whatever it says."""
-    letter, flow = read_letter(path), path.parent.name
+    try:
+        letter, flow = read(path), path.parent.name
+    except OSError as error:
+        raise unreadable(path, error) from error
     if letter is None:
         return None
     if letter.flow != flow:

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.ports import Resource
-from pipeline.disk import append_lines, in_thread, read_lines
+from pipeline.disk import append_lines, in_thread
 from pipeline.errors import Fatal
+from pipeline.history.lines import read_told
 from pipeline.orders.merge import Lost, Rule
 from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Moment, Values, WorkOrder
 
@@ -27,6 +28,8 @@ __all__ = [
     "changed",
     "read_decisions",
 ]
+
+CALLED: Final = "the decision log"
 
 REMEMBERED: Final = 200_000
 """How many of the last entries are looked through for a record that is told of already."""
@@ -171,10 +174,11 @@ class DecisionLog(Decisions):
 def read_decisions(path: Path) -> Iterator[Entry]:
     """All entries, oldest first; a line that is torn or damaged is passed over, a missing file has none.
 
-    What was told ahead of a write that was not made is left out, and with it what takes it back.
+    What was told ahead of a write that was not made is left out, and with it what takes it back. Raises what
+    read_told raises.
     """
-    missed = Counter(_attempt(entry) for entry in read_lines(path, _missed) if entry is not None)
-    for entry in read_lines(path, _DECODER.decode):
+    missed = Counter(_attempt(entry) for entry in read_told(path, CALLED, _missed) if entry is not None)
+    for entry in read_told(path, CALLED, _DECODER.decode):
         if entry.rule == MISSED:
             continue
         if missed and missed[_attempt(entry)]:

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.run import Report
-from pipeline.disk import append_lines, read_lines
+from pipeline.disk import append_lines
 from pipeline.errors import Fatal
+from pipeline.history.lines import read_told
 from pipeline.orders.workorder import Moment
 
 __all__ = ["FlowCounts", "Journal", "Run", "counts", "new_run", "read_runs"]
@@ -127,9 +128,6 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
 
 
 def read_runs(path: Path) -> Iterator[Run]:
-    """All runs in the order in which they began, each as the last line about it says.
-
-    A line that is torn or damaged is passed over.
-    """
-    runs = {run.run: run for run in read_lines(path, _RUNS.decode)}
+    """All runs in the order in which they began, each as the last line about it says; raises what read_told raises."""
+    runs = {run.run: run for run in read_told(path, "the journal", _RUNS.decode)}
     yield from runs.values()

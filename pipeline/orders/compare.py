@@ -239,7 +239,7 @@ def _of_known(
             continue
         elif not is_newest:
             yield field, "nothing", LATE.format(rule=decision.rule)
-        elif arrival is None or (sync.sent and arrival[0] > sync.sent[-1].at.timestamp() * NS):
+        elif arrival is None or (sync.last_sent and arrival[0] > sync.last_sent.at.timestamp() * NS):
             yield field, "nothing", UNTAKEN
 
 

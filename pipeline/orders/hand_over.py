@@ -1,6 +1,7 @@
 """What a record tells of the values that were handed to the client before: pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from pipeline.orders.renderings import is_rendering
 from pipeline.orders.terms import Project
 from pipeline.orders.workorder import NOTHING, Values, WorkOrder, fields_of, is_later, with_values
 
-__all__ = ["Known", "agree", "confirm", "held", "overlay", "unheld"]
+__all__ = ["Known", "agree", "confirm", "held", "is_told", "overlay", "unheld"]
 
 
 class Known(NamedTuple):
@@ -26,12 +27,25 @@ class Known(NamedTuple):
     """The fields in which the record still shows base where something else was sent."""
     echoes: Mapping[str, Any] = {}
     """By field, our value of which the record shows the client's rendering."""
+    overruled: Mapping[str, Any] = {}
+    """By field, the value of ours that the record shows, in its own way perhaps, and that gave way to another of the
+    client's before."""
+    is_first: bool = False
+    """The client has shown nothing before, so that base is only what it was handed."""
+    is_told: bool = False
+    """The record says nothing but what the client was told, as ``is_told`` finds."""
+    is_past: bool = False
+    """Nothing in the record is an edit: the client has left it behind already."""
 
 
 def confirm(seen: WorkOrder, ours: Values, sync: SyncState, project: Project) -> Known:
     """What ``seen`` tells of the values that were handed over; ``ours`` is what TracOS says, in the client's layout."""
     known = _confirmed(seen, sync, project)
-    if sync.base is None and sync.intent is None:
+    if sync.received is None:
+        known = known._replace(is_first=sync.base is not None)
+    if sync.sent:
+        known = known._replace(overruled=dict(_overruled(seen, sync, project)))
+    if sync.base is None and sync.intent is None and not sync.sent:
         return known  # no run has told the client of it, as far as is known
     return known._replace(echoes={**known.echoes, **_unmarked(seen, ours, known)})
 
@@ -71,6 +85,46 @@ def _confirmed(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
     return Known(earlier, stored, sent, untaken, echoes)
 
 
+def is_told(seen: WorkOrder, order: WorkOrder, sync: SyncState, project: Project) -> bool:
+    """Whether ``seen`` says nothing but what the client was told, and shows the time that it was told with it.
+
+    That time is by TracOS's clock, and says nothing of what came before or after a record by the client's.
+    """
+    version, before = seen.version, sync.received.version if sync.received else None
+    if version is None or version == before or (sync.base is None and not sync.sent):
+        return False
+    handed = [one.values for one in sync.sent if _is_time(version, one.version)]
+    if _is_time(version, order.version) and is_later(version, before):
+        handed.append(order.values)  # told by a run that could not note it
+    base = project(sync.base or NOTHING)
+    return any(_says(seen, overlay(base, project(values)), sync.echoes) for values in handed)
+
+
+def _is_time(shown: datetime, told: datetime | None) -> bool:
+    """Whether a time is the one that was told, as far as the client keeps it: to seconds, perhaps."""
+    return told is not None and shown in (told, told.replace(microsecond=0))
+
+
+def _says(seen: WorkOrder, told: Values, echoes: Mapping[str, Any]) -> bool:
+    """Whether ``seen`` says what was told, in its own way, and nothing else."""
+    return all(
+        seen.get(field) is None
+        or seen.get(field) == told.get(field)
+        or (echoes.get(field) is not None and echoes.get(field) == told.get(field))
+        or is_rendering(field, told.get(field), seen.get(field))
+        for field in fields_of(seen)
+    )
+
+
+def _overruled(seen: WorkOrder, sync: SyncState, project: Project) -> Iterator[tuple[str, Any]]:
+    """The fields in which ``seen`` shows what gave way before, and our value of them; the latest counts."""
+    for one in sync.sent:
+        for field in one.overruled:
+            ours, theirs = project(one.values).get(field), seen.get(field)
+            if theirs is not None and (theirs == ours or is_rendering(field, ours, theirs)):
+                yield field, ours
+
+
 def overlay(under: Values, over: Values) -> Values:
     """``over`` where it says something, else ``under``."""
     more = {field: value for field, value in over.more.items() if value is not None}
@@ -93,10 +147,14 @@ def agree(shown: Values, handed: Values, echoes: Mapping[str, Any]) -> bool:
 
 
 def held(sync: SyncState) -> Values | None:
-    """What the client is known to hold: what it showed last, under what it was handed last; None where nothing is."""
+    """What the client is known to hold: what it showed last, under what it was handed last; None where nothing is.
+
+    A value of ours that gave way to one of the client's since is held no more.
+    """
     if sync.base is None:
         return None
-    return overlay(sync.base, sync.sent[-1].values) if sync.sent else sync.base
+    last = sync.last_sent
+    return overlay(sync.base, with_values(last.values, dict.fromkeys(last.overruled))) if last else sync.base
 
 
 def unheld(ours: Values, sync: SyncState, project: Project) -> dict[str, Any]:

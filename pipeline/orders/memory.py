@@ -9,7 +9,18 @@ from msgspec.structs import replace
 
 from pipeline.orders.workorder import ExternalId, Intent, Record, Values, later
 
-__all__ = ["HASHES_KEPT", "Arrival", "Received", "Sent", "SyncState", "Taken", "handed_over", "received"]
+__all__ = [
+    "HASHES_KEPT",
+    "Arrival",
+    "Received",
+    "Sent",
+    "SyncState",
+    "Taken",
+    "handed_over",
+    "is_origin",
+    "noted",
+    "received",
+]
 
 Arrival: TypeAlias = tuple[int, str, int]
 """When a record came: nanoseconds since 1970, place, position there."""
@@ -29,7 +40,7 @@ class Received(Struct, frozen=True, kw_only=True, gc=False):
     """What has been taken from the client."""
 
     version: datetime | None = None
-    """The effective version of the newest record taken."""
+    """The effective version of the newest record taken, by the client's own clock."""
     hash: str
     """Of the newest record taken."""
     taken: tuple[Taken, ...] = ()
@@ -38,6 +49,10 @@ class Received(Struct, frozen=True, kw_only=True, gc=False):
     """When the newest record came, where that is known: orders it among others of its version."""
     latest: Arrival | None = None
     """When the last of all records taken came: orders those without a version."""
+    told: datetime | None = None
+    """The latest time of ours that the client has taken over: what is not later may be told by either clock."""
+    ours: datetime | None = None
+    """The time that the newest record shows, where it is one of ours; ``version`` is by the client's clock alone."""
 
 
 class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -46,8 +61,9 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     values: Values
     version: datetime | None = None
     at: datetime
-    state: Literal["sent", "doubted", "resent"] = "sent"
-    """``doubted``: a record came that still showed base, so they are sent once more; ``resent``: they have been."""
+    state: Literal["noted", "sent", "doubted", "resent"] = "sent"
+    """``noted``: about to be handed over, and perhaps they were; ``doubted``: a record came that still showed base, so
+    they are sent once more; ``resent``: they have been."""
     overruled: tuple[str, ...] = ()
     """Fields in which TracOS has taken another value from the client since: seeing ours there proves nothing."""
 
@@ -69,21 +85,64 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     """By field, our value of which ``base`` has the client's rendering (cut, in capitals ...): the two are one."""
     intent: Intent | None = None
     """Of an order without an id: the client is about to be told of it, or was."""
+    passed: Mapping[str, Any] = {}
+    """By field, what the client had edited in an order that both sides have deleted: it is not compared before one of
+    them brings the order back."""
+
+    @property
+    def last_sent(self) -> Sent | None:
+        """The last of ``sent`` that surely was handed over."""
+        return next((one for one in reversed(self.sent) if one.state != "noted"), None)
 
 
 def received(
-    before: Received | None, version: datetime | None, digest: str, locator: str, arrival: Arrival | None
+    before: Received | None,
+    version: datetime | None,
+    digest: str,
+    locator: str,
+    arrival: Arrival | None,
+    *,
+    is_ours: bool = False,
 ) -> Received:
-    """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too."""
+    """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too.
+
+    ``is_ours``: its version is a time of ours.
+    """
     last, latest = (before.arrival, before.latest) if before else (None, None)
     others = [place for place in before.taken if place.locator != locator] if before else []
     return Received(
-        version=later(before.version if before else None, version),
+        version=later(before.version if before else None, None if is_ours else version),
         hash=digest,
         taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
         arrival=arrival or last,
         latest=max(latest, arrival) if latest and arrival else latest or arrival,
+        told=later(before.told if before else None, version if is_ours else None),
+        ours=version if is_ours else None,
     )
+
+
+def is_origin(known: Received, locator: str, digest: str) -> bool:
+    """Whether the newest record of the order was taken from this very place, and not copied there from another.
+
+    False where that is not sure, because older places may be forgotten.
+    """
+    places = [place.locator for place in known.taken if place.hash == known.hash]
+    is_sure = len(known.taken) < HASHES_KEPT or known.taken[0].hash != known.hash
+    return digest == known.hash and is_sure and places[:1] == [locator]
+
+
+def noted(sync: SyncState | None, record: Record, *, client: str, at: datetime) -> SyncState:
+    """The ``sync`` part once it says, ahead of that, that ``record`` is about to be handed to the client.
+
+    As it is where it says so already, or that the same was handed over before.
+    """
+    known = record.external_id if record.is_linked else None
+    state = sync or SyncState(client=client, id=known, layout=record.layout)
+    values, version = record.order.values, record.order.version
+    if state.sent and (state.sent[-1].values, state.sent[-1].version) == (values, version):
+        return state
+    note = Sent(values=values, version=version, at=at, state="noted")
+    return replace(state, sent=(*state.sent, note)[-SENT_KEPT:], rev=state.rev + 1)
 
 
 def handed_over(
@@ -95,8 +154,8 @@ def handed_over(
     known = known if state.id is None else state.id
     values = record.order.values
     before, again = state.sent, False
-    if before and before[-1].values == values:
-        again = before[-1].state != "sent"
+    while before and before[-1].values == values:
+        again = again or before[-1].state in ("doubted", "resent")
         before = before[:-1]
     sent = Sent(values=values, version=record.order.version, at=at, state="resent" if again else "sent")
     return replace(
@@ -107,4 +166,5 @@ def handed_over(
         sent=(*before, sent)[-SENT_KEPT:],
         rev=state.rev + 1,
         intent=state.intent if known is None else None,
+        passed=state.passed if record.order.deleted else {},
     )

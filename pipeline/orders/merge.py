@@ -10,18 +10,17 @@ an edit.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.orders.hand_over import Known, agree, confirm, held, overlay, unheld
-from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, received
+from pipeline.orders.hand_over import agree, confirm, held, is_told, overlay, unheld
+from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, is_origin, received
 from pipeline.orders.terms import Authority, Terms
+from pipeline.orders.weighing import BROUGHT_BACK, HAS_THE_SAY, Lost, compared, passed, three_way
 from pipeline.orders.workorder import (
     NOTHING,
     Record,
@@ -47,13 +46,6 @@ __all__ = [
     "yielding",
 ]
 
-HAS_THE_SAY: Final = {
-    Authority.CLIENT: "the client has the say in this field",
-    Authority.TRACOS: "TracOS has the say in this field",
-}
-"""The rule by which a value gives way whatever is newer."""
-KEPT_DELETED: Final = "a record without an update time, not created after the deletion, does not un-delete"
-
 
 class Rule(StrEnum):
     """Which rule made the decision."""
@@ -78,17 +70,6 @@ class Current(Struct, frozen=True, kw_only=True, gc=False):
     sync: SyncState | None = None
 
 
-class Lost(Struct, frozen=True, kw_only=True):
-    """A value that an edit set and that this decision does not keep."""
-
-    field: str
-    value: Any
-    kept: Any
-    side: Literal["client", "tracos"]
-    """Whose value was lost."""
-    because: str
-
-
 class Decision(Struct, frozen=True, kw_only=True, gc=False):
     """What is to be done with one record."""
 
@@ -103,6 +84,8 @@ class Decision(Struct, frozen=True, kw_only=True, gc=False):
     is_synced: bool | None = None
     """The client already holds what TracOS shall say, and nothing unconfirmed says otherwise; None: as it was."""
     lost: tuple[Lost, ...] = ()
+    is_newest: bool = False
+    """A repeat of the newest record, at the place from which that was taken."""
 
 
 def decide(
@@ -122,26 +105,31 @@ def decide(
         return _insert(record, locator, digest, terms, arrival)
     sync = current.sync or SyncState(client=terms.client, id=record.external_id, layout=record.layout)
     known = sync.received
+    is_ours = is_told(record.order, current.order, sync, terms.projections[record.layout])
+    is_past = known is not None and arrival is not None and _is_past(known, record.order.version)
     if known is not None:
-        rule = known_by(known, locator, digest, record.order.version, arrival)
+        rule = known_by(known, locator, digest, None if is_ours else record.order.version, arrival)
         if rule is not None:
-            return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False)
+            is_newest = rule is Rule.REPEAT and is_origin(known, locator, digest)
+            return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False, is_newest=is_newest)
         if digest == known.hash:
-            noted = replace(sync, received=received(known, None, digest, locator, arrival), rev=sync.rev + 1)
+            met = received(known, None, digest, locator, arrival)
+            noted = replace(sync, received=replace(met, ours=known.ours), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)
-    taken = received(known, record.order.version, digest, locator, arrival)
-    return _merge(record, digest, current.order, sync, taken, terms)
+    taken = received(known, record.order.version, digest, locator, arrival, is_ours=is_ours or is_past)
+    return _merge(record, digest, current.order, sync, taken, terms, is_past=is_past)
 
 
 def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...]]:
     """The order as the client is to be told of it: in a field in which it has the say, what it is known to hold."""
     sync = current.sync
-    if not terms.authority or sync is None or (known := held(sync)) is None:
+    if sync is None or not (terms.authority or sync.passed) or (known := held(sync)) is None:
         return current.order, ()
     ours = current.order
+    edited = unheld(ours.values, sync, terms.projections[sync.layout])
     takes = {
         field: sync.echoes.get(field, theirs)
-        for field, theirs in unheld(ours.values, sync, terms.projections[sync.layout]).items()
+        for field, theirs in edited.items()
         if theirs is not None and terms.authority_of(field) == Authority.CLIENT
     }
     because = HAS_THE_SAY[Authority.CLIENT]
@@ -151,6 +139,13 @@ def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...
     ]
     if "deleted" in takes:
         takes["deleted_at"] = known.deleted_at if takes["deleted"] else None
+    for field, theirs in sync.passed.items() if not takes.get("deleted", ours.deleted) else ():
+        if field in edited and terms.authority_of(field) != Authority.CLIENT:
+            kept = ours.get(field)
+            lost.append(Lost(field=field, value=theirs, kept=kept, side="client", because=BROUGHT_BACK))
+        else:
+            takes[field] = theirs
+            lost.append(Lost(field=field, value=ours.get(field), kept=theirs, side="tracos", because=BROUGHT_BACK))
     return (with_values(ours, takes) if takes else ours), tuple(lost)
 
 
@@ -160,7 +155,7 @@ def known_by(
     """The rule by which a record is known already and changes nothing; None where it may.
 
     Its version decides whether it is older than what was taken, and among equal ones when it came; one without a
-    version is older if it came before the last that was taken.
+    version, or with one that may be by our clock, is older if it came before the last that was taken.
     """
     if Taken(locator, digest) in known.taken:
         return Rule.REPEAT
@@ -169,7 +164,10 @@ def known_by(
         return Rule.REPEAT if came_before else None
     if version is None:
         return Rule.STALE if came_before else None
-    if is_later(known.version, version):
+    if _is_past(known, version):
+        return Rule.STALE if came_before or arrival is None else None
+    by_our_clock = version not in (known.version, known.ours) and not is_later(version, known.told)
+    if is_later(known.version, version) or (by_our_clock and came_before):
         return Rule.STALE
     is_one_of_equals = version == known.version and arrival is not None and known.arrival is not None
     return Rule.STALE if is_one_of_equals and arrival < known.arrival else None  # type: ignore[operator]  # both are there
@@ -206,17 +204,39 @@ def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Ar
     return Decision(rule=Rule.INSERT, order=order, sync=sync, digest=digest, is_synced=True)
 
 
-def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, terms: Terms) -> Decision:
+def _is_past(known: Received, version: datetime | None) -> bool:
+    """Whether a record shows a time of ours that the client has left behind already.
+
+    It is late, or the client has taken what it was told once more: in either case nobody has edited anything.
+    """
+    return version is not None and version == known.told and version not in (known.version, known.ours)
+
+
+def _merge(
+    record: Record,
+    digest: str,
+    order: WorkOrder,
+    sync: SyncState,
+    taken: Received,
+    terms: Terms,
+    *,
+    is_past: bool,
+) -> Decision:
     seen, project = record.order, terms.projections[record.layout]
     ours = project(order.values)
-    known = confirm(seen, ours, sync, project)
-    merged, lost = _three_way(seen, order, ours, known, terms)
+    known = confirm(seen, ours, sync, project)._replace(is_told=taken.ours is not None, is_past=is_past)
+    merged, lost = three_way(seen, order, ours, known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
-    compared = _compared(seen, known.echoes) if seen.deleted and order.deleted else seen.values
-    shown, sent = overlay(known.base, compared), _overrule(known.sent, order, merged)
+    are_gone = bool(seen.deleted and order.deleted)
+    said = compared(seen, known.echoes) if are_gone else seen.values
+    shown, sent = overlay(known.base, said), _overrule(known.sent, order, merged)
     if sent and agree(shown, project(sent[-1].values), known.echoes):
         sent = ()
+    renderings = {field: value for field, value in known.overruled.items() if value != seen.get(field)}
+    if taken.told is not None:  # it keeps our times: then those of all that it has taken
+        done = [one.version for one in sync.sent[: len(sync.sent) - len(sent)] if one.version]
+        taken = replace(taken, told=max([taken.told, *done]))
     after = replace(
         sync,
         id=record.external_id,
@@ -225,84 +245,40 @@ def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken
         sent=sent,
         received=taken,
         rev=sync.rev + 1,
-        echoes=known.echoes,
+        echoes={**renderings, **known.echoes} if renderings else known.echoes,
         intent=None,
+        passed=passed(seen, ours, known) if are_gone else {},
     )
+    is_synced = _client_holds(project(merged.values), seen, after, project(sent[-1].values) if sent else NOTHING)
+    if merged != order and _may_be_late(seen, sync.received, taken):
+        is_synced = False
     return Decision(
         rule=Rule.NO_BASE if sync.base is None else Rule.THREE_WAY,
         order=merged,
         sync=after,
         digest=digest,
-        is_synced=_client_holds(project(merged.values), seen, after, [project(one.values) for one in sent]),
+        is_synced=is_synced,
         lost=tuple(lost),
     )
 
 
-def _compared(seen: WorkOrder, echoes: Mapping[str, Any]) -> Values:
-    """What counts of a deleted order that is deleted in TracOS too: that, and how it shows what it was told."""
-    gone = Values(deleted=True, deleted_at=seen.deleted_at)
-    return with_values(gone, {field: seen.get(field) for field in echoes if seen.get(field) is not None})
+def _may_be_late(seen: WorkOrder, before: Received | None, taken: Received) -> bool:
+    """Whether the client may hold what it was told later than ``seen``, which came last and shows an earlier time.
+
+    The times are by two clocks, so that nothing else tells; that TracOS took its values the client is told.
+    """
+    if before is None or before.told is None or taken.ours is not None or taken.arrival is None or not seen.version:
+        return False
+    return seen.version not in (before.version, before.ours) and not is_later(seen.version, before.told)
 
 
-def _three_way(
-    seen: WorkOrder, order: WorkOrder, ours: Values, known: Known, terms: Terms
-) -> tuple[WorkOrder, list[Lost]]:
-    """Merge field by field; ``ours`` is what the client's layout says of ``order``."""
-    if seen.deleted and order.deleted:
-        return order, []
-    takes: dict[str, Any] = {}
-    lost: list[Lost] = []
-    for field in fields_of(seen):
-        theirs, own = seen.get(field), ours.get(field)
-        if theirs is None or theirs == own:
-            continue
-        if own is None:
-            takes[field] = theirs
-            continue
-        if own == known.echoes.get(field):
-            continue
-        wins, because = _weigh(field, seen, order, own, known, terms)
-        theirs = known.echoes.get(field, theirs)  # of what is a rendering of our older value, that value
-        if wins:
-            takes[field] = theirs
-        if because:
-            value, kept = (order.get(field), theirs) if wins else (theirs, order.get(field))
-            lost.append(Lost(field=field, value=value, kept=kept, side="tracos" if wins else "client", because=because))
-    if "deleted" in takes:
-        takes["deleted_at"] = seen.deleted_at if takes["deleted"] else None
-    return (with_values(order, takes) if takes else order), lost
-
-
-def _weigh(field: str, seen: WorkOrder, order: WorkOrder, own: Any, known: Known, terms: Terms) -> tuple[bool, str]:
-    """Whether the client's value of a field wins over TracOS's ``own``; and why the other, an edit, gives way."""
-    theirs, was = seen.get(field), known.base.get(field)
-    client_edited, tracos_edited = theirs != was and field not in known.echoes, own != was
-    authority = terms.authority_of(field)
-    if authority == Authority.CLIENT:
-        return True, HAS_THE_SAY[authority] if tracos_edited else ""
-    if not client_edited:
-        return False, "not yet taken by the client" if field in known.untaken else ""
-    if authority == Authority.TRACOS:
-        return False, HAS_THE_SAY[authority]
-    if field == "deleted" and not theirs and seen.updated_at is None:
-        wins = order.deleted_at is not None and is_later(seen.created_at, order.deleted_at)
-        because = "created after the deletion" if tracos_edited else ""
-        return wins, because if wins else KEPT_DELETED
-    if tracos_edited:
-        wins = is_later(seen.version, order.version)
-        return wins, "the client's edit is newer" if wins else "the edit in TracOS is as new or newer"
-    back = any(theirs == values.get(field) for values in known.earlier)
-    return True, "the client went back to its older value" if back else ""
-
-
-def _client_holds(now: Values, seen: WorkOrder, after: SyncState, unconfirmed: Sequence[Values]) -> bool:
-    """Whether the client holds what TracOS says ``now``, and nothing unconfirmed says otherwise."""
+def _client_holds(now: Values, seen: WorkOrder, after: SyncState, unconfirmed: Values) -> bool:
+    """Whether the client holds what TracOS says ``now``, and nothing says otherwise that it was handed last."""
     fields = ("deleted",) if seen.deleted and now.deleted else fields_of(now)
-    shown = after.base or NOTHING
+    shown, is_sure = after.base or NOTHING, bool(after.sent) and after.sent[-1].state != "noted"
     for field in fields:
-        value = now.get(field)
-        last = unconfirmed[-1].get(field) if unconfirmed else None
-        held = last if last is not None and seen.get(field) is None else shown.get(field)
+        value, last = now.get(field), unconfirmed.get(field)
+        held = last if is_sure and last is not None and seen.get(field) is None else shown.get(field)
         is_held = value in (held, after.echoes.get(field))
         if value is not None and (not is_held or (last is not None and value != last)):
             return False

@@ -12,7 +12,7 @@ from pipeline.clients.connector import Connector
 from pipeline.clients.records.drift import LIMIT, Keys, Watch
 from pipeline.clients.records.shapes import named, outermost
 from pipeline.clients.watched import WatchedClient
-from pipeline.disk import remove_leftovers, write_files
+from pipeline.disk import write_files
 from pipeline.finding import Finding
 from pipeline.service.customers import OnUnknown
 
@@ -98,10 +98,10 @@ class KnownKeys:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             body = msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1)
-            remove_leftovers(self._path.parent)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except (OSError, UnicodeEncodeError) as error:
-            logger.warning("{} cannot be written ({}): what is new is told again", self._path, error)
+            why = error.strerror if isinstance(error, OSError) else "a key is no Unicode"
+            logger.warning("{} cannot be written ({}): what is new is told again", self._path, why)
 
 
 def _is_full(known: Mapping[str, Keys]) -> bool:

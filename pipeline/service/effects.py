@@ -1,9 +1,8 @@
 """What a session may do to the world: the ends that act, or those that only look; no end is told which it is."""
 
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,8 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import DeadLetterFolder, Drawer, Identify
+from pipeline.disk import Scratch, remove_leftovers
+from pipeline.errors import Fatal
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
@@ -52,13 +53,20 @@ class Effects(ABC):
 class Live(Effects):
     """The ends that act."""
 
+    def __init__(self) -> None:
+        self._states: set[Path] = set()
+
     @contextmanager
     def begun(self, mongo_dir: Path) -> Iterator[Path]:
-        """Nothing to prepare."""
+        """Clear away what a killed run left where clients remember; what ails such a place is told when it is used."""
+        for folder in self._states:
+            with suppress(OSError):
+                remove_leftovers(folder)
         yield mongo_dir
 
     def state_dir(self, folder: Path) -> Path:
         """The folder itself."""
+        self._states.add(folder)
         return folder
 
     def client(self, client: Connector) -> Connector:
@@ -87,14 +95,10 @@ class Dry(Effects):
     @contextmanager
     def begun(self, mongo_dir: Path) -> Iterator[Path]:
         """Copy what clients remember; where there is no embedded server's data yet, none is left behind."""
-        with tempfile.TemporaryDirectory(prefix="workorder-sync-") as nothing:
+        with ExitStack() as opened:
             for state in self._states:
-                state.__enter__()
-            try:
-                yield mongo_dir if mongo_dir.exists() else Path(nothing)
-            finally:
-                for state in self._states:
-                    state.__exit__(None, None, None)
+                opened.enter_context(state)
+            yield mongo_dir if mongo_dir.is_dir() else opened.enter_context(Scratch()).path
 
     def state_dir(self, folder: Path) -> Path:
         """A copy."""
@@ -131,8 +135,11 @@ class NotedLetters(DeadLetters):
         return str(self._drawer.directory)
 
     async def open(self) -> None:
-        """Look at the letters that there are."""
-        self._drawer.look()
+        """Look at the letters that there are; raises Fatal where that cannot be done."""
+        try:
+            self._drawer.look()
+        except OSError as error:
+            raise Fatal(f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right") from error
 
     async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
         """As a run would."""

@@ -83,11 +83,11 @@ def _strangers(where: str, values: Mapping[str, str | None], known: Collection[s
 
 def _read_file(path: Path, problems: list[str]) -> dict[str, str | None]:
     """By name, what the file says, the last one of several; what cannot be understood is a problem."""
-    if not path.exists():
-        return {}
     try:
         with path.open(encoding="utf-8-sig") as text:
             lines = list(parse_stream(text))
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise WrongSettings([f"{path} cannot be read: {why}"]) from error

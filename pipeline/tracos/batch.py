@@ -17,12 +17,13 @@ from pipeline.orders.merge import Current, Decision, Lost, Rule, decide, new_ord
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record, WorkOrder, id_key
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Operation
+from pipeline.tracos.connection import ATTEMPTS
 from pipeline.tracos.document import changes, guard, stored, synced_fields
 from pipeline.tracos.found import Found
 from pipeline.tracos.inserts import first_sync, new_document, new_ids
 from pipeline.tracos.limits import fault_of, warn_of_future
 from pipeline.tracos.matching import current_of, why_taken
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.story import Story, tell_lost
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
@@ -39,6 +40,8 @@ OUTCOMES: Final[Mapping[Rule, Outcome]] = {
     Rule.INSERT: Outcome.CREATED,
 }
 """What a record came to by the rule alone; by the others it depends on what they changed."""
+
+REPEATS: Final = frozenset({Outcome.REPEAT, Outcome.NEWEST})
 
 LATE: Final = "it is being edited in TracOS time and again"
 UNLIKE: Final = (
@@ -96,6 +99,8 @@ class BatchMerge:
         self._tried: dict[ExternalId, list[Operation]] = defaultdict(list)
         self._compared: dict[ExternalId, list[bytes]] = {}
         """With what an order's records were last compared."""
+        self.unmet: set[ExternalId] = set()
+        """Orders of the last attempt whose document may not have been met, as MongoDB's answer says."""
         self._missed: Counter[ExternalId] = Counter()
         """How often an order's write missed, and nothing else was found than before."""
         self._taken_numbers: dict[ExternalId, Reason] = {}
@@ -109,11 +114,13 @@ class BatchMerge:
                 self._results[position] = Rejected(fault)
 
     def unmoved(self, found: Documents) -> list[ExternalId]:
-        """The open orders whose write missed, and of which nothing else is found than they were compared with."""
+        """The open orders that were tried, and of which nothing else is found than they were compared with."""
         self._remember_the_last_attempt()
-        keys = [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
-        self._missed.update(keys)
-        return keys
+        return [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
+
+    def miss(self, unmoved: Sequence[ExternalId]) -> None:
+        """A majority has what was found of these: waiting helps none whose write was answered; others are no misses."""
+        self._missed.update(self.unmet.intersection(unmoved))
 
     def plan(self, found: Documents, at: datetime) -> tuple[list[Plan], list[Entry]]:
         """Decide every open order; what needs no write is settled, for the rest there is a plan each.
@@ -121,6 +128,7 @@ class BatchMerge:
         And what the decision log is to be told before that is written.
         """
         self._remember_the_last_attempt()
+        self.unmet.clear()
         before, self._at = dict(self.open), format_time(at)
         plans = [plan for key in before if (plan := self._plan_one(key, found.get(key, ()), at))]
         self._last = plans, found
@@ -145,6 +153,7 @@ class BatchMerge:
 
     def take_number(self, key: ExternalId, refusal: Refusal) -> None:
         """Some other document has the order's number, or the client's id, already."""
+        self.unmet.add(key)
         self._taken_numbers[key] = why_taken(self._terms, next(self.records(key)), refusal)
 
     def records(self, key: ExternalId) -> Iterator[Record]:
@@ -170,7 +179,7 @@ class BatchMerge:
                 self._compared[plan.key] = raws(found.get(plan.key, ()))
                 self._tried[plan.key].append(plan.operation)
                 outcomes = plan.outcomes.items()
-                self._intended |= {at: outcome for at, outcome in outcomes if outcome is not Outcome.REPEAT}
+                self._intended |= {at: outcome for at, outcome in outcomes if outcome not in REPEATS}
         self._last = (), {}
 
     def _plan_one(self, key: ExternalId, found: Sequence[Found], at: datetime) -> Plan | None:
@@ -226,8 +235,8 @@ class BatchMerge:
         warn_of_future(item, at)
         self._story.decide(position, self._entry(item, locator, Rule.INSERT, digest, (None, order), at))
         sync = first_sync(record, locator, digest, item.arrival, self._terms.client)
-        new = new_document(order, sync, self._at)
-        new["_id"] = document_id = next(self._new_ids)
+        document_id = next(self._new_ids)
+        new = new_document(document_id, order, sync, self._at)
         taken = _Taken(document_id, None, {position: digest})
         return Plan(key, Operation.insert(new), {position: Outcome.CREATED}, taken, False, False)
 
@@ -239,7 +248,7 @@ class BatchMerge:
             return
         is_ours = any(_shows(document, operation) for operation in self._tried[key])
         for position, outcome in outcomes.items():
-            if outcome is not Outcome.REPEAT:
+            if outcome not in REPEATS:
                 continue
             if is_ours:
                 outcomes[position] = self._intended.get(position, outcome)
@@ -292,9 +301,8 @@ class BatchMerge:
         self, document_id: Any, document: Mapping[str, Any] | None, before: Current | None, last: Decision, at: datetime
     ) -> Operation:
         if document is None or before is None:
-            new = new_document(last.order, stored(last.sync), self._at if last.is_synced else None)
-            new["_id"] = document_id  # encoded first, wherever it stands
-            return Operation.insert(new)
+            synced_at = self._at if last.is_synced else None
+            return Operation.insert(new_document(document_id, last.order, stored(last.sync), synced_at))
         sets = changes(document, before.order, last.order)
         sets |= synced_fields(document, last.sync, at, is_synced=last.is_synced)
         return Operation.update(guard(document, self._terms.fields), sets)
@@ -317,7 +325,7 @@ def raws(found: Sequence[Found]) -> list[bytes]:
 
 
 def _outcome(decision: Decision, current: Current | None) -> Outcome:
-    outcome = OUTCOMES.get(decision.rule)
+    outcome = Outcome.NEWEST if decision.is_newest else OUTCOMES.get(decision.rule)
     if outcome is None:
         outcome = Outcome.UNCHANGED if current is not None and decision.order == current.order else Outcome.UPDATED
     return outcome
@@ -336,6 +344,6 @@ def _shows(document: Mapping[str, Any] | None, operation: Operation) -> bool:
     if document is None:
         return False
     if operation.verb == "insert":
-        return bool(document["_id"] == operation.statement["_id"])
-    sets = operation.statement["u"]["$set"]
+        return bool(document["_id"] == operation.values["_id"])
+    sets = operation.values
     return bson.encode({field: document.get(field) for field in sets}) == bson.encode(sets)

@@ -17,12 +17,13 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record, id_key
 from pipeline.tracos.batch import Documents
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.connection import ATTEMPTS, Connection
 from pipeline.tracos.document import guard, original
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.limits import fault_of
 from pipeline.tracos.marks import understood
 from pipeline.tracos.matching import current_of
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.sink import look_up
 from pipeline.tracos.source import locator_of
 

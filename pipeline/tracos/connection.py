@@ -1,11 +1,9 @@
 """The one connection to MongoDB: made, told how durable writes are, ridden through outages, closed."""
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-import bson
-from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from loguru import logger
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -21,10 +19,11 @@ from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
 from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, key_of, read_batch, split
 from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, Validator, prepare
+from pipeline.tracos.operations import Operation, commands, encode_all, join
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
-__all__ = ["ATTEMPTS", "TOO_LARGE", "UNFIT", "Connection", "Operation", "Written"]
+__all__ = ["ATTEMPTS", "TOO_LARGE", "Connection", "Written"]
 
 T = TypeVar("T")
 
@@ -38,34 +37,13 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 """Where the URI says nothing: no wait without end, and short ones, so that retries and Ctrl-C are quick."""
 
+LEAST_PATIENCE: Final = 6
+"""Seconds that a write may take to be confirmed, however short an outage is ridden out: a loaded server is none."""
+
 TOO_LARGE: Final = 10334
 """MongoDB's code for a document over 16 MB; here for whatever cannot be encoded."""
 
-UNFIT: Final = (InvalidDocument, OverflowError, UnicodeEncodeError)
-"""What encoding a document raises."""
-
-COMMAND_BYTES: Final = 16 * 1024 * 1024
-"""What the statements of one raw command may have in all; the server allows 16 KB more."""
-
-
 UNSYNCED: Final = {"isSynced": {"$ne": True}}
-
-
-class Operation(Struct, frozen=True, gc=False):
-    """One write: a document to insert, or a statement ``{"q": guard, "u": changes, ...}``."""
-
-    verb: Literal["insert", "update"]
-    statement: Mapping[str, Any]
-
-    @classmethod
-    def insert(cls, document: Mapping[str, Any]) -> "Operation":
-        """Insert ``document``."""
-        return cls("insert", document)
-
-    @classmethod
-    def update(cls, guard: Mapping[str, Any], sets: Mapping[str, Any]) -> "Operation":
-        """Set fields of the one document that still is as ``guard`` says."""
-        return cls("update", {"q": guard, "u": {"$set": sets}, "collation": SIMPLE.document})
 
 
 class Written(Struct, frozen=True):
@@ -187,27 +165,35 @@ class Connection(Resource):
     async def write(self, operations: Sequence[Operation]) -> Written:
         """Do all of ``operations`` that can be done; one that cannot does not hold up the others.
 
-        Raw commands of statements encoded one by one: the driver's bulk writes cost twice the time, and fail as a whole
-        when one document cannot be encoded.
+        Raw commands of encoded statements: the driver's bulk writes cost twice the time, and fail as a whole when one
+        document cannot be encoded. Updates are joined, because to the server a statement costs more than what it does;
+        where one of those is refused, which may have done a part of it, its updates are sent one by one: what is done
+        already misses then, as an edit by somebody else would make it miss.
         """
-        matched, refusals = 0, dict[int, Refusal]()
-        encoded: dict[str, dict[int, bytes]] = {"insert": {}, "update": {}}
-        for position, operation in enumerate(operations):
-            try:
-                statement = bson.encode(operation.statement)
-            except UNFIT:
-                refusals[position] = Refusal(TOO_LARGE)
-                continue
-            if len(statement) > COMMAND_BYTES:
+        inserts = {at: one.statement for at, one in enumerate(operations) if one.verb == "insert"}
+        updates = {at: one for at, one in enumerate(operations) if one.verb == "update"}
+        _, refusals, inserted = await self._send("insert", inserts)
+        joined = join(updates)
+        matched, failed, _ = await self._send("update", {at: one.statement for at, one in enumerate(joined)})
+        done = {position for at, one in enumerate(joined) if at not in failed for position in one.positions}
+        alone = {position: update.statement for position, update in updates.items() if position not in done}
+        more, refused, _ = await self._send("update", alone)
+        return Written(matched + more, refusals | refused, inserted)
+
+    async def _send(
+        self, verb: str, statements: Mapping[int, Mapping[str, Any]]
+    ) -> tuple[int, dict[int, Refusal], dict[int, bytes]]:
+        """How many documents were met, what was refused, and the statements as they were sent; all by position."""
+        count, refusals, sent = 0, dict[int, Refusal](), dict[int, bytes]()
+        for position, encoded in zip(statements, encode_all(list(statements.values())), strict=True):
+            if encoded is None:
                 refusals[position] = Refusal(TOO_LARGE)
             else:
-                encoded[operation.verb][position] = statement
-        for verb, statements in encoded.items():
-            for chunk in _chunks(statements):
-                done, refused = await self._command(verb, {position: statements[position] for position in chunk})
-                matched += done if verb == "update" else 0
-                refusals |= refused
-        return Written(matched, refusals, encoded["insert"])
+                sent[position] = encoded
+        for part in commands(sent):
+            met, refused = await self._command(verb, part)
+            count, refusals = count + met, refusals | refused
+        return count, refusals, sent
 
     async def _command(self, verb: str, statements: Mapping[int, bytes]) -> tuple[int, dict[int, Refusal]]:
         """How many documents were met, and what was refused.
@@ -261,7 +247,7 @@ class Connection(Resource):
             raise WrongSettings(wrong)
         patience = {"serverSelectionTimeoutMS": min(5_000, max(250, int(self._retry_seconds * 1000)))}
         defaults = {name: value for name, value in (DEFAULTS | patience).items() if name.lower() not in address.options}
-        concern, _ = durable(address.options, _patience(address))
+        concern, _ = durable(address.options, _patience(address, self._retry_seconds))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what they tell of options is told by us, or harmless
@@ -284,7 +270,7 @@ class Connection(Resource):
         if isinstance(address.options.get("w"), int):
             hello = await self.collection.database.client.admin.command("hello")
             members = sum(len(hello.get(kind, ())) for kind in ("hosts", "passives", "arbiters"))
-        concern, raised = durable(address.options, _patience(address), members)
+        concern, raised = durable(address.options, _patience(address, self._retry_seconds), members)
         if raised:
             logger.warning(
                 "MONGO_URI: {} would lose orders when a server fails: writes wait for a majority and the journal",
@@ -299,24 +285,8 @@ class Connection(Resource):
         self._client = self._collection = None
 
 
-def _patience(address: Address) -> float:
-    """How long the driver waits for a reply, in seconds."""
+def _patience(address: Address, retry_seconds: float) -> float:
+    """How long a reply is waited for, in seconds: no longer than the driver does, and than an outage is ridden out."""
     said = {"sockettimeoutms": DEFAULTS["socketTimeoutMS"] / 1000, **address.options}
-    return min((said[name] for name in ("sockettimeoutms", "timeoutms") if said.get(name)), default=0)
-
-
-def _chunks(encoded: Mapping[int, bytes]) -> Iterator[list[int]]:
-    """The positions, in lists that one command can hold."""
-    if sum(map(len, encoded.values())) <= COMMAND_BYTES:
-        yield from [list(encoded)] if encoded else []
-        return
-    chunk: list[int] = []
-    size = 0
-    for position, statement in encoded.items():
-        if chunk and size + len(statement) > COMMAND_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(position)
-        size += len(statement)
-    if chunk:
-        yield chunk
+    drivers: list[float] = [said[name] for name in ("sockettimeoutms", "timeoutms") if said.get(name)]
+    return min([*drivers, max(retry_seconds, LEAST_PATIENCE)])

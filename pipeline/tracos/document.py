@@ -17,6 +17,7 @@ from pipeline.orders.memory import SyncState
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Kind, Record, Status, Value, WorkOrder, id_key, with_values
+from pipeline.tracos.operations import MISSING, REV
 from pipeline.translation.ids import show
 from pipeline.translation.times import format_time, parse_time
 
@@ -55,10 +56,6 @@ READ: Final = (*FIELDS, "syncedAt", "sync")
 _TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
 
 _STATUSES: Final = {status.value: status for status in Status}
-_MISSING: Final = {"$exists": False}
-_NULL: Final = {"$eq": None, "$exists": True}  # null alone would match a missing field too
-_PLAIN: Final = (str, int, float, datetime)
-"""Values that stand for themselves in a filter."""
 
 
 def read_document(document: Document, terms: Terms) -> Current:
@@ -103,7 +100,8 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         return Record(
             order=order, external_id=order.number, layout=terms.default_layout, is_linked=terms.ids == "shared"
         )
-    known = sync.sent[-1].values if sync.sent else sync.base
+    last = sync.last_sent
+    known = last.values if last else sync.base
     intent = sync.intent
     return Record(
         order=order,
@@ -150,22 +148,25 @@ def synced_fields(document: Document, sync: SyncState, at: datetime, *, is_synce
 def stored(sync: SyncState) -> dict[str, Any]:
     """Our part of a document as MongoDB keeps it, its times as BSON dates."""
     builtins: dict[str, Any] = msgspec.to_builtins(sync, builtin_types=(datetime,))
-    for rare in ("echoes", "intent"):
+    for rare in ("echoes", "intent", "passed"):
         if not builtins[rare]:
             del builtins[rare]
+    if received := builtins["received"]:
+        for rare in ("told", "ours"):
+            if received[rare] is None:
+                del received[rare]
     return builtins
 
 
 def guard(document: Document, more: Iterable[str] = ()) -> dict[str, Any]:
-    """The filter that matches the document only as long as it is what was read; ``more`` fields than every one has."""
-    return {**{field: _same(document, field) for field in (*FIELDS, *more)}, **guard_rev(document)}
+    """What the document must still be, as it was read; with ``more`` fields than every one has."""
+    return {field: document.get(field, MISSING) for field in (*FIELDS, *more)} | guard_rev(document)
 
 
 def guard_rev(document: Document) -> dict[str, Any]:
-    """The filter that matches the document only as long as our own part of it is what was read."""
+    """The same of our own part alone."""
     sync = document.get("sync")
-    rev = _same(sync, "rev") if isinstance(sync, Mapping) else {"$exists": False}
-    return {"_id": document["_id"], "sync.rev": rev}
+    return {"_id": document["_id"], REV: sync.get("rev", MISSING) if isinstance(sync, Mapping) else MISSING}
 
 
 def original(document: Document, more: Iterable[str] = ()) -> bytes:
@@ -189,15 +190,6 @@ def _in_its_kind(number: Any) -> Any:
     if isinstance(number, bool | str | float) or number is None:
         return number
     return int(number) if isinstance(number, int) else {type(number).__name__: str(number)}
-
-
-def _same(document: Document, field: str) -> Any:
-    if field not in document:
-        return _MISSING
-    value = document[field]
-    if isinstance(value, _PLAIN):
-        return value
-    return _NULL if value is None else {"$eq": value}
 
 
 def _number(value: Any, reasons: list[Reason]) -> ExternalId:
@@ -280,7 +272,7 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
         values += (known.deleted_at, *known.more.values()) if known else ()
     for sent in sync.sent:
         values += (sent.version, sent.at)
-    values += (sync.received.version,) if sync.received else ()
+    values += (sync.received.version, sync.received.told, sync.received.ours) if sync.received else ()
     values += (sync.intent.at,) if sync.intent else ()
     if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.orders.workorder import ExternalId, id_key
-from pipeline.tracos.connection import TOO_LARGE, UNFIT, Connection, Operation, Written
+from pipeline.tracos.connection import TOO_LARGE, Connection, Written
 from pipeline.tracos.found import Found, Groups, key_of
 from pipeline.tracos.indexes import refuse_twins
+from pipeline.tracos.operations import UNFIT, Operation
 from pipeline.tracos.verdicts import Refusal
 
 __all__ = ["DryConnection"]
@@ -54,15 +55,15 @@ class DryConnection(Connection):
 
     async def write(self, operations: Sequence[Operation]) -> Written:
         """Keep the writes."""
-        ids = [operation.statement["q"]["_id"] for operation in operations if operation.verb == "update"]
+        ids = [operation.guard["_id"] for operation in operations if operation.verb == "update"]
         before = {found.key: found.readable for found in await self.find_ids(ids)}
         refusals: dict[int, Refusal] = {}
         for position, operation in enumerate(operations):
-            statement = operation.statement
+            document = operation.values
             if operation.verb == "update":
-                statement = {**before[key_of(statement["q"]["_id"])], **statement["u"]["$set"]}
+                document = {**before[key_of(operation.guard["_id"])], **document}
             try:
-                self._keep(Found.of(statement))
+                self._keep(Found.of(document))
             except UNFIT:
                 refusals[position] = Refusal(TOO_LARGE)
         return Written(len(ids) - len(refusals), refusals)

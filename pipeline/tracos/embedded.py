@@ -12,21 +12,20 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from urllib.parse import quote_plus
 
 import msgspec
 
+from pipeline.disk import Scratch
 from pipeline.errors import Fatal
 
 __all__ = ["embedded_mongod", "find_mongod"]
 
-SOCKET_PREFIX: Final = "tracos-"
 START_SECONDS: Final = 60
 PREDECESSOR_SECONDS: Final = 10
 """A mongod whose program was killed may still be stopping for this long."""
@@ -71,8 +70,8 @@ def embedded_mongod(data_dir: Path, *, binary: str | None = None) -> Iterator[st
     started it. Raises Fatal, in one line, when it cannot be started, or when another run uses the folder.
     """
     program = find_mongod(binary)
-    with _taken(data_dir) as lock, _socket_folder(lock) as folder:
-        path = folder / "mongod.sock"
+    with _taken(data_dir), Scratch() as scratch:  # a short path, as that of a socket must be
+        path = scratch.path / "mongod.sock"
         process = _started(program, data_dir, path)
         try:
             yield f"mongodb://{quote_plus(str(path))}/?directConnection=true"
@@ -81,7 +80,7 @@ def embedded_mongod(data_dir: Path, *, binary: str | None = None) -> Iterator[st
 
 
 @contextlib.contextmanager
-def _taken(data_dir: Path) -> Iterator[IO[str]]:
+def _taken(data_dir: Path) -> Iterator[None]:
     """The folder, for this run alone; the lock ends with the program."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,24 +94,7 @@ def _taken(data_dir: Path) -> Iterator[IO[str]]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _in_use(data_dir) from None
-        yield lock
-
-
-@contextlib.contextmanager
-def _socket_folder(lock: IO[str]) -> Iterator[Path]:
-    """A short path that only we can enter; one that a killed run left is removed."""
-    lock.seek(0)
-    left = Path(lock.read())
-    if left.name.startswith(SOCKET_PREFIX):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=SOCKET_PREFIX)
-    lock.truncate(0)
-    lock.write(folder)
-    lock.flush()
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield
 
 
 def _started(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes]":

@@ -16,7 +16,7 @@ from pipeline.errors import Reason
 from pipeline.orders.workorder import INT64, ExternalId, id_key
 from pipeline.translation.paths import json_path, step_to
 
-__all__ = ["CODEC", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
+__all__ = ["CODEC", "UNCONFIRMED", "Found", "Groups", "StoredGroups", "key_of", "read_batch", "see_confirmed", "split"]
 
 CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO

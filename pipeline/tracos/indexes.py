@@ -8,10 +8,11 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from msgspec import Struct
 from pymongo import IndexModel
 from pymongo.collation import Collation
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, NetworkTimeout, OperationFailure, WTimeoutError
 
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import ExternalId, id_key
+from pipeline.tracos.found import UNCONFIRMED
 
 __all__ = [
     "IS_ID",
@@ -223,6 +224,8 @@ async def _create(collection: Collection, model: IndexModel) -> bool:
         if error.code not in IN_THE_WAY:
             raise
         return False
+    except NetworkTimeout as error:
+        raise WTimeoutError("an index is not built", UNCONFIRMED, {"index": model.document["name"]}) from error
     return True
 
 

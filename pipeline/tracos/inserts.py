@@ -23,13 +23,20 @@ def new_ids() -> Iterator[ObjectId]:
     return (ObjectId(first + number.to_bytes(3)) for number in range(1 << 24))
 
 
-def new_document(order: WorkOrder, sync: Mapping[str, Any], synced_at: str | None) -> dict[str, Any]:
+def new_document(
+    document_id: ObjectId, order: WorkOrder, sync: Mapping[str, Any], synced_at: str | None
+) -> dict[str, Any]:
     """The document of an order that came from the client: dates as ISO strings, absent values left out.
 
     ``sync`` is our part as it is ``stored``; without ``synced_at`` the order is still to be sent.
     """
     is_synced = synced_at is not None
-    document: dict[str, Any] = {"number": order.number, "deleted": bool(order.deleted), "isSynced": is_synced}
+    document: dict[str, Any] = {
+        "_id": document_id,
+        "number": order.number,
+        "deleted": bool(order.deleted),
+        "isSynced": is_synced,
+    }
     if order.title is not None:
         document["title"] = order.title
     if order.description is not None:

@@ -15,10 +15,11 @@ from pipeline.orders.memory import SyncState
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Intent
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import Connection, Operation
+from pipeline.tracos.connection import Connection
 from pipeline.tracos.document import guard, stored
 from pipeline.tracos.found import Found
 from pipeline.tracos.marks import understood
+from pipeline.tracos.operations import Operation
 
 __all__ = ["Intents"]
 

@@ -1,6 +1,6 @@
 """Marks: what a document is told of its hand-over to the client, under a guard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from loguru import logger
@@ -8,16 +8,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.errors import Rejected
+from pipeline.errors import Reason, Rejected
 from pipeline.orders.memory import SyncState, handed_over
 from pipeline.orders.merge import Current, Lost
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import NOTHING, ExternalId, Record
-from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.connection import ATTEMPTS, Connection
 from pipeline.tracos.document import changes, guard, guard_rev, read_document, stored, synced_fields
 from pipeline.tracos.found import Found, see_confirmed
+from pipeline.tracos.operations import Operation
 
-__all__ = ["HandOver", "Marker", "understood"]
+__all__ = ["HandOver", "Marker", "Note", "understood"]
 
 
 class HandOver(Struct, frozen=True, gc=False):
@@ -34,6 +35,17 @@ class HandOver(Struct, frozen=True, gc=False):
     """The id under which the client keeps it since, where it has told us."""
 
 
+class Note(Struct, frozen=True, gc=False):
+    """One document, and its part of ours that tells of a hand-over ahead."""
+
+    found: Found
+    sync: SyncState
+
+    def as_written(self) -> Found:
+        """The document with that part."""
+        return Found(self.found.raw, {**self.found.readable, "sync": stored(self.sync)})
+
+
 def understood(found: Found, terms: Terms) -> Current:
     """What a document says; raises Rejected, with all reasons, where it cannot be understood."""
     if found.document is None:
@@ -47,6 +59,23 @@ class Marker:
     def __init__(self, connection: Connection, terms: Terms) -> None:
         self._connection = connection
         self._terms = terms
+
+    async def note(self, notes: Sequence[Note], at: datetime) -> tuple[set[bytes], Mapping[bytes, Reason]]:
+        """Write what documents are to say, since ``at``, of hand-overs ahead; the keys of those that do, and why not.
+
+        Guarded by our own part alone: whatever people make of an order meanwhile, this is what is handed over.
+        """
+        if not notes:
+            return set(), {}
+        operations = [Operation.update(guard_rev(one.found.readable), {"sync": stored(one.sync)}) for one in notes]
+        written = await self._connection.ride_out(lambda: self._connection.write(operations))
+        refused = {notes[position].found.key: refusal.reason for position, refusal in written.refusals.items()}
+        keys = {one.found.key for one in notes} - refused.keys()
+        if written.matched < len(keys):
+            ids = [one.found.readable["_id"] for one in notes]
+            after = await self._connection.ride_out(lambda: self._connection.find_ids(ids))
+            keys = {found.key for found in after if found.key in keys and self._is_settled(found, at)}
+        return keys, refused
 
     async def mark(self, sent: Sequence[HandOver], at: datetime) -> None:
         """Mark what was sent at ``at``; where somebody has edited an order since, record the hand-over alone."""

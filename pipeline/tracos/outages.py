@@ -1,5 +1,6 @@
 """Ride out MongoDB's outages: exponential back-off with jitter, bounded, and then one clear line."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -36,10 +37,11 @@ async def ride_out(
     def may_pass(error: Exception) -> bool:
         if not isinstance(error, PyMongoError) or _verdict(error, topology()) is not Verdict.PASSES:
             return False
-        if seconds > 0:
+        if time.monotonic() - began < seconds:
             logger.warning("MongoDB: {}; trying again for up to {:g} s", why(error, topology()), seconds)
         return seconds > 0
 
+    began = time.monotonic()
     attempts = None if seconds > 0 else 1
     try:
         async for attempt in stamina.retry_context(may_pass, attempts=attempts, timeout=seconds or None):
@@ -79,6 +81,10 @@ def _refused(error: OperationFailure, reason: str) -> str:
     verdict = _verdict(error, None)
     if verdict is Verdict.LOGIN:
         return f"MongoDB refuses the login ({reason}): see user, password and authSource in MONGO_URI"
+    if verdict is Verdict.RIGHTS and "requires authentication" in str(
+        error
+    ):  # the server's words where nobody logged in
+        return f"MongoDB wants a login ({reason}): name user and password in MONGO_URI"
     if verdict is Verdict.RIGHTS:
         right = missing_right(str(error))
         what = f"lacks the right to {right}" if right else "lacks a right"

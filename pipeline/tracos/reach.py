@@ -43,23 +43,37 @@ def bad_certificate(error: BaseException, topology: Any) -> str | None:
 def why(error: BaseException, topology: Any) -> str:
     """Why it failed, in a few words: no value, no credential."""
     if isinstance(error, WTimeoutError):
-        return "no majority of its members confirms writes: see that enough of them run and keep up"
+        return f"{_unconfirmed(error)}: see that enough of them run and keep up"
     if isinstance(error, OperationFailure | NotPrimaryError):
         said = error.details if isinstance(error.details, Mapping) else {}
         return name_of(said.get("code", getattr(error, "code", None)), said.get("codeName"))
     if is_dns(error):
         return "DNS has no answer for the name in MONGO_URI"
+    return _why_unreachable(error, topology)
+
+
+def _why_unreachable(error: BaseException, topology: Any) -> str:
+    servers, is_selecting = _servers(topology), isinstance(error, ServerSelectionTimeoutError)
+    has_no_primary = is_selecting and getattr(topology, "topology_type_name", "") == "ReplicaSetNoPrimary"
+    if has_no_primary and any(server.is_server_type_known for server in servers):
+        return "the replica set has no primary: see that a majority of its members runs"
     text = next(_said(error, topology), "")
-    if word := _certificate(text) or _word(text):
+    if word := _certificate(text) or _word(text, is_selecting=is_selecting):
         return word
-    if isinstance(error, ServerSelectionTimeoutError):
-        servers = _servers(topology)
-        kind = getattr(topology, "topology_type_name", "")
-        if kind == "ReplicaSetNoPrimary":
-            return (
-                "the replica set has no primary" if servers else "no server is of the replica set that MONGO_URI names"
-            )
+    if has_no_primary:
+        return "the replica set has no primary" if servers else "no server is of the replica set that MONGO_URI names"
     return type(error).__name__
+
+
+def _unconfirmed(error: WTimeoutError) -> str:
+    """Who does not confirm: the server repeats what it was asked for, and says it by the way."""
+    details = error.details if isinstance(error.details, Mapping) else {}
+    if index := details.get("index"):
+        return f"no majority of its members has built the index {index} in time"
+    asked = details.get("errInfo", {}).get("writeConcern", {}).get("w", "majority")
+    if asked == "majority":
+        return "no majority of its members confirms writes"
+    return f"not as many of its members confirm writes as w={asked} in MONGO_URI asks for"
 
 
 def _said(error: BaseException, topology: Any) -> Iterator[str]:
@@ -86,9 +100,12 @@ def _certificate(text: str) -> str | None:
     return None
 
 
-def _word(text: str) -> str | None:
+def _word(text: str, *, is_selecting: bool) -> str | None:
+    """What a socket said, in our words; ``is_selecting``: no server is found, so that perhaps none ever answered."""
     if found := _ERRNO.search(text):
         return found[1].lower()
-    if "timed out" in text:
+    if "timed out" in text or "operation cancelled" in text:  # by the driver, when a heartbeat has timed out
         return "no answer in time"
-    return "it ends the connection: see tls in MONGO_URI" if "connection closed" in text else None
+    if "connection closed" not in text:
+        return None
+    return "it ends the connection: see tls in MONGO_URI" if is_selecting else "it ended the connection"

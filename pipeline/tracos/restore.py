@@ -16,11 +16,12 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import MERGED_FIELDS, Kind, Status, id_key, later, with_values
 from pipeline.tracos.batch import UNLIKE
 from pipeline.tracos.clock import now
-from pipeline.tracos.connection import ATTEMPTS, Connection, Operation
+from pipeline.tracos.connection import ATTEMPTS, Connection
 from pipeline.tracos.document import READ, changes, guard, read_document
 from pipeline.tracos.found import Found, read_batch, see_confirmed
 from pipeline.tracos.indexes import IS_ID, SIMPLE
 from pipeline.tracos.marks import understood
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.story import Story
 from pipeline.translation.times import format_time, parse_time
 
@@ -49,6 +50,8 @@ class Restorer:
         """What the last write was guarded by, which missed, or whose reply was lost."""
         self._made: Mapping[str, Any] = {}
         """What that write would have set."""
+        self._is_unmet = False
+        """Whether that write met no document, as the answer says: without an answer it is no miss."""
         self._missed = 0
         """How often that write missed, and nothing else was found than before."""
         self._change = Change(conflict.field, None, None)
@@ -78,7 +81,7 @@ class Restorer:
         before = self._compared
         if before is not None and found.raw == before.raw:
             see_confirmed([found], [await self._look_up(confirmed=False)])
-            self._missed += 1
+            self._missed += self._is_unmet
         try:
             current = understood(found, self._terms)
         except Rejected as error:
@@ -88,13 +91,14 @@ class Restorer:
             list(self._story.done([TOLD]))
             return True
         sets = self._sets(document, current, now())
-        self._compared, self._made = found, sets
+        self._compared, self._made, self._is_unmet = found, sets, False
         await self._decisions.record(list(self._story.ahead([TOLD])))
         written = await self._connection.write(
             [Operation.update(guard(document, (*self._terms.fields, self._conflict.field)), sets)]
         )
         for refusal in written.refusals.values():
             raise Rejected(refusal.reason)
+        self._is_unmet = not written.matched
         if written.matched:
             list(self._story.done([TOLD]))
         return bool(written.matched)

@@ -69,6 +69,7 @@ class TracosSink(BatchSink[Record]):
             latest = await self._look_up(merge, unmoved, confirmed=False)
             for key in unmoved:
                 see_confirmed(found.get(key, ()), latest.get(key, ()))
+            merge.miss(unmoved)
         plans, entries = merge.plan(found, now())
         self._deletes.spend(plan.key for plan in plans if plan.deletes)
         await self._decisions.record(entries)
@@ -88,6 +89,8 @@ class TracosSink(BatchSink[Record]):
             # The server does not say which guard missed: then all updates are looked up again.
             if written.matched == updates or plan.operation.verb == "insert":
                 entries += merge.settle(plan, written.inserted.get(position))
+            else:
+                merge.unmet.add(plan.key)
         for position, refusal in written.refusals.items():
             if refusal.is_number_taken:  # somebody was here first, so that the order is merged again
                 merge.take_number(plans[position].key, refusal)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -16,6 +16,7 @@ from pipeline.dataflow.messages import Envelope, Fate, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.errors import Reason, Rejected
 from pipeline.history.decisions import ABSENT, SENT, Change, Decisions, Entry, changed
+from pipeline.orders.memory import noted
 from pipeline.orders.merge import Current, Lost, yielding
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, Record
@@ -25,7 +26,7 @@ from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import original, to_record
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
-from pipeline.tracos.marks import HandOver, Marker, understood
+from pipeline.tracos.marks import HandOver, Marker, Note, understood
 from pipeline.tracos.story import tell_lost
 
 __all__ = ["TracosSource", "locator_of"]
@@ -63,8 +64,10 @@ class TracosSource(Source[Found]):
         self._numbers = numbers
         self._marker = Marker(connection, terms)
         self._intents = Intents(connection, terms)
+        self._is_noting = False
         self._called: dict[Locator, ExternalId] = {}
         self._gone: dict[Locator, None] = {}
+        self._shows_all = False
         self._seen = 0
         self._total: int | None = None
         self._unsettled: dict[Locator, Found] = {}
@@ -80,12 +83,26 @@ class TracosSource(Source[Found]):
         """How many of the orders that were unsynced at the beginning have been read."""
         return Progress(self._seen, self._total, "orders")
 
+    def note_ahead(self) -> None:
+        """The client takes what it is handed later: so each document says what that is before it is yielded.
+
+        Else a run that is killed between the hand-over and its mark leaves nothing that tells of it, and what the
+        client then takes would look like an edit of its own.
+        """
+        self._is_noting = True
+
     def to_record(self, found: Found) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
-        current = understood(found, self._terms)
-        if (locator := locator_of(found)) in self._unsettled:
+        locator = locator_of(found)
+        current = self._currents.get(locator) or understood(found, self._terms)
+        if locator in self._unsettled:
             self._currents[locator] = current
         return self._told(current)[0]
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether all that is unsynced was given; not known where it was asked for certain orders alone."""
+        return self._shows_all
 
     async def read(self) -> AsyncIterator[Sequence[Envelope[Found] | Unreadable]]:
         """Yield what is unsynced in groups of 1,000, or of 8 MB, along an index that marked documents leave.
@@ -93,6 +110,7 @@ class TracosSource(Source[Found]):
         After an outage it starts over: what was marked has left the query, and what is in hand is known.
         """
         groups: Groups | None = None
+        left_out = 0
 
         async def following() -> Sequence[Found]:
             nonlocal groups
@@ -113,11 +131,15 @@ class TracosSource(Source[Found]):
                 refused: Mapping[bytes, Reason] = {}
                 if self._terms.ids == "client":
                     known, refused = await self._intents.made_known(list(fresh.values()))
+                    left_out += len(fresh) - len(known)
                     fresh = {locator_of(found): found for found in known}
                 self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
+                refused = {**refused, **dict.fromkeys(await self._unmarkable(fresh), UNMARKABLE)}
+                if self._is_noting:
+                    fresh, unfit = await self._noted(fresh, refused)
+                    refused = {**refused, **unfit}
                 self._unsettled |= fresh
                 self._seen += len(fresh)
-                refused = {**refused, **dict.fromkeys(await self._unmarkable(fresh), UNMARKABLE)}
                 if fresh:
                     yield [
                         Unreadable(locator, (refused[found.key],), self._original(found), refused[found.key].path)
@@ -125,6 +147,7 @@ class TracosSource(Source[Found]):
                         else Envelope(found, locator, self._original(found))
                         for locator, found in fresh.items()
                     ]
+            self._shows_all = self._numbers is None and not left_out
         finally:
             if groups is not None:
                 await groups.close()
@@ -222,6 +245,30 @@ class TracosSource(Source[Found]):
             changes=changed(record.known, record.order),
             lost=sent.lost,
         )
+
+    async def _noted(
+        self, fresh: Mapping[Locator, Found], refused: Container[bytes]
+    ) -> tuple[dict[Locator, Found], Mapping[bytes, Reason]]:
+        """These documents once each says what is about to be handed over, and, by key, why some cannot say it.
+
+        Left out are those that we have written to meanwhile: the next run tells of them.
+        """
+        at, notes = now(), dict[Locator, Note]()
+        for locator, found in fresh.items():
+            with contextlib.suppress(Rejected):
+                current = understood(found, self._terms)
+                after = noted(current.sync, self._told(current)[0], client=self._terms.client, at=at)
+                self._currents[locator] = Current(order=current.order, sync=after)
+                if after is not current.sync and found.key not in refused:
+                    notes[locator] = Note(found, after)
+        written, unfit = await self._marker.note(list(notes.values()), at)
+        known = dict(fresh)
+        for locator, note in notes.items():
+            if note.found.key in written:
+                known[locator] = note.as_written()
+            elif note.found.key not in unfit:
+                del known[locator], self._currents[locator]
+        return known, unfit
 
     async def _unmarkable(self, fresh: Mapping[Locator, Found]) -> set[bytes]:
         """The keys of those whose mark the collection's validator would refuse: every run would send them again."""

@@ -29,6 +29,8 @@ _GRAMMAR: Final = re.compile(
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?"
 )
 
+_ENDS: Final = ("Z", ".Z")
+
 _FIRST: Final = datetime(1970, 1, 2, 12, tzinfo=UTC)
 """When 1 January 1970, which begins with the zero of Unix, was over in every zone."""
 _LAST: Final = datetime(2099, 1, 1, tzinfo=UTC)
@@ -53,6 +55,13 @@ def parse_time(text: str, zone: tzinfo) -> datetime:
     In the hour that a zone's clocks show twice, the first is meant; in the one they leave out, the offset before the
     change counts. Raises ValueError, with a message that does not repeat the text.
     """
+    # Nearly all are 2026-10-31T12:16:45.123Z, or without the fraction. Between these signs fromisoformat takes nothing
+    # but digits, and newer Pythons the hour 24; to look for them costs a third of looking at the grammar.
+    if text[4:17:3] == "--T::" and text[19::4] in _ENDS and text[11:13] != "24":
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass  # what is wrong with it is told below
     if _GRAMMAR.fullmatch(text) is None:
         raise ValueError(f"not a date: {_EXPECTED}")
     try:

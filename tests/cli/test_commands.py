@@ -382,8 +382,10 @@ class TestDeadLetters:
             f"#!/bin/sh\n{sys.executable} -m pipeline dead-letters discard {letter} --because old\necho '{{}}' > $1\n"
         )
         path.chmod(0o700)
-        _, err = plant.run("src/main.py", "dead-letters", "edit", letter, exits=2, EDITOR=path, VISUAL="")
-        assert "was closed meanwhile: nothing was changed" in err
+        how = {"EDITOR": path, "VISUAL": "", "TMPDIR": plant.home}
+        _, err = plant.run("src/main.py", "dead-letters", "edit", letter, exits=2, **how)
+        assert "was closed meanwhile: nothing was changed; what you wrote is in " in err
+        assert (*plant.home.glob("workorder-sync-*"),)[0].read_text() == "{}\n"
         assert letter_ids(plant) == {}
 
     def test_an_editor_that_only_ends_the_last_line_changes_nothing(self, plant):

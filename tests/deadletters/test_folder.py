@@ -1,5 +1,6 @@
 """The dead-letter folder: written, met again, held back, resolved; nothing is ever thrown away."""
 
+import errno
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +12,8 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
-from pipeline.deadletters import DeadLetterFolder, read_letters
-from pipeline.deadletters.letter import name_of
+from pipeline.deadletters import DeadLetterFolder, drawer, read_letters
+from pipeline.deadletters.letter import as_json, name_of
 from pipeline.disk import LEFTOVER
 from pipeline.errors import Fatal, Reason
 from tests.places import place
@@ -48,6 +49,18 @@ def item(locator="a.json", raw=b'{"id": 1}', stamp="s1", outcome=Outcome.REPEAT)
 
 def letters(root):
     return [found for _, found in read_letters(root)]
+
+
+async def test_what_is_not_recalled_may_be_closed_and_is_tried_again_should_it_come_again(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter("a.json"), letter("b.json")])
+        await dead.close_unseen()
+    assert len(letters(tmp_path)) == 2
+    async with folder(tmp_path) as dead:
+        await dead.recall([item("a.json")])
+        await dead.close_unseen()
+        assert shown(await dead.recall([item("a.json"), item("b.json")])) == {"a.json": "open"}
+    assert [found.locator for found in letters(tmp_path)] == ["a.json"]
 
 
 async def test_a_letter_holds_all_that_is_known(tmp_path):
@@ -143,7 +156,7 @@ async def test_it_is_resolved_when_the_same_place_and_order_go_through(
 @pytest.mark.parametrize("outcome", Outcome)
 async def test_a_letter_belongs_to_its_order_wherever_a_newer_record_of_it_comes_from(tmp_path, elsewhere, outcome):
     """What was known already tells nothing; and the place that died stays closed as long as nobody touches it."""
-    is_new = outcome not in (Outcome.REPEAT, Outcome.STALE)
+    is_new = outcome not in (Outcome.REPEAT, Outcome.STALE, Outcome.NEWEST)
     async with folder(tmp_path) as dead:
         await dead.write([letter("a.json[3]", b'{"id": 7}'), letter("a.json[4]", b'{"id": 8}')])
         await dead.resolve([item(elsewhere, b'{"id": "7"}', outcome=outcome)])
@@ -152,6 +165,34 @@ async def test_a_letter_belongs_to_its_order_wherever_a_newer_record_of_it_comes
         assert held == {"a.json[3]": "closed" if is_new else "open"}
         assert shown(await dead.recall([item("a.json[3]", b'{"id": 7}', "touched")])) == {}
     assert [found.id for found in letters(tmp_path)] == ([8] if is_new else [7, 8])
+
+
+@pytest.mark.parametrize(
+    ("died", "came", "outcome", "closes"),
+    [
+        (1, 2, Outcome.NEWEST, True),
+        (2, 1, Outcome.NEWEST, False),
+        (None, 2, Outcome.NEWEST, False),
+        (1, None, Outcome.NEWEST, False),
+        (1, 2, Outcome.REPEAT, False),
+    ],
+)
+async def test_what_came_later_and_is_the_newest_closes_a_letter_though_it_was_taken_before(
+    tmp_path, died, came, outcome, closes
+):
+    """The run that took it may have been killed before it could close the letter."""
+
+    def arrival(at):
+        return None if at is None else (at, "x", 1)
+
+    async with folder(tmp_path) as dead:
+        await dead.write([replace(letter("a.json"), arrival=arrival(died))])
+        newest = Envelope(outcome, place("b.json"), b'{"id": 1}', "s1", arrival(came))
+        await dead.resolve([newest])
+    assert len(letters(tmp_path)) == (not closes)
+    if closes:
+        (line,) = map(msgspec.json.decode, (tmp_path / "erp.inbound" / "resolved.jsonl").read_bytes().splitlines())
+        assert line["closed"] == "overtaken"
 
 
 async def test_ids_that_look_like_places_are_not_taken_apart(tmp_path):
@@ -193,6 +234,55 @@ async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log, how):
     assert any("cannot be read and is passed over" in line for line in log)
 
 
+async def test_a_letter_that_a_person_has_mended_is_not_written_over_where_it_cannot_be_read(
+    tmp_path, monkeypatch, log
+):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter()])
+        ((path, found),) = read_letters(tmp_path)
+        path.write_bytes(as_json(replace(found, mended='{"id": 2}')))
+        before = path.read_bytes()
+
+        def refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(drawer, "load_letter", refuse)
+            await dead.write([letter(stamp="s2")])
+            await dead.resolve([item()])
+    assert path.read_bytes() == before
+    assert any("cannot be read" in line and "Permission denied" in line for line in log)
+
+
+async def test_a_letter_that_cannot_be_read_for_now_stops_what_would_close_it(tmp_path, monkeypatch):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter()])
+
+        def fails(path):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(drawer, "load_letter", fails)
+            with pytest.raises(Fatal, match="Too many open files"):
+                await dead.resolve([item()])
+        await dead.resolve([item()])
+    assert letters(tmp_path) == []
+
+
+@pytest.mark.parametrize("then", ["it is dead still", "it is dead anew"])
+async def test_that_a_place_cannot_be_read_is_said_no_more_once_it_can(tmp_path, then):
+    async with folder(tmp_path) as dead:
+        if then == "it is dead still":
+            await dead.write([letter()])
+        await dead.write([letter(raw=b"", stage="read", reasons=("cannot be read",))])
+        if then == "it is dead still":
+            assert shown(await dead.recall([item()])) == {"a.json": "open"}
+        else:
+            await dead.write([letter()])
+    (left,) = letters(tmp_path)
+    assert left.raw == b'{"id": 1}'
+
+
 async def test_what_a_killed_run_left_is_removed(tmp_path):
     (tmp_path / "erp.inbound").mkdir()
     (tmp_path / "erp.inbound" / f".x.json{LEFTOVER}").write_bytes(b"half")
@@ -223,7 +313,7 @@ async def test_ten_thousand_letters_are_listed_without_being_read(tmp_path, monk
         (home / name_of(Locator(f"{number}.json"), b"{}")).touch()
     from pipeline.deadletters import drawer as room
 
-    monkeypatch.setattr(room, "read_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
+    monkeypatch.setattr(room, "load_letter", lambda path: pytest.fail("read a letter that nobody asked for"))
     async with folder(tmp_path) as dead:
         assert shown(await dead.recall([item("new.json")])) == {}
         await dead.resolve([item("new.json")])

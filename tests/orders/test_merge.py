@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.orders.memory import handed_over
-from pipeline.orders.merge import Current, Rule, decide
+from pipeline.orders.merge import Current, Rule, decide, yielding
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Record, Status, WorkOrder
 from pipeline.translation import flag_order, status_order
@@ -16,6 +16,8 @@ TERMS = Terms(
     projections={"status_order": status_order.LAYOUT.project, "flag_order": flag_order.LAYOUT.project},
     default_layout="status_order",
 )
+
+PLACES = ("first.json", "second.json", "copy.json")
 
 
 def at(day, hour=8):
@@ -78,6 +80,16 @@ class TestRepeat:
         rules = [judge(shown(3), evening, place).rule for place in ("morning.json", "noon.json")]
         assert rules == [Rule.REPEAT, Rule.REPEAT]
         assert judge(shown(3), evening, "night.json").order.title == "Pump"
+
+    def test_the_newest_record_is_known_again_at_the_place_from_which_it_was_taken_and_at_no_copy(self):
+        first = taken(shown(3), None, "first.json")
+        second = taken(shown(4), first, "second.json")
+        copied = taken(shown(4), second, "copy.json")
+        newest = [judge(shown(3 + (place != "first.json")), copied, place).is_newest for place in PLACES]
+        assert newest == [False, True, False]
+        for number in range(6):
+            copied = taken(shown(4), copied, f"{number}.json")
+        assert not judge(shown(4), copied, "0.json").is_newest, "where older places are forgotten, nothing is sure"
 
     def test_the_hashes_of_eight_places_are_kept(self):
         current = None
@@ -323,6 +335,75 @@ class TestSent:
         decision = judge(shown(5), current, "b.json")
         assert (decision.order.description, decision.is_synced) == ("ours", True)
 
+    def test_a_value_that_gave_way_and_is_shown_later_at_the_clients_own_time_is_told_of(self):
+        current = taken(shown(5, title="theirs"), self.sent_title(), "b.json")
+        decision = judge(shown(6, title="ours"), current, "c.json")
+        assert lost(decision) == [("title", "tracos", "theirs")]
+
+    def test_the_rendering_of_a_value_that_gave_way_stands_for_that_value(self):
+        current = taken(shown(5, title="theirs"), sent(edited(taken(shown(3)), 4, title="Our & pump")), "b.json")
+        decision = judge(shown(6, title="OUR &amp; PUMP"), current, "c.json")
+        assert (decision.order.title, lost(decision)) == ("Our & pump", [("title", "tracos", "theirs")])
+        settled = sent(taken_again(decision), 21)
+        again = judge(shown(7, title="OUR &amp; PUMP", status=Status.PENDING), settled, "d.json")
+        assert (again.order.title, again.lost) == ("Our & pump", ())
+
+    def test_what_gives_way_to_another_order_of_the_number_is_told_of(self):
+        """Both sides made it at once, and the client has not taken ours yet."""
+        decision = judge(shown(4, title="theirs"), sent(ours(3)))
+        assert (decision.order.title, lost(decision)) == ("theirs", [("title", "tracos", "Pump")])
+
+
+class TestTimesOfOurs:
+    """A client that keeps the time of an order that it is told: its clock and ours are two."""
+
+    def told(self):
+        """The client's record of day 3, by its clock; ours of day 9, by ours, which it took and showed."""
+        return taken(shown(9, title="ours"), sent(edited(taken(shown(3)), 9, title="ours")), "b.json")
+
+    @pytest.mark.parametrize("day", [4, 9, 12])
+    def test_its_next_edit_counts_whatever_its_clock_says(self, day):
+        decision = judge(shown(day, title="theirs"), self.told(), "c.json")
+        assert (decision.order.title, decision.is_synced, decision.lost) == ("theirs", True, ())
+
+    def test_an_older_record_by_its_own_clock_is_stale_still(self):
+        later = taken(shown(5, title="theirs"), self.told(), "c.json")
+        assert judge(shown(4, title="older"), later, "d.json").rule is Rule.STALE
+
+    def test_what_it_was_told_is_stale_once_it_has_edited_since(self):
+        later = taken(shown(5, title="theirs"), self.told(), "c.json")
+        assert judge(shown(9, title="ours"), later, "d.json").rule is Rule.STALE
+
+    def test_or_it_took_it_once_more_and_is_told_what_it_said_itself(self):
+        """A file that was handed over twice; only when it came tells that from a late one."""
+        told = decide(shown(9, title="ours"), "b.json", self.told(), terms=TERMS, arrival=(1, "b.json", 1))
+        later = decide(shown(5, title="theirs"), "c.json", taken_again(told), terms=TERMS, arrival=(2, "c.json", 1))
+        settled = sent(taken_again(later), 21)
+        decision = decide(shown(9, title="ours"), "d.json", settled, terms=TERMS, arrival=(3, "d.json", 1))
+        assert (decision.order.title, decision.is_synced) == ("theirs", False)
+
+    def test_a_time_that_is_kept_to_seconds_is_ours_too(self):
+        exact = at(9).replace(microsecond=123_000)
+        before = edited(taken(shown(3)), title="ours")
+        current = sent(Current(order=replace(before.order, updated_at=exact), sync=before.sync))
+        told = taken(shown(9, title="ours"), current, "b.json")
+        assert judge(shown(4, title="theirs"), told, "c.json").order.title == "theirs"
+
+    def test_a_hand_over_that_it_takes_after_an_edit_of_its_own_undoes_nothing(self):
+        handed = sent(edited(taken(shown(3)), 9, status=Status.PENDING))
+        newer = sent(taken(shown(5, title="theirs"), handed, "b.json"), 21)
+        decision = judge(shown(9, status=Status.PENDING), newer, "c.json")
+        assert (decision.order.title, decision.is_synced) == ("theirs", False)
+        assert lost(decision) == [("title", "client", "Pump")]
+
+    def test_where_only_the_arrival_orders_two_clocks_the_client_is_told_what_was_taken(self):
+        handed = sent(edited(taken(shown(3)), 9, title="ours"))
+        told = decide(shown(9, title="ours"), "b.json", handed, terms=TERMS, arrival=(1, "b.json", 1))
+        decision = decide(shown(5, title="theirs"), "c.json", taken_again(told), terms=TERMS, arrival=(2, "c.json", 1))
+        assert (decision.order.title, decision.is_synced) == ("theirs", False)
+        late = decide(shown(5, title="theirs"), "c.json", taken_again(told), terms=TERMS, arrival=(0, "c.json", 1))
+        assert late.rule is Rule.STALE
+
 
 class TestLossyLayout:
     def test_tracos_keeps_its_own_word_where_the_layout_knows_only_one(self):
@@ -380,6 +461,20 @@ class TestDeletes:
         still = judge(shown(6, title="theirs", deleted=True, deleted_at=at(6)), gone, "b.json")
         back = judge(shown(8, title="theirs"), Current(order=still.order, sync=still.sync), "c.json")
         assert (back.order.deleted, back.order.title) == (False, "theirs")
+
+    def test_an_edit_of_an_order_that_both_had_deleted_is_taken_when_tracos_brings_it_back(self):
+        gone = edited(taken(shown(3)), 5, deleted=True, deleted_at=at(5))
+        still = taken(shown(6, title="theirs", deleted=True, deleted_at=at(6)), gone, "b.json")
+        assert yielding(still, TERMS) == (still.order, ())
+        order, gave_way = yielding(edited(still, 8, deleted=False, deleted_at=None), TERMS)
+        assert (order.deleted, order.title) == (False, "theirs")
+        assert [(one.field, one.side, one.value) for one in gave_way] == [("title", "tracos", "Pump")]
+
+    def test_and_told_of_where_tracos_had_edited_it_too(self):
+        gone = edited(taken(shown(3)), 5, title="ours", deleted=True, deleted_at=at(5))
+        still = taken(shown(6, title="theirs", deleted=True, deleted_at=at(6)), gone, "b.json")
+        order, gave_way = yielding(edited(still, 8, deleted=False, deleted_at=None), TERMS)
+        assert (order.title, gave_way[0].side, gave_way[0].value) == ("ours", "client", "theirs")
 
     def test_a_deletion_in_tracos_survives_an_edit_of_another_field(self):
         gone = edited(taken(shown(3)), 5, deleted=True, deleted_at=at(5))

@@ -126,6 +126,19 @@ def test_documents_that_cannot_be_told_are_dead_letters_and_the_others_go_out(pl
     assert 4 not in {letter.id for letter in plant.letters().values()}
 
 
+def test_the_letter_of_an_order_that_waits_no_more_is_resolved_and_the_others_stay(plant):
+    bad = {"status": "paused", "createdAt": "2026-10-01", "isSynced": False}
+    plant.orders.insert_many([{"number": 1, **bad}, {"number": 2, **bad}])
+    plant.run()
+    assert {letter.id for letter in plant.letters().values()} == {1, 2}
+    plant.orders.update_one({"number": 1}, {"$set": {"status": "created", "isSynced": True}})
+    plant.run()
+    assert {letter.id for letter in plant.letters().values()} == {2}
+    plant.orders.update_one({"number": 1}, {"$set": {"status": "paused", "isSynced": False}})
+    plant.run()
+    assert {letter.id for letter in plant.letters().values()} == {1, 2}
+
+
 def test_a_dead_letter_folder_that_cannot_be_used_stops_the_run_before_anything_is_acked(plant):
     plant.put("1.json", b"{")
     (plant.home / "data" / "dead-letter").write_bytes(b"")
@@ -160,3 +173,32 @@ def test_the_log_can_be_json(plant):
     (line,) = err.splitlines()
     entry = msgspec.json.decode(line)
     assert (entry["level"], set(entry)) == ("WARNING", {"time", "level", "message"})
+
+
+def test_a_letter_is_closed_though_the_run_that_took_the_newer_record_was_killed_before_it_could(plant):
+    """That run is stood in for by what it leaves: the record in TracOS, and the letter."""
+    plant.put("1.json", GOOD.replace(b"NEW", b"LOST") % 1)
+    plant.command("run")
+    (path,) = (plant.home / "data/dead-letter/erp_json.inbound").glob("*.json")
+    letter = path.read_bytes()
+    plant.put("2.json", GOOD % 1)
+    plant.command("run")
+    assert plant.letters() == {}
+    path.write_bytes(letter)
+    for archive in ("closed", "resolved"):
+        path.with_name(f"{archive}.jsonl").unlink()
+    (plant.home / "data/state/erp_json.files").unlink()
+    plant.command("run")
+    assert plant.letters() == {}
+    assert b'"closed":"overtaken"' in path.with_name("resolved.jsonl").read_bytes()
+
+
+def test_a_letter_stays_where_an_older_record_or_a_copy_of_one_is_read_again(plant):
+    plant.put("1.json", GOOD % 1)
+    plant.command("run")
+    plant.put("2.json", GOOD.replace(b"NEW", b"LOST") % 1)
+    plant.put("3.json", GOOD % 1)
+    for _ in range(2):
+        plant.command("run")
+        assert set(plant.letters()) == {"2.json"}
+        (plant.home / "data/state/erp_json.files").unlink()

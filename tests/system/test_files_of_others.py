@@ -1,5 +1,6 @@
 """Whole runs over files as other systems, spreadsheets and people make them: nothing is lost, nothing is guessed."""
 
+import gzip
 import os
 
 import pytest
@@ -154,3 +155,14 @@ def test_json_files_of_any_ending_line_end_and_mark(plant):
     assert names(plant.inbound) == ["notes.txt", "wrapped.json"]
     assert err.count("1 that nobody reads: 1 .txt; read are .json, .ndjson, .jsonl, plain or .gz") == 1
     assert "1 that nobody reads: 1 .txt" in plant.command("doctor")
+
+
+def test_a_damaged_gzip_costs_what_is_behind_the_damage_and_the_next_run_is_idle(csv: Plant):
+    rows = b"".join(b"%d,NEW,2026-10-01,%s\r\n" % (number, os.urandom(40).hex().encode()) for number in range(20_000))
+    csv.put("orders.csv.gz", gzip.compress(HEAD + rows)[:-60_000])
+    csv.command("run")
+    (place,) = csv.letters()
+    assert place == f"orders.csv.gz:{len(csv.documents()) + 2}"
+    before = csv.state()
+    csv.command("run")
+    assert csv.state() == before

@@ -222,3 +222,14 @@ def test_hundred_known_files_are_not_opened(plant, name):
     assert (plant.home / "data/state" / name).exists()
     inbound, _ = sync(settings_of(plant))
     assert (inbound.received, inbound.spared) == (0, 100)
+
+
+def test_what_a_killed_run_left_where_clients_remember_is_removed_by_the_next_that_has_nothing_to_do(plant):
+    plant.put("1.json", {"id": 1, "status": "NEW", "createdAt": "2026-10-01T08:00:00Z"})
+    plant.command("run")
+    left = plant.home / "data/state" / ".0123456789abcdef-0.~tmp"
+    left.touch()
+    plant.command("plan", exits=0)
+    assert left.exists()
+    plant.command("run")
+    assert not left.exists()

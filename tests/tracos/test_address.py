@@ -141,6 +141,14 @@ async def test_options_that_weaken_are_raised_with_one_line(make_tracos, mongo_u
     assert "w=1 and journal=false" in line
 
 
+@pytest.mark.parametrize(("seconds", "waits"), [(0, 5_000), (3, 5_000), (12, 10_000), (60, 25_000)])
+async def test_a_write_waits_no_longer_to_be_confirmed_than_an_outage_is_ridden_out(
+    make_tracos, mongo_uri, seconds, waits
+):
+    async with make_tracos(mongo_uri, retry_seconds=seconds) as tracos:
+        assert tracos._connection.collection.write_concern.document["wtimeout"] == waits
+
+
 async def test_an_option_in_a_database_or_a_value_is_no_option(make_tracos, mongo_uri):
     """The text of the URI was searched for names of options: `appName=socketTimeoutMS` took the time limit away."""
     async with make_tracos(f"{mongo_uri}&appName=socketTimeoutMS-connectTimeoutMS") as tracos:

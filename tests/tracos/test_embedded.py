@@ -119,8 +119,8 @@ def test_the_next_run_waits_for_a_server_that_is_still_stopping(tmp_path, child)
 
 
 def test_the_socket_folder_of_a_killed_run_is_removed_by_the_next(tmp_path, child):
-    with (tmp_path / "db" / "embedded.lock").open() as lock:
-        folder = Path(lock.read())
+    command = next(command for _, command, _ in mongods() if f"--dbpath {tmp_path / 'db'} " in command)
+    folder = Path(command.split("--bind_ip ")[1].split()[0]).parent
     child.kill()
     child.wait(30)
     assert folder.exists()

@@ -5,8 +5,8 @@ import stamina
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from pipeline.dataflow.messages import Outcome
-from pipeline.errors import Fatal, TracosOutage
-from pipeline.tracos.connection import Operation
+from pipeline.errors import Deferred, Fatal, TracosOutage
+from pipeline.tracos.operations import Operation
 from tests.mongo import fail_commands
 from tests.tracos.orders import TERMS, at, envelope, order, taken
 
@@ -76,6 +76,17 @@ async def test_what_stays_is_an_outage_with_its_name(make_tracos, mongo_uri):
         told = pytest.raises(TracosOutage, match=r"could not work for 0\.5 s \(code 262, ExceededTimeLimit\)")
         with fail_commands(mongo_uri, "insert", errorCode=262, times="alwaysOn"), told:
             await taken(sink, batch(8))
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_an_outage_that_only_writes_meet_makes_no_letter_however_often_they_are_tried(sink, mongo_uri):
+    """As a full disk, and a majority that stays behind: each try read the order as it was, which was called a miss."""
+    await taken(sink, batch(8))
+    with fail_commands(mongo_uri, "update", errorCode=14031, times="alwaysOn"):
+        stamina.set_testing(True, attempts=8)
+        result = await sink.write_batch(batch(9, title="new"))
+    assert isinstance(result.stop, TracosOutage)
+    assert [type(outcome) for outcome in result.outcomes] == [Deferred] * 3
 
 
 @pytest.mark.parametrize(

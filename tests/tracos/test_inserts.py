@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import bson
+from bson import ObjectId
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -77,9 +78,9 @@ def without_id(statement):
 @given(records(), places, arrivals, agreed)
 def test_the_document_is_the_one_that_the_decision_makes(record, place, arrival, terms):
     decision = decide(record, str(place), None, terms=terms, arrival=arrival)
-    long = new_document(decision.order, stored(decision.sync), TOLD if decision.is_synced else None)
+    long = new_document(ObjectId(), decision.order, stored(decision.sync), TOLD if decision.is_synced else None)
     (plan,) = planned([Envelope(record, place, b"", arrival=arrival)], terms)[1]
-    assert without_id(plan.operation.statement) == without_id(long)
+    assert without_id(plan.operation.values) == without_id(long)
     assert first_sync(record, str(place), decision.digest, arrival, terms.client).keys() == long["sync"].keys()
 
 
@@ -90,14 +91,14 @@ def test_one_record_comes_to_what_it_comes_to_before_others_of_its_order(record,
     item = Envelope(record, place, b"", arrival=arrival)
     merge, (plan,), witness = planned([item], terms)
     slow, (other,), vouching = planned([item, item], terms)
-    assert without_id(plan.operation.statement) == without_id(other.operation.statement)
+    assert without_id(plan.operation.values) == without_id(other.operation.values)
     assert (plan.deletes, plan.keeps_out) == (other.deletes, other.keeps_out) == (False, False)
     assert plan.outcomes[0] == other.outcomes[0] == Outcome.CREATED
     found = Found.of({"_id": 1})
     assert merge.settle(plan, found.raw) == slow.settle(other, found.raw) != []
     (proof,), (same,) = witness.take([place]), vouching.take([place])
     assert proof[:6] == same[:6]
-    key, another = (one.operation.statement["_id"].binary for one in (plan, other))
+    key, another = (one.operation.values["_id"].binary for one in (plan, other))
     assert proof.replace(key, b"") == same.replace(another, b"")
 
 

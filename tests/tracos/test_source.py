@@ -163,3 +163,40 @@ async def test_whatever_becomes_of_them_all_that_was_given_is_forgotten_and_only
             await source.settle({locator: fates[locator] for locator in some})
     assert source.pending == 0
     assert {document["number"] async for document in orders.find({"isSynced": True})} == delivered
+
+
+async def test_what_a_client_takes_later_is_noted_before_it_is_handed_over_and_marked_after(source, orders):
+    source.note_ahead()
+    await orders.insert_one({"number": 1, "status": "created", "title": "Pump", "isSynced": False})
+    (item,) = await everything(source)
+    document = await orders.find_one({})
+    assert document["isSynced"] is False
+    assert [(one["values"]["title"], one["state"]) for one in document["sync"]["sent"]] == [("Pump", "noted")]
+    assert source.to_record(item.payload).known is None
+    await deliver_all(source, [item])
+    document = await orders.find_one({})
+    assert document["isSynced"] is True
+    assert [one.get("state") for one in document["sync"]["sent"]] == [None]
+
+
+async def test_a_note_is_written_once_and_says_nothing_of_an_order_that_cannot_be_handed_over(tracos, orders):
+    await orders.insert_many([{"number": 1, "status": "created"}, {"number": 2, "status": "nobody knows"}])
+    for _ in range(2):
+        killed = tracos.source(TERMS)
+        killed.note_ahead()
+        await everything(killed)
+    assert [one.get("sync", {}).get("rev") for one in await orders.find().to_list(None)] == [1, None]
+
+
+async def test_a_file_whose_mark_is_lost_does_not_undo_what_the_client_edits_before_it_takes_the_file(tracos, orders):
+    """A run is killed between the two: what was handed over is known all the same, and is told once more."""
+    await taken(tracos.sink(TERMS), [envelope(order(10, title="Pump", updated=at(1)))])
+    await orders.update_one({}, {"$set": {"status": "pending", "isSynced": False}})
+    killed = tracos.source(TERMS)
+    killed.note_ahead()
+    await everything(killed)
+    await taken(tracos.sink(TERMS), [envelope(order(10, title="theirs", updated=at(3)), "b.json")])
+    document = await orders.find_one({})
+    assert (document["title"], document["status"], document["isSynced"]) == ("theirs", "pending", False)
+    noted = document["sync"]["sent"][0]
+    assert (noted["values"]["title"], noted["overruled"]) == ("Pump", ["title"])

@@ -1,8 +1,10 @@
 """What each error means: every code of the driver's lists and of the server's own."""
 
+import asyncio
+
 import pytest
 from pymongo import helpers_shared
-from pymongo.errors import OperationFailure, WriteConcernError, WTimeoutError
+from pymongo.errors import AutoReconnect, OperationFailure, WriteConcernError, WTimeoutError
 
 from pipeline.errors import Fatal, TracosOutage
 from pipeline.tracos.outages import ride_out
@@ -145,8 +147,13 @@ async def test_a_missing_right_is_named(message, right):
 
 
 async def test_a_right_that_cannot_be_read_from_the_words_is_told_all_the_same():
-    error = await told(OperationFailure("command find requires authentication", 13, {"codeName": "Unauthorized"}))
+    error = await told(OperationFailure("there is no such right", 13, {"codeName": "Unauthorized"}))
     assert "lacks a right" in str(error)
+
+
+async def test_where_nobody_has_logged_in_no_right_is_lacking_but_a_login():
+    error = await told(OperationFailure("command find requires authentication", 13, {"codeName": "Unauthorized"}))
+    assert "wants a login" in str(error)
 
 
 async def test_writes_that_nobody_confirms_are_an_outage_and_a_write_concern_that_cannot_be_met_is_none():
@@ -156,6 +163,37 @@ async def test_writes_that_nobody_confirms_are_an_outage_and_a_write_concern_tha
     never = await told(WriteConcernError("no", 100, {"codeName": "UnsatisfiableWriteConcern"}))
     assert not isinstance(never, TracosOutage)
     assert "see its option w" in str(never)
+
+
+async def test_who_does_not_confirm_is_told_as_the_uri_asks():
+    asked = {"errInfo": {"wtimeout": True, "writeConcern": {"w": 3, "wtimeout": 5000}}}
+    late = await told(WTimeoutError("waiting", 64, asked))
+    assert "not as many of its members confirm writes as w=3 in MONGO_URI asks for" in str(late)
+    unbuilt = await told(WTimeoutError("waiting", 64, {"index": "number_1"}))
+    assert "no majority of its members has built the index number_1 in time" in str(unbuilt)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("operation cancelled", "(no answer in time)"),
+        ("127.0.0.1:27017: connection closed", "(it ended the connection)"),
+        ("127.0.0.1:27017: timed out", "(no answer in time)"),
+    ],
+)
+async def test_a_connection_that_worked_and_then_failed_is_no_matter_of_tls(words, reason):
+    """A reply that is lost in a failover was told as "see tls in MONGO_URI", and as "_OperationCancelled"."""
+    assert reason in str(await told(AutoReconnect(words)))
+
+
+async def test_what_is_not_tried_again_is_not_said_to_be(log):
+    async def failing():
+        await asyncio.sleep(0.02)
+        raise AutoReconnect("connection closed")
+
+    with pytest.raises(TracosOutage):
+        await ride_out(failing, seconds=0.01)
+    assert log == []
 
 
 def test_a_refusal_names_fields_and_indexes_and_no_value():

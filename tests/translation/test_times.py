@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.translation.times import can_be, format_time, happened, parse_time, tell
@@ -27,6 +27,31 @@ def test_what_is_written_is_read_back(moment):
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_what_is_written_is_iso_8601_with_milliseconds(moment):
     assert format_time(moment) == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@st.composite
+def nearly_usual(draw):
+    """What ERPs write, but for a few characters."""
+    text = list(draw(st.sampled_from(["2026-10-31T12:16:45.123Z", "2026-10-31T12:16:45Z", "2026-10-31T24:00:00Z"])))
+    for position in draw(st.lists(st.integers(0, len(text) - 1), max_size=3)):
+        text[position] = draw(st.sampled_from([*"0123456789-:.,+WTZtz ", "", "00", "\u0662", "\ud800"]))
+    return "".join(text) + draw(st.sampled_from(["", "", "Z", "1", "+01:00", "\n"]))
+
+
+def read(text, zone):
+    """What it is read as, or why not."""
+    try:
+        return parse_time(text, zone)
+    except ValueError as error:
+        return str(error)
+
+
+@settings(max_examples=1000)
+@given(nearly_usual())
+def test_the_usual_form_is_read_as_all_forms_are(text):
+    """With a blank in place of T none is of the usual form."""
+    if text.count("T") == 1 and " " not in text:
+        assert read(text, ZONES[2]) == read(text.replace("T", " "), ZONES[2])
 
 
 @given(moments, st.integers(-23 * 60, 23 * 60))

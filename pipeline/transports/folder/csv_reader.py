@@ -17,7 +17,16 @@ from pipeline.translation.foreign import foreign
 from pipeline.transports.folder.csv_head import CsvForm, Head, understand
 from pipeline.transports.folder.csv_rows import encoding_of
 from pipeline.transports.folder.formats import FileFormat
-from pipeline.transports.folder.records import BLOCK, MAX_RECORD, Broken, Part, Readable, not_understood
+from pipeline.transports.folder.records import (
+    BLOCK,
+    MAX_RECORD,
+    UNREADABLE,
+    Broken,
+    Part,
+    Readable,
+    not_understood,
+    unreadable,
+)
 
 __all__ = ["csv_files", "rows"]
 
@@ -56,12 +65,16 @@ def rows(stream: Readable, form: CsvForm) -> Iterator[Part | Broken]:
         yield not_understood(error.reasons[0], file.read_so_far, stream)
         return
     file.forget()
-    for number, row in found:
-        if len(row) > MAX_RECORD:
-            message = f"a row of more than {MAX_RECORD // 2**20} MB: split it, or close its quote"
-            yield Broken(f":{number}", Reason(message))
-        else:
-            yield Part(f":{number}", head + row)
+    number = 1
+    try:
+        for number, row in found:
+            if len(row) > MAX_RECORD:
+                message = f"a row of more than {MAX_RECORD // 2**20} MB: split it, or close its quote"
+                yield Broken(f":{number}", Reason(message))
+            else:
+                yield Part(f":{number}", head + row)
+    except UNREADABLE as error:
+        yield Broken(f":{number + 1}", unreadable(error))
 
 
 class _Remembering:

@@ -1,5 +1,6 @@
 """The files of an inbound folder: listed in order, opened with care, read record by record."""
 
+import errno
 import gzip
 import os
 import re
@@ -33,6 +34,10 @@ Spare: TypeAlias = Callable[[str, os.stat_result], bool]
 
 
 _LIKE_A_PLACE: Final = re.compile(r"%(?:25)*[89A-F][0-9A-F]")
+
+
+OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of opening that say nothing of the file."""
 
 
 class Found(Struct, frozen=True, order=True, gc=False):
@@ -117,12 +122,11 @@ def list_files(
                     if unread is not None:
                         unread.note(entry)
                     continue
-                try:
-                    state: os.stat_result | None = entry.stat()
-                except OSError:
-                    state = _dangling(entry)
-                if state is not None and (spare is None or not spare(place_of(name), state)) and lower not in endings:
-                    found.append(Found(state.st_mtime_ns, name, entry.is_symlink()))
+                if lower in endings:
+                    continue
+                file = _found(entry, spare)
+                if file is not None:
+                    found.append(file)
     finally:
         os.close(within)
     return sorted(found)
@@ -130,34 +134,38 @@ def list_files(
 
 def look_again(directory: Path, file: Found) -> Found | None:
     """The file as a listing would show it now; None where it is gone."""
-    path = directory / file.name
-    try:
-        state: os.stat_result | None = path.stat()
-    except OSError:
-        state = _dangling(path)
-    return None if state is None else Found(state.st_mtime_ns, file.name, path.is_symlink())
+    return _found(directory / file.name)
 
 
 def open_file(directory: Path, file: Found, within: int) -> Opened | None:
     """Open a file that was found; None where it is gone, or somebody is writing it again: left for the next run.
 
-    ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file.
+    ``within`` is a descriptor of ``directory``: opening by path costs more than reading a small file. Raises OSError
+    for what is no affair of this file's: no other could be opened either.
     """
-    if file.is_link and not (directory / file.name).resolve().is_relative_to(directory.resolve()):
-        state = _state(file.name, within)
-        if state is not None:
-            reason = Reason("a link out of the folder: copy the file itself into the folder")
-            return Opened(file.name, state, reason=reason)
+    if file.is_link and _leads_out(directory, file.name) and (state := _state(file.name, within)) is not None:
+        return Opened(file.name, state, reason=Reason("a link out of the folder: copy the file itself into the folder"))
     try:
         # Without O_NONBLOCK a FIFO of this name would be waited for.
         descriptor = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
     except OSError as error:
+        if error.errno in OURS:
+            raise
         state = _state(file.name, within)
         if state is None and isinstance(error, FileNotFoundError) and not file.is_link:
             logger.info("{} is gone since the folder was listed", place_of(file.name))
             return None
         return Opened(file.name, state, reason=(state and _refusal(state)) or unreadable(error))
-    state = os.fstat(descriptor)
+    return _looked_at(file, descriptor)
+
+
+def _looked_at(file: Found, descriptor: int) -> Opened | None:
+    """The file in hand, unless somebody writes it again, or it is none."""
+    try:
+        state = os.fstat(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        return Opened(file.name, None, reason=unreadable(error))
     refusal = _refusal(state)
     if refusal is None and state.st_mtime_ns == file.mtime_ns:
         return Opened(file.name, state, descriptor)
@@ -168,9 +176,32 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
     return Opened(file.name, state, reason=refusal)
 
 
-def _dangling(entry: "os.DirEntry[str] | Path") -> os.stat_result | None:
-    """The state of a link that leads nowhere; None where there is none: it was removed, and is nobody's order."""
-    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
+def _leads_out(directory: Path, name: str) -> bool:
+    """Whether the link leads to a place outside of the folder; one that goes round in circles leads nowhere."""
+    return not Path(os.path.realpath(directory / name)).is_relative_to(directory.resolve())
+
+
+def _found(entry: "os.DirEntry[str] | Path", spare: Spare | None = None) -> Found | None:
+    """What is found of one entry; None where ``spare`` holds true, or it was removed: then it is nobody's order.
+
+    A link that leads nowhere is found as it is itself, and one that cannot be looked at as the oldest of all: what ails
+    it is told when it is opened.
+    """
+    try:
+        is_link = entry.is_symlink()
+        try:
+            state = entry.stat()
+        except OSError:
+            if not is_link:
+                raise
+            state = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return Found(0, entry.name, is_link=False)
+    if spare is not None and spare(place_of(entry.name), state):
+        return None
+    return Found(state.st_mtime_ns, entry.name, is_link)
 
 
 def _state(name: str, within: int) -> os.stat_result | None:

@@ -29,9 +29,10 @@ class FileFormat(Struct, frozen=True):
     suffixes: tuple[str, ...]
     """How their names end, in lower case; the first is that of a file with one order."""
     records: Callable[[str, Readable], Iterable[Part | Broken]]
-    """A file's name (in lower case, without ``.gz``) and bytes -> its records; may raise what reading raises.
+    """A file's name (in lower case, without ``.gz``) and bytes -> its records.
 
-    A file that is not understood as a whole is one Broken without a suffix, with its bytes; none is without records
+    May raise what reading raises before it gives the first: what cannot be read further than that is a Broken. A file
+    that is not understood as a whole is one Broken without a suffix, with its bytes; none is without records
     unless it says so itself: an empty array, a head without rows.
     """
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
-from pipeline.disk import in_thread, remove_leftovers, write_files
+from pipeline.disk import in_thread, write_files
 
 __all__ = ["KnownFiles"]
 
@@ -111,7 +111,6 @@ class KnownFiles:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             body = msgspec.msgpack.encode(_Index(self._understood, files))
-            remove_leftovers(self._path.parent)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except OSError as error:
             logger.warning("{} cannot be written ({}): the next run reads all files again", self._path, error.strerror)

@@ -120,6 +120,8 @@ def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:
 
 def is_lines(head: bytes) -> bool:
     """Whether a file that begins with ``head`` has a record a line: its first line is an object, and more follows."""
+    if b"\n" not in head and b"\r" not in head:
+        return False
     text = head.removeprefix(BOM_UTF8).strip()
     if b"\n" not in text and b"\r" not in text:
         return False

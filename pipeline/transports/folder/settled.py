@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -12,11 +12,11 @@ from msgspec import Struct
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Fate
 from pipeline.disk import in_thread
-from pipeline.transports.folder.files import Opened
+from pipeline.transports.folder.files import Opened, place_of
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.names import ARCHIVE
 
-__all__ = ["InboundAfter", "Settled", "Tally"]
+__all__ = ["InboundAfter", "Settled", "Tally", "places_of_asides"]
 
 InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 """What becomes of an inbound file whose records are all settled."""
@@ -25,7 +25,7 @@ COPIES: Final = 10_000
 """Of one name in the archive."""
 
 ASIDE: Final = ".~aside~"
-"""How the name of a file begins while it is put away; where that was broken off, the next run reads it like any."""
+"""How the name of a file begins while it is put away; where that was broken off, the next run reads it again."""
 
 
 class Tally(Struct, gc=False):
@@ -144,6 +144,22 @@ def original(name: str) -> str:
     return name.split("~", 3)[3] if name.startswith(ASIDE) else name
 
 
+def places_of_asides(names: Sequence[str]) -> Mapping[str, str]:
+    """The places of those among all ``names`` of a folder whose putting away was broken off: under their own names.
+
+    Where that name is taken they are places of their own.
+    """
+    asides = [name for name in names if name.startswith(ASIDE)]
+    taken = {place_of(name) for name in names} if asides else set()
+    places: dict[str, str] = {}
+    for name in asides:
+        place = place_of(original(name))
+        if place not in taken:
+            taken.add(place)
+            places[name] = place
+    return places
+
+
 def _is_same(now: os.stat_result, read: os.stat_result | None) -> bool:
     """Whether this is the file that was read, and nobody has written it since; moving it changes its ctime alone."""
     return read is not None and (now.st_ino, now.st_size, now.st_mtime_ns) == (
@@ -163,13 +179,15 @@ def _put_back(aside: Path, path: Path) -> None:
 
 
 def _archive(path: Path, archive: Path, name: str) -> None:
-    """Move ``path`` into ``archive`` and overwrite nothing there."""
+    """Move ``path`` into ``archive`` and overwrite nothing there; once, however often it is broken off."""
     archive.mkdir(exist_ok=True)
-    for copy in (name, *(f"{name}.{number}" for number in range(1, COPIES))):
+    for number in range(COPIES):
+        copy = archive / (f"{name}.{number}" if number else name)
         try:
-            os.link(path, archive / copy, follow_symlinks=False)
+            os.link(path, copy, follow_symlinks=False)
         except FileExistsError:
-            continue
+            if not os.path.samestat(copy.lstat(), path.lstat()):  # else it was broken off behind this
+                continue
         path.unlink()
         return
     raise OSError(f"{archive} holds {COPIES:,} copies of this name: clear it out")

@@ -32,6 +32,8 @@ class FolderSink(BatchSink[Outgoing]):
     end; ``setting`` is the name under which a person sets the folder; ``durability`` is told by write_files.
     """
 
+    takes_late = True
+
     def __init__(
         self, directory: Path, *, suffix: str = ".json", setting: str = "", durability: Durability = "batch"
     ) -> None:
@@ -52,9 +54,7 @@ class FolderSink(BatchSink[Outgoing]):
 
     async def close(self) -> None:
         """Give the folder back."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._release()
 
     async def write_batch(self, items: Sequence[Envelope[Outgoing]]) -> BatchResult:
         """Write a batch in one thread hop; raises Fatal, leaving no half file, when the disk takes no more."""
@@ -76,15 +76,26 @@ class FolderSink(BatchSink[Outgoing]):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_leftovers(self._directory)
         except BlockingIOError:
+            self._release()
             raise Fatal(f"another run is writing into {self._called}: nothing was done; let it finish") from None
         except OSError as error:
+            self._release()
             raise self._unusable(error) from error
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _write(self, files: dict[str, bytes]) -> dict[str, Rejected]:
         try:
-            if self._lock is not None and not os.path.samestat(os.fstat(self._lock), self._directory.stat()):
-                raise OSError(errno.ENOTDIR, "it is another folder than at the beginning of the run")
-            fresh = {name: body for name, body in files.items() if not self._holds(name, body)}
+            folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if self._lock is not None and not os.path.sameopenfile(self._lock, folder):
+                    raise OSError(errno.ENOTDIR, "it is another folder than at the beginning of the run")
+                fresh = {name: body for name, body in files.items() if not _holds(folder, name, body)}
+            finally:
+                os.close(folder)
             blocked = write_files(self._directory, fresh, durability=self._durability)
         except OSError as error:
             raise self._unusable(error) from error
@@ -92,18 +103,6 @@ class FolderSink(BatchSink[Outgoing]):
             name: Rejected(f"a folder is in the way of the file {name}; move it out of {self._directory}")
             for name in blocked
         }
-
-    def _holds(self, name: str, body: bytes) -> bool:
-        try:
-            file = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return False
-        try:
-            return os.fstat(file).st_size == len(body) and os.read(file, len(body) + 1) == body
-        except OSError:
-            return False
-        finally:
-            os.close(file)
 
     def _unusable(self, error: OSError) -> Fatal:
         return Fatal(
@@ -115,3 +114,17 @@ class FolderSink(BatchSink[Outgoing]):
 def _is_nameless(order: Outgoing) -> bool:
     """Whether the client was told of the order as a new one, and has not said under which id it keeps it."""
     return order.number is not None and not order.is_new
+
+
+def _holds(folder: int, name: str, body: bytes) -> bool:
+    """Whether the file of this name says ``body``; ``folder`` is a descriptor: by path, a look would cost thrice."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        return os.fstat(file).st_size == len(body) and os.read(file, len(body) + 1) == body
+    except OSError:
+        return False
+    finally:
+        os.close(file)

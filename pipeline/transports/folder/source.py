@@ -18,7 +18,7 @@ from pipeline.transports.folder.files import Found, Opened, list_files, look_aga
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.records import Part
-from pipeline.transports.folder.settled import InboundAfter, Settled
+from pipeline.transports.folder.settled import InboundAfter, Settled, places_of_asides
 from pipeline.transports.folder.unread import Unread
 
 __all__ = ["FolderSource"]
@@ -60,6 +60,8 @@ class FolderSource(Source[bytes]):
         self._settled = Settled(directory, after, self._known)
         self._is_there = True
         self._is_listed = False
+        self._asides: Mapping[str, str] = {}
+        """The places of files whose putting away was broken off, by name."""
         self._read = 0
         self._total: int | None = None
 
@@ -75,7 +77,7 @@ class FolderSource(Source[bytes]):
     async def open(self) -> None:
         """See that the folder can be read; raises Fatal when it cannot. One that is not there holds nothing."""
         try:
-            (await in_thread(os.scandir, self._directory)).close()
+            await in_thread(lambda: os.scandir(self._directory).close())
         except FileNotFoundError:
             logger.warning("{} is not there: nothing to read", self._called)
             self._is_there = False
@@ -100,8 +102,13 @@ class FolderSource(Source[bytes]):
         if known is not None:
             await known.recall()
         unread = Unread(self._form)
-        found = await in_thread(list_files, self._directory, self._form, known.spares if known else None, unread)
+        spare = known.spares if known else None
+        try:
+            found = await in_thread(list_files, self._directory, self._form, spare, unread)
+        except OSError as error:
+            raise self._unreadable(error) from error
         self._is_listed = True
+        self._asides = places_of_asides([file.name for file in found])
         if unread:
             logger.warning("{}: {}", self._called, unread)
         if known is not None and known.spared:
@@ -149,10 +156,12 @@ class FolderSource(Source[bytes]):
         try:
             for file in files:
                 self._read += 1
-                opened = open_file(self._directory, file, within)
-                if opened is None:
-                    continue
-                yield from self._records(place_of(file.name), opened)
+                try:
+                    opened = open_file(self._directory, file, within)
+                except OSError as error:
+                    raise self._unreadable(error) from error
+                if opened is not None:
+                    yield from self._records(self._asides.get(file.name) or place_of(file.name), opened)
         finally:
             os.close(within)
 
@@ -175,7 +184,8 @@ class FolderSource(Source[bytes]):
             else:
                 if not (part.suffix and part.raw):
                     tally.stays = True
-                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp)
+                arrival = (came, place, tally.given)
+                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp, arrival)
             part = following
 
 

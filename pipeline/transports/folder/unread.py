@@ -29,7 +29,11 @@ class Unread:
         """Count one that is not read."""
         if entry.name.startswith("."):
             return
-        if not entry.is_dir():
+        try:
+            is_folder = entry.is_dir()
+        except OSError:  # a link that goes round in circles
+            is_folder = False
+        if not is_folder:
             self.counts[ending_of(entry.name) or "without an ending"] += 1
         elif entry.name != ARCHIVE:
             self.counts["folders"] += 1

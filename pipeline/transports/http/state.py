@@ -1,10 +1,11 @@
 """What is remembered of an API from run to run, in a small SQLite file: how far it was read, each order's ETag."""
 
 import asyncio
+import os
 import sqlite3
 import time as clock
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -219,6 +220,8 @@ class State(Resource):
     def _connected(self) -> sqlite3.Connection:
         if self._database is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # SQLite would make it for all to read; what ails the place, it tells
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             database = sqlite3.connect(self._path, check_same_thread=False)
             try:
                 with closing(database.cursor()) as cursor:

@@ -74,6 +74,17 @@ async def test_two_runs_at_once_are_told(tmp_path):
         pass
 
 
+async def test_a_folder_that_is_another_one_in_the_middle_of_a_run_is_not_written_into(tmp_path):
+    mounted, lost = tmp_path / "out", tmp_path / "lost"
+    async with FolderSink(mounted) as sink:
+        await sink.write_batch(batch(a=b"1"))
+        mounted.rename(lost)
+        mounted.mkdir()
+        with pytest.raises(Fatal, match="it is another folder than at the beginning"):
+            await sink.write_batch(batch(b=b"1"))
+    assert not any(mounted.iterdir())
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO])
 @pytest.mark.parametrize("call", ["open", "write", "rename", "fsync"])
 async def test_a_disk_that_takes_no_more_is_fatal_and_leaves_no_half_file(tmp_path, monkeypatch, code, call):

@@ -506,6 +506,20 @@ class TestAfter:
         monkeypatch.undo()
         assert await self.settle(tmp_path, "archive") == ["archive/a.json"]
 
+    async def test_a_file_whose_putting_away_was_broken_off_is_read_under_its_own_name_as_far_as_that_is_free(
+        self, tmp_path
+    ):
+        for number, name in enumerate(("a.json", ".~aside~01~b.json", ".~aside~02~b.json", ".~aside~03~a.json")):
+            put(tmp_path, name, b'{"id": %d}' % number, number)
+        source = FolderSource(tmp_path, after="delete")
+        async with source:
+            read = [item async for group in source.read() for item in group]
+            await deliver_all(source, read)
+        places = [str(item.locator) for item in read]
+        assert places == ["a.json", "b.json", ".~aside~02~b.json", ".~aside~03~a.json"]
+        assert [item.arrival[1] for item in read] == places
+        assert list(tmp_path.iterdir()) == []
+
     async def test_more_copies_of_a_name_than_the_archive_takes_are_told_and_it_stays(self, tmp_path, monkeypatch, log):
         monkeypatch.setattr(settled_module, "COPIES", 2)
         for _ in range(3):

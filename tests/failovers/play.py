@@ -1,0 +1,157 @@
+"""One round: a plant is filled and edited on both sides, and its runs go on while the replica set fails over."""
+
+import random
+import re
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from datetime import timedelta
+from itertools import groupby, pairwise
+from pathlib import Path
+
+from pipeline.history.decisions import read_decisions
+from tests.failovers import check
+from tests.failovers.faults import FAULTS
+from tests.failovers.members import Members
+from tests.failovers.orders import edit, fill, is_edited_by_client, is_told_again
+from tests.mongo import until
+from tests.plant import Plant
+
+OPTIONS = ("", "readPreference=secondary", "w=1", "retryWrites=false", "wtimeoutMS=400", "readConcernLevel=local&w=2")
+"""What a URI may say that is to make no difference."""
+
+FAILURE_SECONDS = 15
+"""So long a failure lasts where a run does not get further before, as where a frozen primary keeps the others busy."""
+
+PATIENCE_SECONDS = 180
+"""Longer than any run waits before it ends."""
+
+RUNS = 5
+"""So many may end for an outage before one finishes."""
+
+
+class Tally:
+    """What is counted over rounds, and printed in the end."""
+
+    def __init__(self) -> None:
+        self.rounds = self.orders = self.elections = self.rollbacks = self.stopped = 0
+        self.struck: Counter[str] = Counter()
+        self.longest = 0.0
+        """Seconds in which a run got no further."""
+        self.warnings: Counter[str] = Counter()
+
+
+class Watched:
+    """A run under way: how far it is, told from its decision log."""
+
+    def __init__(self, plant: Plant, **environ: object) -> None:
+        self.database = plant.environ["MONGO_DATABASE"]
+        self._log = plant.home / "data/decisions.jsonl"
+        self._at = self._log.stat().st_size if self._log.exists() else 0
+        self._lines = 0
+        self._process = plant.start(**environ)
+        self._said: tuple[str, str] = "", ""
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def lines(self) -> int:
+        """How many orders went through by now."""
+        if self._log.exists():
+            with self._log.open("rb") as log:
+                log.seek(self._at)
+                new = log.read()
+            self._at += len(new)
+            self._lines += new.count(b"\n")
+        return self._lines
+
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def goes_on(self) -> None:
+        """Wait until more went through, or it has ended; no longer than a failure lasts."""
+        self.reach(self.lines() + 1, FAILURE_SECONDS)
+
+    def reach(self, lines: int, seconds: float = PATIENCE_SECONDS) -> bool:
+        """Wait until so many went through, or it has ended; whether it is under way still."""
+        ends = time.monotonic() + seconds
+        until(lambda: self.lines() >= lines or self.is_over() or time.monotonic() > ends, 2 * seconds)
+        return not self.is_over()
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and its log, once it has ended."""
+        self._listener.join(300)
+        return self._process.wait(1), self._said[1]
+
+    def _listen(self):
+        self._said = self._process.communicate()
+
+
+def play(members: Members, tally: Tally, *, orders: int, kinds: list[str], seed: int) -> None:
+    """A round with ``orders`` on each side: all are made, then two fifths edited; each flow meets one of ``kinds``."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="f-") as home:
+        uri = f"{members.uri}&{chance.choice(OPTIONS)}".rstrip("&")
+        plant = Plant(Path(home), uri, f"test-{uuid.uuid4().hex[:12]}")
+        try:
+            fill(plant, orders)
+            _sync(members, plant, tally, chance, kinds, (orders, orders))
+            check.check_both_sides(plant, orders, edited=False)
+            edit(plant, orders)
+            both = range(-orders, orders)
+            theirs, ours = sum(map(is_edited_by_client, both)), sum(map(is_told_again, both))
+            _sync(members, plant, tally, chance, kinds, (theirs, ours), edited=orders)
+            check.check_both_sides(plant, orders, edited=True)
+            check.check_idle(plant)
+            tally.longest = max(tally.longest, _longest_pause(plant))
+        finally:
+            plant.client.drop_database(plant.environ["MONGO_DATABASE"])
+            plant.client.close()
+    tally.rounds += 1
+    tally.orders += orders
+
+
+def _sync(members, plant, tally, chance, kinds, flows, edited=0):
+    """Run until one finishes; in the first, each flow is struck once at some moment."""
+    inbound, outbound = flows
+    moments = [int(chance.random() * inbound / 2), inbound + int(chance.random() * outbound / 2)]
+    for runs in range(1, RUNS + 1):
+        run = Watched(plant)
+        for moment in moments:
+            if run.reach(moment):
+                _strike(members, plant, tally, run, chance.choice(kinds))
+        code, err = run.end()
+        tally.warnings.update(map(_kind_of, check.check_log(err)))
+        check.check_marked_are_told(plant)
+        if code == 0:
+            return check.check_counts(plant, edited or inbound, edited=bool(edited), runs=runs)
+        tally.stopped += 1
+        assert (code, "Traceback" in err) == (1, False), err
+        moments = []
+    raise AssertionError(f"none of {RUNS} runs finished: {err}")
+
+
+def _strike(members, plant, tally, run, kind):
+    elections, rollbacks = members.term(), members.all_rollbacks()
+    with FAULTS[kind](members, run):
+        pass
+    members.wait_until_well()
+    check.check_marked_are_told(plant)
+    run.goes_on()
+    tally.struck[kind] += 1
+    tally.elections += members.term() - elections
+    tally.rollbacks += members.all_rollbacks() - rollbacks
+
+
+def _longest_pause(plant):
+    """Seconds between two orders of one run that were looked up one after the other."""
+    by_run = groupby(read_decisions(plant.home / "data/decisions.jsonl"), lambda entry: entry.run)
+    pauses = (later.at - sooner.at for _, entries in by_run for sooner, later in pairwise(entries))
+    return max(pauses, default=timedelta()).total_seconds()
+
+
+def _kind_of(warning):
+    """A line of the log without its numbers."""
+    return re.sub(r"-?\d[\d,.]*(\.json)?", "N", warning)

@@ -1,0 +1,57 @@
+"""A replica set fails over in the middle of runs; the quick one steps down once, the slow ones take each kind."""
+
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.failovers import check
+from tests.failovers.faults import FAULTS
+from tests.failovers.members import Members
+from tests.failovers.orders import fill
+from tests.failovers.play import Tally, Watched, play
+from tests.mongo import until
+from tests.plant import Plant
+
+ORDERS = 3000
+
+
+@pytest.fixture(scope="module")
+def members():
+    """Three members that live as long as these tests."""
+    with tempfile.TemporaryDirectory(prefix="m-") as folder:
+        members = Members(Path(folder))
+        try:
+            yield members.start()
+        finally:
+            members.stop()
+
+
+def test_a_primary_that_steps_down_in_the_middle_of_a_run_costs_nothing(tmp_path, replica_set):
+    plant = Plant(tmp_path, replica_set.uri, f"test-{uuid.uuid4().hex[:12]}")
+    try:
+        fill(plant, 500)
+        run = Watched(plant)
+        run.reach(1)
+        with replica_set.direct(0) as client:
+            client.admin.command({"replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 1, "force": True})
+            code, err = run.end()
+            assert code == 0, err
+            assert all("trying again" in line for line in check.check_log(err))
+            check.check_both_sides(plant, 500, edited=False)
+            check.check_counts(plant, 500, edited=False, runs=1)
+            until(lambda: client.admin.command("hello")["isWritablePrimary"])
+    finally:
+        plant.client.drop_database(plant.environ["MONGO_DATABASE"])
+        plant.client.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind != "none"])
+def test_nothing_is_lost_doubled_or_told_that_is_not_so(members, kind):
+    tally = Tally()
+    play(members, tally, orders=ORDERS, kinds=[kind], seed=sorted(FAULTS).index(kind))
+    assert tally.struck[kind] > 0
+    assert tally.elections > 0 or kind == "lose-replies"
+    assert tally.rollbacks > 0 or kind != "roll-back"

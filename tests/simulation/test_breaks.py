@@ -89,7 +89,7 @@ def an_unconfirmed_write_counts_as_one_that_missed(patch):
 
     def counted(self, found):
         keys = unmoved(self, found)
-        self.missed(keys)
+        self._missed.update(keys)
         return keys
 
     patch.setattr(batch.BatchMerge, "unmoved", counted)
@@ -142,25 +142,19 @@ def a_refusal_is_taken_for_a_yes(patch):
 
 
 BREAKS = {
-    no_guard_inbound: 0,
-    no_guard_of_marks: 0,
-    marked_before_it_is_handed_over: 0,
-    sent_is_ignored: 0,
-    the_intent_is_forgotten: 0,
-    an_echo_is_taken_for_an_edit: 0,
-    what_gives_way_is_not_told: 0,
-    an_edit_meanwhile_is_marked_too: 0,
-    no_letter_is_written: 0,
-    no_letter_is_resolved: 0,
-    letters_of_what_waits_no_more_stay: 0,
-    an_unconfirmed_write_counts_as_one_that_missed: 0,
-    what_is_stale_is_told_each_run: 0,
-    the_client_is_told_what_it_showed: 0,
-    a_file_is_put_away_with_what_is_left_for_later: 0,
-    the_index_of_files_is_believed_whatever_tracos_says: 0,
-    an_etag_is_not_heeded: 0,
-    what_is_left_is_not_asked_for_again: 0,
-    a_refusal_is_taken_for_a_yes: 0,
+    no_guard_inbound: 415,
+    no_guard_of_marks: 833,
+    an_edit_meanwhile_is_marked_too: 833,
+    marked_before_it_is_handed_over: 5,
+    sent_is_ignored: 4,
+    an_echo_is_taken_for_an_edit: 3,
+    what_gives_way_is_not_told: 7,
+    no_letter_is_written: 8,
+    no_letter_is_resolved: 19,
+    the_client_is_told_what_it_showed: 1,
+    a_file_is_put_away_with_what_is_left_for_later: 151,
+    the_index_of_files_is_believed_whatever_tracos_says: 33,
+    a_refusal_is_taken_for_a_yes: 5,
 }
 """Each with the first seed that finds it; told anew by ``python -m tests.simulation.test_breaks``."""
 

@@ -152,11 +152,10 @@ class World:
         at = ports.run.machine % len(self.machines)
         machine = self.machines[at]
         client = client_of(self.setting, machine)
+        late = self._late(ports.run)
         if isinstance(client, ListClient):
-            late = {one for slot in ports.run.late if (one := self.theirs.id_of(slot)) is not None}
             client.reach(self.erp, ports, late, self._etags[at])
         elif isinstance(client, HttpClient):
-            late = {one for slot in ports.run.late if (one := self.theirs.id_of(slot)) is not None}
             refused = {
                 one for slot in ports.run.refused for one in (self.theirs.id_of(slot), str(NUMBERS[slot])) if one
             }
@@ -171,6 +170,10 @@ class World:
             for flow, chain in FLOWS.items():
                 identify = client.identify if flow == "inbound" else Tracos.identify
                 await run_chain(chain(client, tracos, machine.dead(flow, identify, ports)))
+
+    def _late(self, run: Run) -> set[str]:
+        """The orders that the list leaves out: none once TracOS was restored, which may know them from there alone."""
+        return {one for slot in run.late if (one := self.theirs.id_of(slot)) is not None and not self.is_restored}
 
     def _see_how_it_ended(self, ports: Ports, task: asyncio.Task[None], *, is_alone: bool) -> None:
         run, left = ports.run, close_files_of(ports)

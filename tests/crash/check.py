@@ -134,9 +134,10 @@ def unequal(world: World) -> Iterator[str]:
 
 
 def _document(document: Mapping[str, Any]) -> dict[str, Any]:
+    # What the client last showed may be newer after a kill, because it was asked once more.
     sync = document.get("sync") or {}
     own = {name: value for name, value in document.items() if name not in OWN}
-    return own | {"sync": {name: sync.get(name) for name in ("id", "layout", "base")}}
+    return own | {"sync": {name: sync.get(name) for name in ("id", "layout")}}
 
 
 def _without_journal(snapshot: Snapshot) -> tuple[Any, ...]:

@@ -92,7 +92,8 @@ def csv_days(plant: Plant) -> None:
     plant.put("a.csv", HEAD + b"1,NEW,2026-10-01,a,\r\n2,WRONG,2026-10-01,b,\r\n")
     plant.orders.insert_many([document(100), document(101)])
     plant.command("run")
-    plant.put("b.csv", HEAD + b"1,DONE,2026-10-01,c,2026-10-02\r\n2,NEW,2026-10-01,b,\r\n3,NEW,2026-10-01,d,\r\n")
+    plant.put("a.csv", HEAD + b"1,NEW,2026-10-01,a,\r\n2,NEW,2026-10-01,b,\r\n")
+    plant.put("b.csv", HEAD + b"1,DONE,2026-10-01,c,2026-10-02\r\n3,NEW,2026-10-01,d,\r\n")
     edit(plant, 100, "edited here", LATER)
 
 

@@ -17,7 +17,7 @@ UNDER_WAY = 2 * 1000
 """Orders: two groups of outbound documents, which are larger than two batches of records."""
 
 MAY_SAY = "MONGO_URI: w=|trying again"
-"""What an idle run may log: an option that it raises, and an election, of which a loaded machine has some of its own."""
+"""What an idle run may log: an option that it raises, and an election, which a loaded machine has by itself."""
 
 LINE = re.compile(r"\d\d:\d\d:\d\d (INFO   |WARNING|ERROR  ) \S[^\n]*")
 """What a line of the log looks like; a line of a stack trace does not."""

@@ -17,7 +17,7 @@ from tests.failovers import check
 from tests.failovers.faults import FAULTS
 from tests.failovers.members import Members
 from tests.failovers.orders import edit, fill
-from tests.mongo import until
+from tests.mongo import again, until
 from tests.plant import Plant
 
 OPTIONS = ("", "readPreference=secondary", "w=1", "retryWrites=false", "wtimeoutMS=400", "readConcernLevel=local&w=2")
@@ -113,7 +113,7 @@ def play(members: Members, tally: Tally, *, orders: int, kinds: Sequence[str], s
             check.check_idle(plant)
             tally.longest = max(tally.longest, _longest_pause(plant))
         finally:
-            plant.client.drop_database(plant.environ["MONGO_DATABASE"])
+            again(lambda: plant.client.drop_database(plant.environ["MONGO_DATABASE"]))
             plant.client.close()
     tally.rounds += 1
 

@@ -11,7 +11,7 @@ from tests.failovers.faults import FAULTS
 from tests.failovers.members import Members
 from tests.failovers.orders import fill
 from tests.failovers.play import Tally, Watched, play
-from tests.mongo import until
+from tests.mongo import again, until
 from tests.plant import Plant
 
 ORDERS = 3000
@@ -45,6 +45,7 @@ def test_a_primary_that_steps_down_in_the_middle_of_a_run_costs_nothing(tmp_path
             assert code == 0, err
             assert all("trying again" in line for line in check.check_log(err))
             check.check_both_sides(plant, 500, edited=False)
+            again(lambda: client.admin.command("replSetStepUp"))
             until(lambda: client.admin.command("hello")["isWritablePrimary"])
     finally:
         plant.client.drop_database(plant.environ["MONGO_DATABASE"])

@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.clients.connector import Connector
 from pipeline.dataflow.budget import Budget
+from pipeline.dataflow.closing import close_unseen
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.stage import Chain
@@ -76,6 +77,7 @@ def outbound(
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
+        | close_unseen(dead, source)
     )
 
 

@@ -1,6 +1,9 @@
 """``clients``: the kinds of clients that there are, and the beginning of a new one."""
 
+import errno
 import keyword
+import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -11,6 +14,7 @@ from cyclopts import Parameter
 
 from pipeline.cli.output import Json, print_json, print_lines, print_table
 from pipeline.clients.registry import kinds
+from pipeline.disk import write_files
 from pipeline.errors import WrongUsage
 
 __all__ = ["list_", "new"]
@@ -42,20 +46,29 @@ def new(
     if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or name != name.lower():
         raise WrongUsage(f"{name!r} cannot be a module's name: use small letters, digits and _")
     titled = "".join(part.capitalize() for part in name.split("_"))
-    written = []
+    bodies = {}
     for template, target in (("client.txt", f"{name}.py"), ("test.txt", f"test_{name}.py")):
         text = Template((files("pipeline.cli") / "skeleton" / template).read_text()).substitute(name=name, Name=titled)
-        try:
-            with (folder / target).open("x") as file:
-                file.write(text)
-        except OSError as error:
-            raise WrongUsage(f"{folder / target} cannot be written: {error.strerror}") from error
-        written.append(str(folder / target))
+        bodies[target] = text.encode()
+    _write(folder, bodies)
     print_lines(
         [
-            f"written: {' and '.join(written)}",
+            f"written: {' and '.join(str(folder / target) for target in bodies)}",
             f"its suite passes already: pytest --client test_{name}:client   (where they are)",
             f"then make it yours, and run it: CLIENTS={name}:connect python -m pipeline",
         ]
     )
     return 0
+
+
+def _write(folder: Path, bodies: Mapping[str, bytes]) -> None:
+    """Write the files that are not there yet, each whole; one that is there and says something else stops it."""
+    for target, body in bodies.items():
+        path = folder / target
+        try:
+            if path.is_symlink() or (path.exists() and path.read_bytes() != body):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            if not path.exists():
+                write_files(folder, {target: body})
+        except OSError as error:
+            raise WrongUsage(f"{path} cannot be written: {error.strerror}") from error

@@ -188,3 +188,9 @@ class DeadLetters(Resource, ABC):
     @abstractmethod
     async def resolve(self, delivered: Sequence[Envelope[Any]]) -> None:
         """Close the open letters of items that have now been delivered."""
+
+    async def close_unseen(self) -> None:
+        """Close the letters about what was not recalled since this was opened: it waits no more.
+
+        Override where letters are kept from run to run.
+        """

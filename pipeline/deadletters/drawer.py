@@ -110,6 +110,10 @@ class Drawer:
         """The open letters about the place ``locator``."""
         return self._open.get(key_of(locator), set())
 
+    def open_names(self) -> set[str]:
+        """The names of all open letters."""
+        return set[str]().union(*self._open.values())
+
     def about(self, order_id: ExternalId) -> set[str]:
         """The open letters about the order ``order_id``; all letters are read when this is first asked."""
         if self._about is None:

@@ -36,6 +36,8 @@ class DeadLetterFolder(DeadLetters):
         self._drawer = Drawer(root / flow)
         self._client = client
         self._identify = identify
+        self._unseen: set[str] = set()
+        """The names of those letters that were open when this was, and about what was not recalled since."""
 
     @property
     def title(self) -> str:
@@ -45,6 +47,7 @@ class DeadLetterFolder(DeadLetters):
     async def open(self) -> None:
         """Make the folder, take it and list its letters; raises Fatal when that cannot be done."""
         await in_thread(self._drawer.open)
+        self._unseen = self._drawer.open_names()
 
     async def close(self) -> None:
         """Give the folder back."""
@@ -54,6 +57,8 @@ class DeadLetterFolder(DeadLetters):
         """Those that are dead already, or closed by a person, and have not been touched since."""
         if self._drawer.is_empty:
             return {}
+        for item in items if self._unseen else ():
+            self._unseen -= self._drawer.names(item.locator)
         suspects = [item for item in items if self._drawer.knows(item.locator, item.raw)]
         return await in_thread(self._states, suspects) if suspects else {}
 
@@ -68,6 +73,16 @@ class DeadLetterFolder(DeadLetters):
         suspects = [item for item in delivered if item.payload not in OLD or self._at(item.locator)]
         if suspects:
             await in_thread(self._resolve, suspects)
+
+    async def close_unseen(self) -> None:
+        """Close them as resolved: should what they are about come again, it is tried again."""
+        if self._unseen:
+            await in_thread(self._close_unseen)
+
+    def _close_unseen(self) -> None:
+        letters = {name: letter for name in self._unseen if (letter := self._drawer.read(name)) is not None}
+        self._drawer.archive(letters, "resolved")
+        self._unseen = set()
 
     def _states(self, items: Sequence[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
         self._close_unread(items)

@@ -153,10 +153,6 @@ def stored(sync: SyncState) -> dict[str, Any]:
     for rare in ("echoes", "intent", "passed"):
         if not builtins[rare]:
             del builtins[rare]
-    if received := builtins["received"]:
-        for rare in ("told", "ours"):
-            if received[rare] is None:
-                del received[rare]
     return builtins
 
 
@@ -274,7 +270,7 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
         values += (known.deleted_at, *known.more.values()) if known else ()
     for sent in sync.sent:
         values += (sent.version, sent.at)
-    values += (sync.received.version, sync.received.told, sync.received.ours) if sync.received else ()
+    values += (sync.received.version,) if sync.received else ()
     values += (sync.intent.at,) if sync.intent else ()
     if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))

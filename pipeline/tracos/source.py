@@ -70,6 +70,7 @@ class TracosSource(Source[Found]):
         self._is_noting = False
         self._called: dict[Locator, ExternalId] = {}
         self._gone: dict[Locator, None] = {}
+        self._shows_all = False
         self._seen = 0
         self._total: int | None = None
         self._unsettled: dict[Locator, Found] = {}
@@ -101,12 +102,18 @@ class TracosSource(Source[Found]):
             self._currents[locator] = current
         return self._told(current)[0]
 
+    @property
+    def shows_all(self) -> bool:
+        """Whether all that is unsynced was given; not known where it was asked for certain orders alone."""
+        return self._shows_all
+
     async def read(self) -> AsyncIterator[Sequence[Envelope[Found] | Unreadable]]:
         """Yield what is unsynced in groups of 1,000, or of 8 MB, along an index that marked documents leave.
 
         After an outage it starts over: what was marked has left the query, and what is in hand is known.
         """
         groups: Groups | None = None
+        left_out = 0
 
         async def following() -> Sequence[Found]:
             nonlocal groups
@@ -127,6 +134,7 @@ class TracosSource(Source[Found]):
                 refused: Mapping[bytes, Reason] = {}
                 if self._terms.ids == "client":
                     known, refused = await self._intents.made_known(list(fresh.values()))
+                    left_out += len(fresh) - len(known)
                     fresh = {locator_of(found): found for found in known}
                 self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
                 refused = {**refused, **dict.fromkeys(await self._unmarkable(fresh), UNMARKABLE)}
@@ -142,6 +150,7 @@ class TracosSource(Source[Found]):
                         else Envelope(found, locator, self._original(found))
                         for locator, found in fresh.items()
                     ]
+            self._shows_all = self._numbers is None and not left_out
         finally:
             if groups is not None:
                 await groups.close()

@@ -145,7 +145,10 @@ def test_a_client_that_is_wrong_does_not_pass(tmp_path, right, wrong, test):
 
 def test_what_is_there_already_stays(tmp_path, plant):
     plant.command("clients", "new", "acme_erp")
-    path = plant.home / "acme_erp.py"
+    path, test = plant.home / "acme_erp.py", plant.home / "test_acme_erp.py"
+    test.unlink()
+    plant.command("clients", "new", "acme_erp")  # which was broken off before
+    assert test.is_file()
     path.write_text("mine")
     plant.command("clients", "new", "acme_erp", exits=2)
     assert path.read_text() == "mine"

@@ -1,6 +1,7 @@
 """The dead-letter folder: written, met again, held back, resolved; nothing is ever thrown away."""
 
 import errno
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -48,6 +49,18 @@ def item(locator="a.json", raw=b'{"id": 1}', stamp="s1", outcome=Outcome.REPEAT)
 
 def letters(root):
     return [found for _, found in read_letters(root)]
+
+
+async def test_what_is_not_recalled_may_be_closed_and_is_tried_again_should_it_come_again(tmp_path):
+    async with folder(tmp_path) as dead:
+        await dead.write([letter("a.json"), letter("b.json")])
+        await dead.close_unseen()
+    assert len(letters(tmp_path)) == 2
+    async with folder(tmp_path) as dead:
+        await dead.recall([item("a.json")])
+        await dead.close_unseen()
+        assert shown(await dead.recall([item("a.json"), item("b.json")])) == {"a.json": "open"}
+    assert [found.locator for found in letters(tmp_path)] == ["a.json"]
 
 
 async def test_a_letter_holds_all_that_is_known(tmp_path):
@@ -201,14 +214,23 @@ async def test_resolving_one_leaves_the_others_and_adds_to_the_archive(tmp_path)
     assert len((tmp_path / "erp.inbound" / "resolved.jsonl").read_bytes().splitlines()) == 2
 
 
-async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log):
+@pytest.mark.parametrize("how", ["badly", "wrong base64", "depth", "a time without a zone"])
+async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log, how):
     async with folder(tmp_path) as dead:
         await dead.write([letter()])
         ((path, _),) = read_letters(tmp_path)
-        path.write_bytes(b"{ edited badly")
+        good = path.read_bytes()
+        damaged = {
+            "badly": b"{ edited badly",
+            "wrong base64": good.replace(b'"text"', b'"base64"'),
+            "depth": b'{"x":' * 9999,
+            "a time without a zone": re.sub(rb'("firstSeen": "[^"]*)Z"', rb'\1"', good),
+        }[how]
+        assert damaged != good
+        path.write_bytes(damaged)
         assert shown(await dead.recall([item()])) == {}
         await dead.resolve([item()])
-    assert path.read_bytes() == b"{ edited badly"
+    assert path.read_bytes() == damaged
     assert any("cannot be read and is passed over" in line for line in log)
 
 

@@ -41,10 +41,10 @@ class Story:
             code, out, err = world.ask()
         if disk.hit is None:
             return None, []
-        wrong = [*_wrongly_told(code, err, FAULTS[fault]), *self._broken()]
+        wrong = [*_wrongly_told(code, err, FAULTS[fault]), *self.broken()]
         try:
             world.finish()
-            wrong += _differences(self.end, world.picture())
+            wrong += self.differences()
             if idle:
                 before = world.plant.state()
                 world.plant.command("run")
@@ -53,8 +53,15 @@ class Story:
             wrong.append(f"on a disk that is well again: {error}")
         return disk.hit, [f"{one}\n{out}{err}" if "\n" not in one else one for one in wrong]
 
-    def _broken(self) -> Iterator[str]:
+    def differences(self) -> list[str]:
+        """What is not now as it is in the end where no fault was met."""
+        return list(_differences(self.end, self.world.picture()))
+
+    def broken(self) -> list[str]:
         """What is lost or half there right after the fault."""
+        return list(self._broken())
+
+    def _broken(self) -> Iterator[str]:
         now = self.world.picture()
         marked = {f"{number}.json" for number, one in now["documents"].items() if one.get("isSynced")}
         missing = marked & self.right_after["sent"].keys() - self.before["sent"].keys() - now["sent"].keys()

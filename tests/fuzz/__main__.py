@@ -53,15 +53,12 @@ def main() -> int:
     corpora = [one.corpus for one in wanted.values()]
     with ThreadPoolExecutor(asked.jobs) if is_guided else ProcessPoolExecutor(asked.jobs) as workers:
         for one in workers.map(guided.play if is_guided else blind.play, wanted, corpora, often, long, seeds):
-            print(one.row, flush=True)
+            print(one.row, *([one.told] if one.why else []), sep="\n", flush=True)
             found.append(one)
     print(total(found))
     how = "guided by coverage" if is_guided else "mutated at random"
     print(f"{len(found)} targets, {how}, seed {asked.seed}, {time.monotonic() - began:.0f} s on {asked.jobs} processes")
-    failed = [one for one in found if one.why]
-    for one in failed:
-        print(one.told)
-    return bool(failed)
+    return any(one.why for one in found)
 
 
 if __name__ == "__main__":

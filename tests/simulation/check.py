@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from pipeline.orders.renderings import is_rendering
+from tests.simulation import letters
+from tests.simulation.erp import is_spoiled
 from tests.simulation.people import FIELDS
-from tests.simulation.steps import SLOTS
-from tests.simulation.world import Wrong, token, word
+from tests.simulation.words import Wrong, token, word
 
 
 def always(world: Any) -> None:
@@ -17,6 +18,10 @@ def always(world: Any) -> None:
         raise Wrong(f"{made} orders, and {len(documents)} documents")
     if len(records) > made:
         raise Wrong(f"{made} orders, and {len(records)} in the ERP")
+    may_be_told = world.is_restored or world.tracos_had_a_say
+    for slot in () if may_be_told else world.people.made.keys() - world.people.touched:
+        if world.theirs.id_of(slot) in world.erp.told:
+            raise Wrong(f"order {slot} was edited in the ERP alone, and the ERP was told of it")
     for document in documents:
         for sent in document.get("sync", {}).get("sent", ()):
             if sent.get("state") == "noted":
@@ -28,22 +33,29 @@ def always(world: Any) -> None:
 
 def at_the_end(world: Any) -> None:
     """What holds once nobody edits any more."""
+    entries = world.entries()
     for slot in world.people.made:
         document, order_id = world.ours.find(slot), world.theirs.id_of(slot)
-        if document is None or order_id is None:
+        record = world.erp.records.get(order_id)
+        if (document is not None and world.ours.is_spoiled(document)) or (
+            record is not None and is_spoiled(world.erp.form, record)
+        ):
+            continue
+        if slot in world.people.lost and document is None and record is None:
+            continue  # it was in TracOS alone, and was removed with its document
+        if document is None or record is None:
             where = "TracOS" if document is None else "the ERP"
             raise Wrong(f"order {slot} never came to {where}")
-        record = world.erp.records[order_id]
         _equal(world, slot, document, record)
         if not document.get("deleted"):
             _typed(world, slot, document)
-            _kept(world, slot, document)
-    if letters := [letter for one in world.dead.values() for letter in one.letters]:
-        raise Wrong(f"a letter is left: {letters[0].locator} {letters[0].loggable}")
+            _status_was_set(world, slot, document)
+            _kept(world, slot, document, entries)
+    letters.see_all(world)
 
 
 def _equal(world: Any, slot: int, document: dict[str, Any], record: dict[str, Any]) -> None:
-    seen = world.client().read(json.dumps(record).encode())
+    seen = world.read(json.dumps(record).encode())
     deleted = bool(document.get("deleted"))
     if seen.order.deleted is not deleted:
         raise Wrong(f"order {slot} is {_gone(deleted)} in TracOS, and {_gone(bool(seen.order.deleted))} in the ERP")
@@ -65,15 +77,6 @@ def _gone(is_deleted: bool) -> str:
     return "deleted" if is_deleted else "there"
 
 
-def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
-    """Each text is one that somebody typed, letter by letter."""
-    for field in () if is_unsure(world) else FIELDS:
-        value = document.get(field)
-        known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
-        if value is not None and value not in known:
-            raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
-
-
 def is_unsure(world: Any) -> bool:
     """Whether what the ERP made of our text may be taken for an edit of it.
 
@@ -83,18 +86,37 @@ def is_unsure(world: Any) -> bool:
     return bool(world.is_unsure or world.setting.transport == "folders")
 
 
-def _kept(world: Any, slot: int, document: dict[str, Any]) -> None:
+def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
+    """Each text is one that somebody typed, letter by letter."""
+    for field in () if is_unsure(world) or slot in world.people.lost else FIELDS:
+        value = document.get(field)
+        known = {one.text for one in world.people.typed if (one.slot, one.field) == (slot, field)}
+        if value is not None and value not in known:
+            raise Wrong(f"order {slot}: nobody typed the {field} {value!r}")
+
+
+def _status_was_set(world: Any, slot: int, document: dict[str, Any]) -> None:
+    """Its status is one that somebody set, as far as the ERP's words can tell it.
+
+    A deleted order of flags has none, and is cancelled once it is there.
+    """
+    known = set(world.people.statuses[slot])
+    if world.setting.layout == "flag_order":
+        known |= {"cancelled"} | ({"created", "pending"} if slot in world.people.lost else set())
+    if document["status"] not in known:
+        raise Wrong(f"order {slot}: nobody set the status {document['status']!r}")
+
+
+def _kept(world: Any, slot: int, document: dict[str, Any], entries: Any) -> None:
     """What somebody typed is there, was typed over, or is in the decision log as what gave way."""
     number = str(document["number"])
     for field in FIELDS:
         typed = [one for one in world.people.typed if (one.slot, one.field) == (slot, field)]
-        over = {one.replaced for one in typed} | {token(document.get(field))} | world.erp.overwritten
-        for entry in world.entries:
+        over = {one.replaced for one in typed} | {token(document.get(field))}
+        over |= world.erp.overwritten | world.people.excused
+        for entry in entries:
             if number in (str(entry.number), f"ERP-{entry.id}"):
                 over |= {token(lost.value) for lost in entry.lost if lost.field == field}
         for one in typed:
             if one.token not in over:
                 raise Wrong(f"order {slot}: the {field} {one.text!r} is gone, and the decision log says nothing of it")
-
-
-__all__ = ["SLOTS", "always", "at_the_end", "is_unsure"]

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import bson
+from pymongo.errors import AutoReconnect
 
 from pipeline.orders.workorder import id_key
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.found import CODEC, key_of, read_batch
 from pipeline.tracos.verdicts import Refusal
-from tests.simulation.world import Ports
+from tests.simulation.ports import Ports
 
 UNIQUE = ("number", "sync.id")
 
@@ -20,27 +21,54 @@ class Documents:
 
     def __init__(self) -> None:
         self._kept: dict[bytes, dict[str, Any]] = {}
-        self.writes = 0
+        self._confirmed: dict[bytes, dict[str, Any]] | None = None
+        """What a majority has, where that is not what the primary has; it will win."""
+
+    def copy(self) -> Mapping[bytes, Mapping[str, Any]]:
+        """All of it, to be restored."""
+        self._fail_over()
+        return {key: bson.decode(bson.encode(one), CODEC) for key, one in self._kept.items()}
+
+    def restore(self, copy: Mapping[bytes, Mapping[str, Any]]) -> None:
+        """All is as it was."""
+        self._confirmed = None
+        self._kept = {key: bson.decode(bson.encode(one), CODEC) for key, one in copy.items()}
+
+    def roll_back(self, copy: Mapping[bytes, Mapping[str, Any]]) -> None:
+        """What was written since then only the primary has: it fails before the next write, and it is gone."""
+        self._confirmed = {key: dict(one) for key, one in copy.items()}
+
+    def remove(self, document_id: Any) -> None:
+        """As a person who removes a document for good."""
+        self._fail_over()
+        self._kept.pop(key_of(document_id), None)
+
+    def _fail_over(self) -> None:
+        if self._confirmed is not None:
+            self._kept, self._confirmed = self._confirmed, None
 
     def all(self) -> list[dict[str, Any]]:
         """All documents."""
+        self._fail_over()
         return [bson.decode(bson.encode(one), CODEC) for one in self._kept.values()]
 
     def put(self, document: Mapping[str, Any]) -> None:
         """As a person who replaces a document, or makes one."""
+        self._fail_over()
         document = bson.decode(bson.encode(document), CODEC)
         self._kept[key_of(document["_id"])] = document
 
     def insert(self, document: dict[str, Any]) -> dict[str, Any] | None:
         """Insert; what the server says where it does not."""
+        self._fail_over()
         error = self._taken(document, None)
         if error is None:
-            self.writes += 1
             self._kept[key_of(document["_id"])] = document
         return error
 
     def update(self, q: Mapping[str, Any], sets: Mapping[str, Any]) -> tuple[int, dict[str, Any] | None]:
         """Set fields of the first document that is as ``q`` says: how many did, and what the server says."""
+        self._fail_over()
         wanted = q.get("_id")
         keys = [key_of(wanted)] if wanted is not None else list(self._kept)
         for key in keys:
@@ -56,16 +84,16 @@ class Documents:
                 inner[last] = value
             if error := self._taken(after, key):
                 return 0, error
-            self.writes += after != before
             self._kept[key] = after
             return 1, None
         return 0, None
 
-    def find(self, query: Mapping[str, Any], fields: Sequence[str]) -> list[bytes]:
-        """The documents that are as ``query`` says, with these fields."""
+    def find(self, query: Mapping[str, Any], fields: Sequence[str], *, confirmed: bool = True) -> list[bytes]:
+        """The documents that are as ``query`` says, with these fields; ``confirmed``: as a majority has them."""
+        kept = self._confirmed if confirmed and self._confirmed is not None else self._kept
         return [
             bson.encode({"_id": one["_id"], **{field: one[field] for field in one if field in fields}})
-            for one in sorted(self._kept.values(), key=_unsynced_first)
+            for one in sorted(kept.values(), key=_unsynced_first)
             if matches(one, query)
         ]
 
@@ -114,7 +142,12 @@ class SimulatedPorts(Connection):
         return _Groups(super().find_unsynced(group, numbers), self.ports)
 
     async def write(self, operations):
-        async with self.ports.using("tracos.write"):
+        async with self.ports.using("tracos.write") as faults:
+            if "rolled back" in faults:
+                before = self._documents.copy()
+                await super().write(operations)
+                self._documents.roll_back(before)
+                raise AutoReconnect("connection closed")
             return await super().write(operations)
 
 
@@ -148,7 +181,7 @@ class _InMemory(Connection):
         self._validator = None
 
     async def _find(self, query, *, confirmed, **options):
-        return read_batch(b"".join(self._documents.find(query, self._read)))
+        return read_batch(b"".join(self._documents.find(query, self._read, confirmed=confirmed)))
 
     async def raw(self, ids):
         return self._documents.find({"_id": {"$in": ids}}, self._read)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from tests.simulation.steps import History, Run, Step, Wait
+from tests.simulation.steps import Api, History, Run, Step, Together, Wait
 
 
 def shrunk(history: History, fails: Callable[[History], bool]) -> History:
@@ -36,6 +36,9 @@ def _shorter(history: History) -> Iterator[History]:
         "ids": "shared",
         "layout": "status_order",
         "transport": "list",
+        "after": "keep",
+        "machines": 1,
+        "api": Api(),
     }
     for name, value in plain.items():
         if getattr(history.setting, name) != value:
@@ -48,7 +51,17 @@ def _simpler(step: Step) -> Iterator[Step]:
             yield replace(step, faults=step.faults[:at] + step.faults[at + 1 :])
         for at in range(len(step.late)):
             yield replace(step, late=step.late[:at] + step.late[at + 1 :])
+        for at in range(len(step.refused)):
+            yield replace(step, refused=step.refused[:at] + step.refused[at + 1 :])
         if step.jitter:
             yield replace(step, jitter=0)
+        if step.machine:
+            yield replace(step, machine=0)
+    elif isinstance(step, Together):
+        yield from (step.first, step.second)
+        for first in _simpler(step.first):
+            yield replace(step, first=first)
+        for second in _simpler(step.second):
+            yield replace(step, second=second)
     elif isinstance(step, Wait) and step.seconds:
         yield replace(step, seconds=0)

@@ -1,12 +1,16 @@
-"""What happens in a history: steps, drawn from a seed, each of which can be left out."""
+"""What happens in a history: a setting, and steps, each of which can be left out."""
 
-import random
 from typing import Literal
 
 from msgspec import Struct
 
 SLOTS = 3
-PORTS = ("tracos.find", "tracos.write", "decisions", "erp.list", "erp.settle", "erp.push", "letters")
+PORTS = (
+    *("tracos.find", "tracos.write", "decisions", "letters"),
+    *("erp.list", "erp.get", "erp.settle", "erp.push"),
+    *("disk", "loop"),
+)
+"""Through what a run reaches the world; ``disk`` counts calls of the system, ``loop`` steps of the event loop."""
 
 Side = Literal["tracos", "erp"]
 
@@ -17,15 +21,19 @@ class Edit(Struct, frozen=True, tag=True):
     side: Side
     slot: int
     """Which order."""
-    what: Literal["make", "title", "description", "status", "more", "delete", "undelete", "remake"]
+    what: Literal[
+        *("make", "title", "description", "status", "more", "delete", "undelete", "remake"),
+        *("spoil", "mend", "remove"),
+    ]
+    """``spoil`` makes it one that cannot be understood, ``remove`` removes it without leaving a mark."""
     n: int
     """Tells its value from all others."""
-    time: Literal["now", "same", "none"] = "now"
-    """What becomes of the order's update time."""
+    time: Literal["now", "same", "none", "sentinel"] = "now"
+    """What becomes of the order's update time; ``sentinel`` is a date that nobody means."""
 
     def __str__(self) -> str:
-        when = {"now": "", "same": ", its time stays", "none": ", without a time"}[self.time]
-        return f"{self.side}: {self.what} of order {self.slot} (value {self.n}){when}"
+        when = {"now": "", "same": ", its time stays", "none": ", without a time", "sentinel": ", in the year 9999"}
+        return f"{self.side}: {self.what} of order {self.slot} (value {self.n}){when[self.time]}"
 
 
 class Fault(Struct, frozen=True):
@@ -33,7 +41,11 @@ class Fault(Struct, frozen=True):
 
     port: str
     nth: int
-    what: Literal["kill before", "kill after", "cancel", "lost before", "lost after", "refuse", "edit"]
+    what: Literal[
+        *("kill before", "kill after", "cancel", "lost before", "lost after", "late", "refuse", "edit", "full"),
+        *("500", "429", "403", "timeout", "torn", "repeat", "skip"),
+        *("not primary", "rolled back"),
+    ]
     edit: Edit | None = None
 
     def __str__(self) -> str:
@@ -48,10 +60,26 @@ class Run(Struct, frozen=True, tag=True):
     """The orders that the list leaves out."""
     jitter: int = 0
     """Seeds how long each port takes."""
+    machine: int = 0
+    """On which computer."""
+    refused: tuple[int, ...] = ()
+    """The orders that the ERP does not take, whatever it is told of them."""
 
     def __str__(self) -> str:
-        late = [f"the list leaves out order {slot}" for slot in self.late]
-        return "a run" + "".join(f"; {one}" for one in (*map(str, self.faults), *late))
+        more = [f"the list leaves out order {slot}" for slot in self.late]
+        more += [f"the ERP refuses order {slot}" for slot in self.refused]
+        where = f" on machine {self.machine}" if self.machine else ""
+        return f"a run{where}" + "".join(f"; {one}" for one in (*map(str, self.faults), *more))
+
+
+class Together(Struct, frozen=True, tag=True):
+    """Two runs at once."""
+
+    first: Run
+    second: Run
+
+    def __str__(self) -> str:
+        return f"at once: {self.first} | {self.second}"
 
 
 class Wait(Struct, frozen=True, tag=True):
@@ -66,7 +94,10 @@ class Wait(Struct, frozen=True, tag=True):
 class Post(Struct, frozen=True, tag=True):
     """What happens between the ERP and the two folders, where it is reached through folders."""
 
-    what: Literal["hold", "deliver", "deliver last first", "deliver again", "take"]
+    what: Literal[
+        *("hold", "deliver", "deliver last first", "deliver again", "take"),
+        *("half", "whole", "garbage", "remove", "rewrite"),
+    ]
 
     def __str__(self) -> str:
         return {
@@ -75,17 +106,71 @@ class Post(Struct, frozen=True, tag=True):
             "deliver last first": "the ERP's files arrive, the last one first",
             "deliver again": "the file that arrived last arrives again",
             "take": "the ERP takes our files",
+            "half": "the first half of the file that arrived last arrives again, in its place",
+            "whole": "what is half there, or garbage, is written whole",
+            "garbage": "a file arrives that is none of the ERP's",
+            "remove": "somebody removes the file that arrived last",
+            "rewrite": "the file that arrived last is written again as it is",
         }[self.what]
 
 
-Step = Edit | Run | Wait | Post
+class Change(Struct, frozen=True, tag=True):
+    """Somebody changes the settings, or another version is installed."""
+
+    what: Literal["authority", "after", "version"]
+    value: str
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"settings: {self.what} is {self.value} {self.field}".rstrip()
+
+
+class Lose(Struct, frozen=True, tag=True):
+    """What a machine remembers is lost, or as it was before."""
+
+    what: Literal["lost", "old"]
+    machine: int = 0
+
+    def __str__(self) -> str:
+        return f"the state of machine {self.machine} is {self.what}"
+
+
+class Restore(Struct, frozen=True, tag=True):
+    """TracOS is restored to what it was some steps ago."""
+
+    steps: int
+
+    def __str__(self) -> str:
+        return f"TracOS is restored to what it was {self.steps} steps ago"
+
+
+Step = Edit | Run | Together | Wait | Post | Change | Lose | Restore
+
+
+class Api(Struct, frozen=True):
+    """How an ERP that is reached over HTTP lists and takes orders."""
+
+    page: Literal["none", "link", "cursor", "page", "offset"] = "none"
+    since: bool = False
+    """Only what changed since the last run is asked for."""
+    push: Literal["PATCH", "PUT"] = "PATCH"
+    keys: bool = True
+    """The same Idempotency-Key is applied once."""
+    find: bool = True
+    """It can be asked for the order that has our number."""
+    etag: bool = True
+    """A push is refused where somebody has changed the order."""
+    answers: Literal["body", "location", "nothing"] = "body"
+    """How it tells the id of an order that it has made."""
+    absent: Literal["dead_letter", "delete"] = "dead_letter"
+    """What becomes of an order that it has no more."""
 
 
 class Setting(Struct, frozen=True):
-    """What stays the same all through a history."""
+    """What stays the same all through a history, unless a Change says otherwise."""
 
     layout: Literal["status_order", "flag_order", "full"]
-    transport: Literal["list", "folders"]
+    transport: Literal["list", "folders", "http"]
     """Whether it shows all its orders each time, or writes a file for each change."""
     ids: Literal["shared", "client"]
     way: Literal["same", "cut", "upper", "trim", "escape"]
@@ -95,12 +180,17 @@ class Setting(Struct, frozen=True):
     skew: int
     """How many seconds the ERP's clock is ahead."""
     authority: tuple[tuple[str, str], ...]
+    after: Literal["keep", "archive", "delete"] = "keep"
+    """What becomes of an inbound file that is done."""
+    api: Api = Api()
+    machines: int = 1
 
     def __str__(self) -> str:
         says = ", ".join(f"{field}: {who}" for field, who in self.authority) or "the newest"
+        more = {"folders": f", files: {self.after}", "http": f", {self.api}"}.get(self.transport, "")
         return (
-            f"layout {self.layout}, {self.transport}, ids {self.ids}, texts {self.way}, times {self.stamps}, "
-            f"clock {self.skew:+} s, has the say: {says}"
+            f"layout {self.layout}, {self.transport}{more}, ids {self.ids}, texts {self.way}, times {self.stamps}, "
+            f"clock {self.skew:+} s, {self.machines} machines, has the say: {says}"
         )
 
 
@@ -112,57 +202,3 @@ class History(Struct, frozen=True):
 
     def __str__(self) -> str:
         return "\n".join([str(self.setting), *(f"{at:3}. {step}" for at, step in enumerate(self.steps, 1))])
-
-
-def draw(seed: int) -> History:
-    """The history that ``seed`` stands for; the same for ever, as long as this file is."""
-    rng = random.Random(f"history {seed}")
-    layout = rng.choice(("status_order", "flag_order", "full"))
-    fields = ["title", "status", *(["description"] if layout != "flag_order" else [])]
-    setting = Setting(
-        layout=layout,
-        transport=rng.choice(("list", "list", "folders")),
-        ids=rng.choice(("shared", "client")),
-        way=rng.choice(("same", "same", "cut", "upper", "trim", "escape")),
-        stamps=rng.choice(("own", "told")),
-        skew=rng.choice((0, rng.randint(-3600, 3600))),
-        authority=((rng.choice(fields), rng.choice(("client", "tracos"))),) if rng.random() < 0.3 else (),
-    )
-    steps: list[Step] = [Edit(rng.choice(("tracos", "erp")), 0, "make", 50)]
-    for n in range(rng.randint(4, 22)):
-        luck = rng.random()
-        if luck < 0.55:
-            steps.append(_edit(rng, n))
-        elif luck < (0.8 if setting.transport == "folders" else 0.87):
-            steps.append(_run(rng, n))
-        elif setting.transport == "folders" and luck < 0.97:
-            steps.append(Post(rng.choice(("hold", "deliver", "deliver last first", "deliver again", "take", "take"))))
-        else:
-            steps.append(Wait(rng.choice((0, 1, 60, 4000))))
-    return History(setting, tuple(steps))
-
-
-def _edit(rng: random.Random, n: int) -> Edit:
-    what = rng.choices(
-        ("make", "title", "description", "status", "more", "delete", "undelete", "remake"), (3, 8, 4, 4, 3, 2, 3, 1)
-    )[0]
-    time = rng.choices(("now", "same", "none"), (8, 1, 1))[0]
-    slot = rng.choices(range(SLOTS), (6, 3, 1))[0]  # few orders, so that what happens happens to the same one
-    return Edit(rng.choice(("tracos", "erp")), slot, what, n, time)
-
-
-def _run(rng: random.Random, n: int) -> Run:
-    """More often than not something goes wrong, where it is likely to hurt."""
-    faults = []
-    for at in range(rng.choices((0, 1, 2, 3), (3, 4, 3, 1))[0]):
-        port = rng.choices(PORTS, (2, 5, 2, 1, 1, 6, 1))[0]
-        kinds = ["kill before", "kill after", "kill after", "cancel", "edit", "edit", "edit"]
-        if port.startswith("tracos"):
-            kinds += ["lost before", "lost after", "lost after"]
-        if port == "erp.push":
-            kinds += ["lost before", "lost after", "lost after", "lost after", "refuse"]
-        what = rng.choice(kinds)
-        edit = _edit(rng, 1000 + n * 10 + at) if what == "edit" else None
-        faults.append(Fault(port, rng.choices((1, 2, 3, 4), (4, 3, 2, 1))[0], what, edit))
-    late = tuple(slot for slot in range(SLOTS) if rng.random() < 0.05)
-    return Run(tuple(faults), late, rng.randrange(1 << 30))

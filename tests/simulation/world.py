@@ -1,129 +1,277 @@
-"""The world of a history: its clock, its people, and the ports through which the program reaches the rest."""
+"""The world of a history: both sides, their people, the machines that the program runs on, and its runs."""
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from pymongo.errors import AutoReconnect
+from msgspec.structs import replace
 
-from pipeline.errors import Deferred, Rejected
-from tests.simulation.steps import Fault, Run, Setting
+import pipeline.transports.folder.options
+from pipeline.clients.json_connector import JsonConnector
+from pipeline.dataflow.run import run as run_chain
+from pipeline.deadletters.letter import Letter
+from pipeline.errors import Fatal
+from pipeline.flows import FLOWS
+from pipeline.history.decisions import Entry
+from pipeline.orders.workorder import Record, WorkOrder
+from pipeline.tracos.document import read_document
+from pipeline.tracos.store import Tracos
+from pipeline.transports.http.limits import breaker_of
+from tests.simulation.api import HttpApi, HttpClient
+from tests.simulation.client import client_of
+from tests.simulation.clock import Clock
+from tests.simulation.erp import Erp
+from tests.simulation.folders import FolderClient, Folders
+from tests.simulation.listed import ListClient
+from tests.simulation.machine import Machine, close_files_of
+from tests.simulation.memory import Documents, MemoryConnection
+from tests.simulation.ours import Ours
+from tests.simulation.people import NUMBERS, People
+from tests.simulation.ports import Killed, Ports, stepping
+from tests.simulation.steps import Change, Edit, History, Lose, Post, Restore, Run, Step, Together, Wait
+from tests.simulation.theirs import Theirs
+from tests.simulation.words import Wrong
 
-SETTLED = 60
-"""Turns of the loop after which all that is not waiting for a port has done what it can."""
-
-START = datetime(2026, 10, 1, 8, tzinfo=UTC)
-
-
-class Wrong(Exception):
-    """What must never be."""
-
-
-class Killed(BaseException):
-    """The process is gone: nothing of it reaches anything any more."""
-
-
-class Clock:
-    """Stands for ``datetime`` where the program asks what time it is."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self, zone=None) -> datetime:
-        """This moment of the history."""
-        return self.moment
-
-    def tick(self, seconds: float) -> None:
-        """Time passes."""
-        self.moment += timedelta(seconds=seconds)
-
-
-class Ports:
-    """What one run reaches the world through; here faults happen."""
-
-    def __init__(self, clock: Clock, run: Run, edit: Callable, *, one_at_a_time: bool = False) -> None:
-        self.run = run
-        self.uses: Counter[str] = Counter()
-        self._clock = clock
-        self._edit = edit
-        self._rng = random.Random(run.jitter)
-        self._is_dead = False
-        self._one_at_a_time = asyncio.Lock() if one_at_a_time else None
-        """So that what is used after what does not depend on how long anything takes."""
-        self._task = asyncio.current_task()
-
-    @asynccontextmanager
-    async def using(self, port: str) -> AsyncIterator[None]:
-        """Around one use of a port; what goes wrong with it goes wrong before, or after."""
-        if self._one_at_a_time is None:
-            faults = await self._begin(port)
-            yield
-            self._end(faults)
-            return
-        async with self._one_at_a_time:
-            faults = await self._begin(port)
-            for _ in range(SETTLED):
-                await asyncio.sleep(0)
-            yield
-            self._end(faults)
-
-    async def _begin(self, port: str) -> list[Fault]:
-        for _ in range(self._rng.randrange(3)):
-            await asyncio.sleep(0)
-        self.see_alive()
-        self.uses[port] += 1
-        self._clock.tick(0.01)
-        faults = [one for one in self.run.faults if one.port == port and one.nth == self.uses[port]]
-        for fault in faults:
-            match fault.what:
-                case "edit":
-                    self._edit(fault.edit)
-                case "kill before":
-                    self._die()
-                case "cancel":
-                    self._task.cancel()
-                    await asyncio.sleep(0)
-                case "lost before":
-                    raise _lost(port)
-                case "refuse":
-                    raise Rejected("the ERP does not take it")
-        return faults
-
-    def _end(self, faults: list[Fault]) -> None:
-        for fault in faults:
-            if fault.what == "kill after":
-                self._die()
-            if fault.what == "lost after":
-                raise _lost(fault.port)
-
-    def see_alive(self) -> None:
-        """Raise Killed once the process is gone."""
-        if self._is_dead:
-            raise Killed
-
-    def _die(self) -> None:
-        self._is_dead = True
-        raise Killed
+QUIET = 8
+"""How many runs without faults may pass until both sides are equal."""
+HARMLESS = {"edit", "late"}
 
 
-def _lost(port: str) -> Exception:
-    return AutoReconnect("connection closed") if port.startswith("tracos") else Deferred("no answer")
+class World:
+    """Both sides, and all that runs leave behind, in the folder ``root``."""
+
+    def __init__(
+        self,
+        history: History,
+        root: Path,
+        clock: Clock,
+        documents: Any = None,
+        connect: Any = MemoryConnection,
+        *,
+        counts: Counter[str] | None = None,
+        one_at_a_time: bool = False,
+    ) -> None:
+        self.setting = history.setting
+        self.clock = clock
+        self.documents = documents or Documents()
+        self.erp = Erp(history.setting, clock)
+        self.folders = Folders(self.erp, root) if history.setting.transport == "folders" else None
+        self.api = HttpApi(self.erp, history.setting.api)
+        self.machines = [Machine(root / f"machine-{n}") for n in range(history.setting.machines)]
+        self.people = People()
+        self.ours = Ours(self.documents, history.setting, clock, self.people)
+        self.theirs = Theirs(self.erp, self.ours, self.people)
+        self.ours.know(self.theirs.id_of)
+        self.counts: Counter[str] = Counter() if counts is None else counts
+        """What happened, by kind."""
+        self.counts[f"history: {self.setting.transport}, ids {self.setting.ids}"] += 1
+        self.is_unsure = False
+        """The ERP was told of something in a run that went wrong, so that perhaps nobody noted it."""
+        self.ended: tuple[Any, ...] = ()
+        """What ``end`` told when it had ended."""
+        self.tracos_had_a_say = any(one.value == "tracos" for one in history.steps if isinstance(one, Change)) or any(
+            who == "tracos" for _, who in history.setting.authority
+        )
+        self.is_restored = False
+        """TracOS was restored to what it had been."""
+        self._is_backed_up = any(isinstance(step, Restore) for step in history.steps)
+        self._backups: list[Any] = []
+        self._begun = 0
+        """How many runs were."""
+        self._etags: list[dict[str, int]] = [{} for _ in self.machines]
+        self._connect, self._one_at_a_time = connect, one_at_a_time
+
+    def edit(self, edit: Edit) -> None:
+        """Somebody edits something."""
+        self.counts["edits"] += 1
+        (self.ours if edit.side == "tracos" else self.theirs).edit(edit)
+
+    async def step(self, step: Step) -> None:
+        """Do one step of the history."""
+        self.counts[f"step: {type(step).__name__.lower()}"] += 1
+        if self._is_backed_up:
+            self._backups.append(self.documents.copy())
+        match step:
+            case Edit():
+                self.clock.tick(1)
+                self.edit(step)
+            case Wait():
+                self.clock.tick(step.seconds)
+            case Post():
+                if self.folders is not None:
+                    self.folders.post(step)
+            case Run():
+                await self.run(step)
+            case Together():
+                await self.run(step.first, step.second)
+            case Change():
+                self._change(step)
+            case Lose():
+                at = step.machine % len(self.machines)
+                self.machines[at].lose(step.what)
+                self._etags[at].clear()
+            case Restore():
+                self._restore(step)
+
+    def _change(self, change: Change) -> None:
+        match change.what:
+            case "authority":
+                self.setting = replace(self.setting, authority=((change.field, change.value),))
+            case "after":
+                self.setting = replace(self.setting, after=change.value)
+            case "version":
+                pipeline.transports.folder.options.VERSION = change.value
+
+    def _restore(self, restore: Restore) -> None:
+        """What people have typed into it since is lost, and nobody is to blame."""
+        self.is_unsure = self.is_restored = True
+        self.people.excuse(self.people.made)
+        self.documents.restore(self._backups[max(0, len(self._backups) - 1 - restore.steps)])
+
+    async def run(self, *runs: Run) -> None:
+        """The program runs, or several of it at once; however a run ends, nothing of it is left in memory."""
+        self.clock.tick(1)
+        self.counts["runs"] += len(runs)
+        self.counts["runs at once"] += len(runs) if len(runs) > 1 else 0
+        ports = [Ports(self.clock, run, self.edit, one_at_a_time=self._one_at_a_time) for run in runs]
+        tasks = [asyncio.create_task(self._chains(one)) for one in ports]
+        with stepping(*ports):
+            await asyncio.wait(tasks)
+            await _end_the_others()
+        for machine in self.machines:
+            machine.note()
+        for one, task in zip(ports, tasks, strict=True):
+            self._see_how_it_ended(one, task, is_alone=len(runs) == 1)
+
+    async def _chains(self, ports: Ports) -> None:
+        ports.enter()
+        self._begun += 1
+        name = f"run {self._begun}"
+        at = ports.run.machine % len(self.machines)
+        machine = self.machines[at]
+        client = client_of(self.setting, machine)
+        late = self._late(ports.run)
+        if isinstance(client, ListClient):
+            client.reach(self.erp, ports, late, self._etags[at])
+        elif isinstance(client, HttpClient):
+            refused = {
+                one for slot in ports.run.refused for one in (self.theirs.id_of(slot), str(NUMBERS[slot])) if one
+            }
+            ports.answer = partial(self.api.answer, ports=ports, late=late, refused=refused)
+            client.reach(ports)
+        elif isinstance(client, FolderClient) and self.folders is not None:
+            client.reach(self.folders, self.setting, self.erp, ports)
+        breaker_of.cache_clear()  # it is a new process
+        connection = self._connect(self.documents)
+        connection.ports = ports
+        async with Tracos(connection, machine.decisions(ports, name)) as tracos:
+            for flow, chain in FLOWS.items():
+                identify = client.identify if flow == "inbound" else Tracos.identify
+                await run_chain(chain(client, tracos, machine.dead(flow, identify, ports)))
+
+    def _late(self, run: Run) -> set[str]:
+        """The orders that the list leaves out: none once TracOS was restored, which may know them from there alone."""
+        return {one for slot in run.late if (one := self.theirs.id_of(slot)) is not None and not self.is_restored}
+
+    def _see_how_it_ended(self, ports: Ports, task: asyncio.Task[None], *, is_alone: bool) -> None:
+        run, left = ports.run, close_files_of(ports)
+        error = None if task.cancelled() else task.exception()
+        self.counts["kills"] += ports.is_dead
+        self.counts["kills at any step"] += ports.uses["loop"]
+        self.counts["runs cancelled"] += task.cancelled() and not ports.is_dead
+        self.counts["runs that stopped"] += isinstance(error, Fatal)
+        for fault in run.faults:
+            if ports.uses[fault.port] >= (fault.nth if fault.port != "loop" else 1):
+                self.counts[f"fault: {fault.port} {fault.what}"] += 1
+        is_cut = any(fault.what not in HARMLESS for fault in run.faults)
+        self.is_unsure |= is_cut and ports.uses["erp.push"] > 0
+        if error is not None and not isinstance(error, Killed | Fatal):
+            raise error
+        if isinstance(error, Fatal) and is_alone and not is_cut:
+            raise Wrong(f"a run without faults stops: {error}")
+        if left and not ports.is_dead:
+            raise Wrong(f"a run leaves {len(left)} files open")
+
+    def client(self) -> JsonConnector:
+        """A client, to read with."""
+        return client_of(self.setting, self.machines[0])
+
+    def read(self, raw: bytes) -> Record:
+        """A record in canonical words."""
+        client = self.client()
+        return client.to_record(client.validate(client.parse(raw)))
+
+    def understood(self, document: dict[str, Any]) -> WorkOrder:
+        """What a document says; raises Rejected for one that cannot be understood."""
+        return read_document(document, self.client().terms).order
+
+    async def settle_down(self) -> None:
+        """Nobody edits any more, and the program runs until nothing changes; so again once all letters are retried."""
+        for post in ("deliver", "whole", "take"):
+            await self.step(Post(post))
+        await self._until_quiet()
+        has_any = [machine.release_letters() for machine in self.machines]
+        if any(has_any):
+            await self._until_quiet()
+
+    async def _until_quiet(self) -> None:
+        for _ in range(QUIET):
+            self.clock.tick(3600 * 3)
+            before = self.state()
+            for at in range(len(self.machines)):
+                await self.run(Run(machine=at))
+            if self.state() == before:
+                return
+            await self.step(Post("take"))
+        raise Wrong(f"after {QUIET} runs without edits the program still writes: {_difference(before, self.state())}")
+
+    def entries(self) -> list[Entry]:
+        """What the decision logs tell."""
+        return [entry for machine in self.machines for entry in machine.entries()]
+
+    def letters(self) -> list[Letter]:
+        """The letters that are open."""
+        return [letter for machine in self.machines for letter in machine.open_letters()]
+
+    def end(self) -> tuple[Any, ...]:
+        """How it ended, but for what is made up anew each time."""
+        documents = [dict(one) for one in self.documents.all()]
+        for one in documents:
+            del one["_id"]
+            if "intent" in one.get("sync", {}):
+                one["sync"] = one["sync"] | {"intent": True}
+        return sorted(documents, key=str), self.erp.records, [entry.rule for entry in self.entries()]
+
+    def state(self) -> dict[str, Any]:
+        """All that a run could have changed."""
+        state: dict[str, Any] = {f"document {one['_id']}": one for one in self.documents.all()}
+        state |= {f"record {order_id}": dict(one) for order_id, one in self.erp.records.items()}
+        state |= {f"etag of {order_id}": one for order_id, one in self.erp.etags.items()}
+        for machine in self.machines:
+            state |= machine.files()
+        if self.folders is not None:
+            state |= self.folders.state()
+        return state
 
 
-def word(setting: Setting, text: str) -> str:
-    """What the ERP keeps of a text."""
-    return {
-        "same": lambda: text,
-        "cut": lambda: text[:14],
-        "upper": text.upper,
-        "trim": lambda: " ".join(text.split()),
-        "escape": lambda: text.replace("&", "&amp;"),
-    }[setting.way]()
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """The first of what has changed, shortly."""
+    key = next(key for key in {**before, **after} if before.get(key) != after.get(key))
+    old, new = before.get(key), after.get(key)
+    if isinstance(old, dict) and isinstance(new, dict):
+        return f"{key}: {', '.join(field for field in {**old, **new} if old.get(field) != new.get(field))}"
+    return f"{key}: {old} -> {new}"
 
 
-def token(text: str | None) -> str | None:
-    """Which edit a text is of, however it is rendered."""
-    return None if text is None else text.split()[0].casefold()
+async def _end_the_others() -> None:
+    """What a killed run leaves in the loop is thrown away."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in others:
+        one.cancel()
+    if others:
+        await asyncio.wait(others)
+    for one in others:
+        if not one.cancelled():
+            one.exception()

@@ -126,6 +126,19 @@ def test_documents_that_cannot_be_told_are_dead_letters_and_the_others_go_out(pl
     assert 4 not in {letter.id for letter in plant.letters().values()}
 
 
+def test_the_letter_of_an_order_that_waits_no_more_is_resolved_and_the_others_stay(plant):
+    bad = {"status": "paused", "createdAt": "2026-10-01", "isSynced": False}
+    plant.orders.insert_many([{"number": 1, **bad}, {"number": 2, **bad}])
+    plant.run()
+    assert {letter.id for letter in plant.letters().values()} == {1, 2}
+    plant.orders.update_one({"number": 1}, {"$set": {"status": "created", "isSynced": True}})
+    plant.run()
+    assert {letter.id for letter in plant.letters().values()} == {2}
+    plant.orders.update_one({"number": 1}, {"$set": {"status": "paused", "isSynced": False}})
+    plant.run()
+    assert {letter.id for letter in plant.letters().values()} == {1, 2}
+
+
 def test_a_dead_letter_folder_that_cannot_be_used_stops_the_run_before_anything_is_acked(plant):
     plant.put("1.json", b"{")
     (plant.home / "data" / "dead-letter").write_bytes(b"")

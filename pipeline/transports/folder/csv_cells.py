@@ -15,7 +15,7 @@ _MARKS: Final = ("=", "'")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 """What an id most often is."""
 _WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
-_FORMULA: Final = re.compile(r'=\s*"((?:[^"]|"")*)"')
+_FORMULA: Final = re.compile(r'=\s*+"((?:[^"]++|"")*+)"')
 """How an export keeps a spreadsheet from reading a text as a number: ``="000123"``."""
 _ROUNDED: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
 _THOUSANDS: Final = re.compile(r"[+-]?[0-9]{1,3}(?:[.,'\u2019][0-9]{3})+")

@@ -95,6 +95,8 @@ class Head(Struct, frozen=True):
 
     def is_row(self, line: str, form: CsvForm) -> bool:
         """Whether a line looks like an order's row: all that is required, and a status that is known."""
+        if line.count(form.delimiter) < len(form.required) - 1:
+            return False
         try:
             cells = next(csv.reader([line], delimiter=form.delimiter), [])
         except csv.Error:

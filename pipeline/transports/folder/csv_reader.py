@@ -35,8 +35,8 @@ Line: TypeAlias = tuple[int, bytes]
 
 _END: Final = re.compile(rb'"[^"]*"|(\r*\n|\r)')
 """What is quoted, or the end of a line."""
-_CUTS: Final = re.compile(rb"(?<=\r)(?!\n)|(?<=\n)")
-"""Behind every end of a line."""
+_CUTS: Final = re.compile(rb"(?<=\r)")
+"""Behind every CR."""
 _BREAKS: Final = re.compile(rb"[\r\n]+")
 _SEP: Final = re.compile(r'"?sep=([^\r\n])"?\1*[\r\n]*', re.IGNORECASE)
 """What Excel writes above a head to name the delimiter."""
@@ -235,10 +235,9 @@ def _cut(data: bytes) -> list[bytes]:
         return [*(line + b"\n" for line in complete), rest]
     found: list[bytes] = []
     for line in complete:
-        if b"\r" in line.rstrip(b"\r"):
-            found += filter(None, _CUTS.split(line + b"\n"))
-        else:
-            found.append(line + b"\n")
+        text = line.rstrip(b"\r")  # CRs before the LF are one end with it, wherever a block ends
+        *more, last = _CUTS.split(text) if b"\r" in text else (text,)
+        found += [*more, last + line[len(text) :] + b"\n"]
     text = rest.rstrip(b"\r")
     *more, last = _CUTS.split(text)
     return [*found, *more, last + rest[len(text) :]]

@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import Reason, Rejected
 from pipeline.orders.workorder import id_key
@@ -18,6 +18,9 @@ from pipeline.transports.folder.csv_cells import read_id, read_word
 from pipeline.transports.folder.csv_head import CsvForm, Head, understand
 
 __all__ = ["encoding_of", "read_row", "write_row"]
+
+LOOKED_AT: Final = 50_000
+"""Lines of a quoted cell that may be rows: where none of so many is one, it is a long text."""
 
 csv.field_size_limit(2**31 - 1)  # how long a cell may be, the transport says
 
@@ -101,12 +104,14 @@ def _cells(raw: bytes, form: CsvForm) -> tuple[Head, list[str]]:
 
 
 def _has_rows(cell: str, head: Head, form: CsvForm) -> bool:
-    return ("\n" in cell or "\r" in cell) and any(head.is_row(line, form) for line in cell.splitlines())
+    if "\n" not in cell and "\r" not in cell:
+        return False
+    return any(head.is_row(line, form) for line in cell.splitlines()[:LOOKED_AT])
 
 
 def _malformed(text: str, message: str, delimiter: str, offset_of: Callable[[str], int]) -> Reason:
     if message == "unexpected end of data":
-        quoted = re.finditer(rf'(?:^|[{re.escape(delimiter)}\r\n])"([^"]*(?:""[^"]*)*)("|\Z)', text)
+        quoted = re.finditer(rf'(?:^|[{re.escape(delimiter)}\r\n])"([^"]*+(?:""[^"]*+)*+)("|\Z)', text)
         opened = next((match.start(1) - 1 for match in quoted if not match[2]), len(text))
         return Reason("not CSV: a quote is opened here and never closed", offset=offset_of(text[:opened]))
     return Reason(f"not CSV: {message}")

@@ -77,7 +77,7 @@ class FolderSource(Source[bytes]):
     async def open(self) -> None:
         """See that the folder can be read; raises Fatal when it cannot. One that is not there holds nothing."""
         try:
-            (await in_thread(os.scandir, self._directory)).close()
+            await in_thread(lambda: os.scandir(self._directory).close())
         except FileNotFoundError:
             logger.warning("{} is not there: nothing to read", self._called)
             self._is_there = False

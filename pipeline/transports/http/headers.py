@@ -9,7 +9,7 @@ from typing import Final
 __all__ = ["http_date", "links", "retry_after"]
 
 _TARGET: Final = re.compile(r"[\s,]*<([^<>]*)>\s*")
-_PARAM: Final = re.compile(r""";\s*(?:([^\s=;,<>"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,]*))\s*)?)?""")
+_PARAM: Final = re.compile(r""";\s*(?:([^\s=;,<>"]+)\s*(?:=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s;,]*))\s*)?)?""")
 _NOTHING_MORE: Final = re.compile(r"[\s,;]*")
 _SECONDS: Final = re.compile(r"[0-9]{1,20}")
 

@@ -12,7 +12,7 @@ import msgspec
 
 __all__ = ["array_of", "object_of"]
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|["\[\]{}:,]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}:,]', re.DOTALL)
 _PAIRS: Final = {b"{": b"}", b"[": b"]"}
 
 

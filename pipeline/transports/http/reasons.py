@@ -5,6 +5,7 @@ Django REST framework, GraphQL, Jira, and those that resemble them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +30,8 @@ TEXT_CHARACTERS: Final = 300
 """Of one text that it says."""
 ALL_CHARACTERS: Final = 2000
 DEPTH: Final = 12
+DETAILS_READ: Final = 100
+"""Of a list of what went wrong: more do not fit into a line."""
 
 HEADLINES: Final = (
     "detail",
@@ -177,7 +180,7 @@ def _says(data: Any, depth: int) -> str:
     if depth == 0:
         return ""
     if isinstance(data, list):
-        return "; ".join(dict.fromkeys(filter(None, (_says(one, depth - 1) for one in data))))
+        return "; ".join(dict.fromkeys(filter(None, (_says(one, depth - 1) for one in data[:DETAILS_READ]))))
     if not isinstance(data, dict):
         return ""
     keys = {_plain(key): value for key, value in data.items()}
@@ -208,7 +211,7 @@ def _details(keys: Mapping[str, Any], depth: int) -> Iterator[str]:
 
 
 def _by_field(errors: Mapping[str, Any], depth: int) -> Iterator[str]:
-    for field, value in errors.items():
+    for field, value in islice(errors.items(), DETAILS_READ):
         if said := _says(value, depth - 1):
             yield f"{one_line(field, TEXT_CHARACTERS)}: {said}"
 

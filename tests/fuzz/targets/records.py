@@ -212,8 +212,8 @@ def _place(given: Given) -> Any:
     if given.flag():
         return given.pick(("id", "a", "a.b", "b", "c", "d", "e", "f.g", "", ".")) if given.flag() else given.json(2)
     keys = ("at", "kind", "format", "told", "required", "max", "when", "otherwise", "words", "true", "decimal_comma")
-    word = lambda: given.pick(("a", "g", "text", "number", "%d.%m.%Y", "%Y", "changed", 40, True, WORDS, ["a", "b"]))  # noqa: E731
-    return {given.pick(keys): word() if given.flag() else given.json(1) for _ in range(given.byte() % 5)} | (
+    said = ("a", "g", "text", "number", "%d.%m.%Y", "%Y", "changed", 40, True, WORDS, ["a", "b"])
+    return {given.pick(keys): given.pick(said) if given.flag() else given.json(1) for _ in range(given.byte() % 5)} | (
         {"at": given.pick(("a", "h", "i.j"))} if given.flag() else {}
     )
 

@@ -116,7 +116,7 @@ class HttpApi:
         return _said(200, self._shown(order_id), ETag=self._etag(order_id))
 
     def _page(self, query: Mapping[str, str], faults: set[str], late: set[str]) -> Said:
-        ids = [one for one in self._erp.records if one not in late]
+        ids = [one for one in self._erp.records if one not in late or REFERENCE in query]
         if (since := query.get("since")) is not None:
             updated = self._erp.form.updated
             ids = [one for one in ids if str(self._erp.records[one].get(updated, "")) >= since]
@@ -152,7 +152,7 @@ class HttpApi:
             return _said(412, {"detail": "changed since"})
         if not is_there and (request.method == "PATCH" or (order_id and erp.setting.ids == "client")):
             return _said(404, {"detail": "no such order"})
-        if wanted is None or not self._api.etag:
+        if not self._api.etag:
             erp.overwrites(body, order_id)
         body.pop(ETAG, None)
         made = erp.take(body, order_id) if order_id else erp.make(body)

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Envelope, Fate, Outcome
 from pipeline.deadletters import folder
-from pipeline.history import decisions
 from pipeline.orders import hand_over, merge
 from pipeline.tracos import batch, intents, marks, source, witness
 from pipeline.transports.folder import settled
@@ -14,6 +13,7 @@ from pipeline.transports.http import state, watermark
 from tests.simulation.clock import runner as new_runner
 from tests.simulation.draw import draw
 from tests.simulation.play import failure
+from tests.simulation.steps import Api, Edit, Fault, History, Post, Run, Setting, Wait
 
 MANY = 300
 """Seeds, from the one that found it when this was written."""
@@ -95,10 +95,6 @@ def an_unconfirmed_write_counts_as_one_that_missed(patch):
     patch.setattr(batch.BatchMerge, "unmoved", counted)
 
 
-def what_is_stale_is_told_each_run(patch):
-    patch.setattr(decisions.DecisionLog, "_fresh", lambda self, entries: entries)
-
-
 def the_client_is_told_what_it_showed(patch):
     patch.setattr(merge, "_client_holds", lambda *args: False)
 
@@ -141,6 +137,8 @@ def a_refusal_is_taken_for_a_yes(patch):
     patch.setattr(http_sink, "verdict", lambda *args: Outcome.SENT)
 
 
+PLAIN = Setting("status_order", "list", "shared", "same", "own", 0, ())
+
 BREAKS = {
     no_guard_inbound: 415,
     no_guard_of_marks: 833,
@@ -159,6 +157,49 @@ BREAKS = {
 """Each with the first seed that finds it; told anew by ``python -m tests.simulation.test_breaks``."""
 
 
+MADE = {
+    letters_of_what_waits_no_more_stay: History(
+        PLAIN,
+        (
+            Edit("tracos", 0, "make", 50),
+            Run((Fault("erp.push", 1, "refuse"),)),
+            Edit("tracos", 0, "more", 4),
+            Run((Fault("erp.push", 1, "lost after"),)),
+        ),
+    ),
+    an_unconfirmed_write_counts_as_one_that_missed: History(
+        replace(PLAIN, transport="folders", after="delete"),
+        (
+            Edit("erp", 0, "make", 50),
+            Edit("erp", 0, "description", 4),
+            Post("deliver again"),
+            Run((Fault("tracos.write", 2, "rolled back"),)),
+        ),
+    ),
+    an_etag_is_not_heeded: History(
+        replace(PLAIN, transport="http"),
+        (
+            Edit("erp", 0, "make", 50),
+            Run(),
+            Edit("tracos", 0, "title", 4),
+            Run((Fault("erp.push", 1, "edit", Edit("erp", 0, "title", 5)),)),
+        ),
+    ),
+    what_is_left_is_not_asked_for_again: History(
+        replace(PLAIN, transport="http", api=Api(since=True)),
+        (
+            *(Edit("erp", 0, "make", 50), Wait(4000), Edit("erp", 1, "make", 51)),
+            Run(tuple(Fault("tracos.write", nth, "lost before") for nth in range(1, 9))),
+        ),
+    ),
+    the_intent_is_forgotten: History(
+        replace(PLAIN, transport="http", ids="client", api=Api(keys=False)),
+        (Edit("tracos", 0, "make", 50), Run((Fault("erp.push", 1, "kill after"),)), Run(late=(0,))),
+    ),
+}
+"""Each with a history that finds it, made for it: what is drawn finds these rarely."""
+
+
 def found(seeds):
     """The first seed whose history fails, and why."""
     with new_runner() as runner:
@@ -172,6 +213,14 @@ def test_a_break_is_found(break_it, first, monkeypatch):
     assert broken is not None
     monkeypatch.undo()
     assert found(range(broken[0], broken[0] + 1)) is None
+
+
+@pytest.mark.parametrize(("break_it", "history"), MADE.items())
+def test_a_break_is_found_by_a_history_that_is_made_for_it(break_it, history, monkeypatch):
+    with new_runner() as runner:
+        assert runner.run(failure(history)) is None
+        break_it(monkeypatch)
+        assert runner.run(failure(history)) is not None
 
 
 if __name__ == "__main__":

@@ -140,18 +140,20 @@ def read_lines(path: Path, understand: Callable[[bytes], T]) -> Iterator[T]:
 
     A line that it raises ValueError or RecursionError for is passed over: a crash has torn it, or somebody damaged it.
     """
-    try:
-        lines = _opened(path)
-    except FileNotFoundError:
-        return
-    with lines:
+    with contextlib.suppress(FileNotFoundError), _opened(path) as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
                 yield understand(line)
 
 
-def _opened(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            yield opened
+    finally:
+        os.close(file)
 
 
 def remove_leftovers(directory: Path) -> None:

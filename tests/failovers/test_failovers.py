@@ -39,8 +39,8 @@ def test_a_primary_that_steps_down_in_the_middle_of_a_run_costs_nothing(tmp_path
         fill(plant, 500)
         run = Watched(plant)
         run.reach(1)
-        with replica_set.direct(0) as client:
-            client.admin.command({"replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 1, "force": True})
+        with replica_set.direct(0) as client, replica_set.direct(1) as other:
+            again(lambda: other.admin.command("replSetStepUp"))
             code, err = run.end()
             assert code == 0, err
             assert all("trying again" in line for line in check.check_log(err))

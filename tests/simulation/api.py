@@ -87,12 +87,7 @@ class HttpApi:
             async with ports.using(port) as faults:
                 if early := _failure(faults):
                     return early
-                if port == "erp.push":
-                    answer = self._pushed(request, order_id, refused)
-                elif port == "erp.get":
-                    answer = self._one(order_id)
-                else:
-                    answer = self._page(dict(parse_qsl(request.url.query.decode())), faults, late)
+                answer = self._done(request, order_id, faults, late, refused)
         except Deferred as error:
             raise httpx.ReadError("the connection is lost", request=request) from error
         except Rejected:
@@ -102,6 +97,13 @@ class HttpApi:
         if "torn" in faults:
             return answer._replace(body=answer.body[: len(answer.body) // 2])
         return answer
+
+    def _done(self, request: httpx.Request, order_id: str, faults: set[str], late: set[str], refused: set[str]) -> Said:
+        if request.method != "GET":
+            return self._pushed(request, order_id, refused)
+        if order_id:
+            return self._one(order_id)
+        return self._page(dict(parse_qsl(request.url.query.decode())), faults, late)
 
     def _shown(self, order_id: str) -> dict[str, Any]:
         more = {ETAG: self._etag(order_id)} if self._api.etag else {}

@@ -66,7 +66,9 @@ def _see_files(world: Any, letters: list[Letter], unreached: set[str | None]) ->
         may_have_none = file.is_gone or (file.is_whole and file.order_id is not None and bool(later))
         if is_bad and not may_have_none and file.order_id not in unreached and file.name not in about:
             raise Wrong(f"the file {file.name} cannot be understood, and no letter says so")
-        if not is_bad and file.name in about and file.order_id not in unreached:
+        # Where another machine has taken it away, the one that has the letter does not see it go through.
+        is_seen = len(world.machines) == 1 or (world.folders.inbound / file.name).exists()
+        if not is_bad and is_seen and file.name in about and file.order_id not in unreached:
             shown = "; ".join(_shown(one) for one in letters if one.file == file.name)
             raise Wrong(f"a letter is about a file that is good: {shown}")
 

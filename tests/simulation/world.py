@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from tests.simulation.memory import Documents, MemoryConnection
 from tests.simulation.ours import Ours
 from tests.simulation.people import NUMBERS, People
 from tests.simulation.ports import Killed, Ports, stepping
-from tests.simulation.steps import Change, Edit, History, Lose, Post, Restore, Run, Step, Together, Wait
+from tests.simulation.steps import Api, Change, Edit, History, Lose, Post, Restore, Run, Setting, Step, Together, Wait
 from tests.simulation.theirs import Theirs
 from tests.simulation.words import Wrong
 
@@ -50,15 +51,17 @@ class World:
         documents: Any = None,
         connect: Any = MemoryConnection,
         *,
+        erp: Callable[[Setting, Clock], Erp] = Erp,
+        api: Callable[[Erp, Api], HttpApi] = HttpApi,
         counts: Counter[str] | None = None,
         one_at_a_time: bool = False,
     ) -> None:
         self.setting = history.setting
         self.clock = clock
         self.documents = documents or Documents()
-        self.erp = Erp(history.setting, clock)
+        self.erp = erp(history.setting, clock)
         self.folders = Folders(self.erp, root) if history.setting.transport == "folders" else None
-        self.api = HttpApi(self.erp, history.setting.api)
+        self.api = api(self.erp, history.setting.api)
         self.machines = [Machine(root / f"machine-{n}") for n in range(history.setting.machines)]
         self.people = People()
         self.ours = Ours(self.documents, history.setting, clock, self.people)

@@ -80,7 +80,7 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     echoes: Mapping[str, Any] = {}
     """By field, our value of which ``base`` has the client's rendering (cut, in capitals ...): the two are one."""
     intent: Intent | None = None
-    """Of an order without an id: the client is about to be told of it, or was."""
+    """The client is about to be told of an order that has no id yet, or was; until it shows it, or is told again."""
     passed: Mapping[str, Any] = {}
     """By field, what the client had edited in an order that both sides have deleted: it is not compared before one of
     them brings the order back, or the client is told of it again."""

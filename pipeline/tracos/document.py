@@ -104,7 +104,7 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         )
     last = sync.last_sent
     known = last.values if last else sync.base
-    intent = sync.intent
+    intent = sync.intent if sync.id is None else None  # of a linked one it says only that the client was told once
     return Record(
         order=order,
         external_id=order.number if sync.id is None else sync.id,

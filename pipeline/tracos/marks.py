@@ -91,7 +91,7 @@ class Marker:
         for found, given in known:
             sync = understood(found, self._terms).sync
             if sync is not None and sync.id is None:
-                after = replace(sync, id=given, intent=None, rev=sync.rev + 1)
+                after = replace(sync, id=given, rev=sync.rev + 1)  # that it was told stays to be known: see confirm
                 links.append(Operation.update(guard_rev(found.readable), {"sync": stored(after)}))
         if links:
             written = await self._connection.ride_out(lambda: self._connection.write(links))

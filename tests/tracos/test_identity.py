@@ -167,9 +167,9 @@ async def test_an_order_that_is_found_there_and_not_told_is_linked_all_the_same(
     await source.settle({item.locator: fate})
     document = await orders.find_one({})
     assert (document["sync"]["id"], document.get("isSynced"), document["title"]) == ("E1", None, "edited")
-    assert "intent" not in document["sync"]
+    assert "intent" in document["sync"], "that the client was told of it stays to be known"
     (record,) = await told(tracos.source(THEIRS))
-    assert (record.external_id, record.is_linked, record.known) == ("E1", True, None)
+    assert (record.external_id, record.is_linked, record.known, record.intent) == ("E1", True, None, None)
 
 
 async def test_where_the_validator_refuses_the_intent_the_client_is_not_told(make_tracos, database):

@@ -71,6 +71,7 @@ class Index(Struct, frozen=True):
     is_unique: bool
     is_usable: bool
     """Built, not hidden, and of the simple collation."""
+    is_being_built: bool = False
 
     @property
     def keeps_ids_unique(self) -> bool:
@@ -223,6 +224,8 @@ async def _create(collection: Collection, model: IndexModel) -> bool:
     except OperationFailure as error:
         if error.code not in IN_THE_WAY:
             raise
+        if any(index.is_being_built for index in await _indexes(collection)):  # a run that gave up began it
+            raise WTimeoutError("an index is not built", UNCONFIRMED, {"index": model.document["name"]}) from error
         return False
     except NetworkTimeout as error:
         raise WTimeoutError("an index is not built", UNCONFIRMED, {"index": model.document["name"]}) from error
@@ -257,6 +260,7 @@ def _read(listed: Sequence[Mapping[str, Any]]) -> Iterator[Index]:
             filter=spec.get("partialFilterExpression") or ({"sparse": True} if _leaves_out(spec) else None),
             is_unique=bool(spec.get("unique")),
             is_usable="buildUUID" not in entry and not spec.get("hidden") and "collation" not in spec,
+            is_being_built="buildUUID" in entry,
         )
 
 

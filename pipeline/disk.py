@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
+from typing import BinaryIO, Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
@@ -24,6 +26,7 @@ __all__ = [
     "Scratch",
     "append_lines",
     "in_thread",
+    "read_file",
     "read_lines",
     "remove_leftovers",
     "write_all",
@@ -99,13 +102,16 @@ def write_all(file: int, body: bytes) -> None:
 def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
     """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first.
 
-    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back.
+    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back. A pipe
+    is not waited for.
     """
     body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
     if not body:
         return
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     try:
+        if stat.S_ISFIFO(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, and no file")
         _lock(file)
         size = os.fstat(file).st_size
         torn = size and os.pread(file, 1, size - 1) != b"\n"
@@ -121,19 +127,33 @@ def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) ->
         os.close(file)
 
 
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; raises OSError, also for what is none: a pipe is not waited for."""
+    with _opened(path) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return file.read()
+
+
 def read_lines(path: Path, understand: Callable[[bytes], T]) -> Iterator[T]:
-    """What ``understand`` makes of each line of a file; there are none where it is missing.
+    """What ``understand`` makes of each line of a file; there are none where it is missing. A pipe is not waited for.
 
     A line that it raises ValueError or RecursionError for is passed over: a crash has torn it, or somebody damaged it.
     """
-    try:
-        lines = path.open("rb")
-    except FileNotFoundError:
-        return
-    with lines:
+    with contextlib.suppress(FileNotFoundError), _opened(path) as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
                 yield understand(line)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            yield opened
+    finally:
+        os.close(file)
 
 
 def remove_leftovers(directory: Path) -> None:

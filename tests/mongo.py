@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 
 import pytest
 from pymongo import MongoClient, WriteConcern
+from pymongo.errors import PyMongoError
 
 from pipeline.errors import Fatal
 from pipeline.tracos.embedded import find_mongod
@@ -214,6 +215,18 @@ def fail_commands(uri, *commands, times=1, **data):
             yield
         finally:
             client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
+def again(operation, seconds=60):
+    """The result of ``operation``, which is idempotent: tried until MongoDB does it, as people do in an election."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return operation()
+        except PyMongoError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def until(condition, seconds=60):

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from pipeline.cli.output import Json, print_json, print_lines, print_table
 from pipeline.clients.registry import kinds
-from pipeline.disk import write_files
+from pipeline.disk import remove_leftovers, write_files
 from pipeline.errors import WrongUsage
 
 __all__ = ["list_", "new"]
@@ -70,5 +70,6 @@ def _write(folder: Path, bodies: Mapping[str, bytes]) -> None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if not path.exists():
                 write_files(folder, {target: body})
+            remove_leftovers(folder)
         except OSError as error:
             raise WrongUsage(f"{path} cannot be written: {error.strerror}") from error

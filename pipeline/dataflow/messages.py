@@ -41,6 +41,11 @@ class Outcome(StrEnum):
     """Older than what is known: nothing was written."""
     SENT = "sent"
 
+    @property
+    def reported(self) -> "Outcome":
+        """As what it is counted."""
+        return Outcome.REPEAT if self is Outcome.NEWEST else self
+
 
 class Fate(StrEnum):
     """What became of one item, told to its source once."""

@@ -67,6 +67,4 @@ async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None)
 
 
 def _kind(payload: object) -> str:
-    if not isinstance(payload, Outcome):
-        return type(payload).__name__
-    return str(Outcome.REPEAT if payload is Outcome.NEWEST else payload)
+    return str(payload.reported) if isinstance(payload, Outcome) else type(payload).__name__

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Arrival, DeadLetter
+from pipeline.disk import read_file
 from pipeline.errors import Fatal, Reason
 from pipeline.orders.workorder import ExternalId, Moment
 from pipeline.translation.json import encode
@@ -202,7 +203,7 @@ def load_letter(path: Path) -> Letter | None:
     Raises OSError where it cannot be read: there may be one.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Letter)
+        return msgspec.json.decode(read_file(path), type=Letter)
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError):

@@ -1,8 +1,10 @@
 """The decision log: one JSON line for each record that was merged, sent, or came too late, and what gave way."""
 
 import hashlib
+import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,8 +133,8 @@ class DecisionLog(Decisions):
     def _check(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.exists():
-                self._path.open("ab").close()
+            with suppress(FileNotFoundError):
+                os.close(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
         except OSError as error:
             raise self._unwritable(error) from error
 

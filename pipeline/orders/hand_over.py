@@ -34,8 +34,6 @@ class Known(NamedTuple):
     """The client has shown nothing before, so that base is only what it was handed."""
     is_told: bool = False
     """The record says nothing but what the client was told, as ``is_told`` finds."""
-    is_past: bool = False
-    """Nothing in the record is an edit: the client has left it behind already."""
 
 
 def confirm(seen: WorkOrder, ours: Values, sync: SyncState, project: Project) -> Known:
@@ -58,7 +56,7 @@ def _confirmed(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
     echoes = {field: ours for field, ours in sync.echoes.items() if seen.get(field) in (None, stored.get(field))}
     if not sent:
         return Known(earlier, stored, (), echoes=echoes)
-    handed = [with_values(project(one.values), dict.fromkeys(one.overruled)) for one in sent]
+    handed = _telling(sent, project)
     fields = fields_of(seen, *handed)
     proven = max((_first_showing(field, seen, base, handed) for field in fields), default=-1)
     if proven >= 0:
@@ -123,6 +121,19 @@ def _overruled(seen: WorkOrder, sync: SyncState, project: Project) -> Iterator[t
             ours, theirs = project(one.values).get(field), seen.get(field)
             if theirs is not None and (theirs == ours or is_rendering(field, ours, theirs)):
                 yield field, ours
+
+
+def _telling(sent: Sequence[Sent], project: Project) -> list[Values]:
+    """The values of each hand-over that prove it where they are seen: none that gave way, in it or before it."""
+    gave_way: dict[str, list[Any]] = {}
+    handed: list[Values] = []
+    for one in sent:
+        values = project(one.values)
+        for field in one.overruled:
+            gave_way.setdefault(field, []).append(values.get(field))
+        past = [field for field, told in gave_way.items() if values.get(field) in told]
+        handed.append(with_values(values, dict.fromkeys(past)))
+    return handed
 
 
 def overlay(under: Values, over: Values) -> Values:

@@ -40,7 +40,7 @@ class Received(Struct, frozen=True, kw_only=True, gc=False):
     """What has been taken from the client."""
 
     version: datetime | None = None
-    """The effective version of the newest record taken, by the client's own clock."""
+    """The effective version of the newest record taken."""
     hash: str
     """Of the newest record taken."""
     taken: tuple[Taken, ...] = ()
@@ -49,10 +49,6 @@ class Received(Struct, frozen=True, kw_only=True, gc=False):
     """When the newest record came, where that is known: orders it among others of its version."""
     latest: Arrival | None = None
     """When the last of all records taken came: orders those without a version."""
-    told: datetime | None = None
-    """The latest time of ours that the client has taken over: what is not later may be told by either clock."""
-    ours: datetime | None = None
-    """The time that the newest record shows, where it is one of ours; ``version`` is by the client's clock alone."""
 
 
 class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -87,7 +83,7 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     """Of an order without an id: the client is about to be told of it, or was."""
     passed: Mapping[str, Any] = {}
     """By field, what the client had edited in an order that both sides have deleted: it is not compared before one of
-    them brings the order back."""
+    them brings the order back, or the client is told of it again."""
 
     @property
     def last_sent(self) -> Sent | None:
@@ -101,23 +97,16 @@ def received(
     digest: str,
     locator: str,
     arrival: Arrival | None,
-    *,
-    is_ours: bool = False,
 ) -> Received:
-    """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too.
-
-    ``is_ours``: its version is a time of ours.
-    """
+    """What has been taken once the record ``digest`` of ``version``, read at ``locator``, has been taken too."""
     last, latest = (before.arrival, before.latest) if before else (None, None)
     others = [place for place in before.taken if place.locator != locator] if before else []
     return Received(
-        version=later(before.version if before else None, None if is_ours else version),
+        version=later(before.version if before else None, version),
         hash=digest,
         taken=(*others, Taken(locator, digest))[-HASHES_KEPT:],
         arrival=arrival or last,
         latest=max(latest, arrival) if latest and arrival else latest or arrival,
-        told=later(before.told if before else None, version if is_ours else None),
-        ours=version if is_ours else None,
     )
 
 
@@ -166,5 +155,5 @@ def handed_over(
         sent=(*before, sent)[-SENT_KEPT:],
         rev=state.rev + 1,
         intent=state.intent if known is None else None,
-        passed=state.passed if record.order.deleted else {},
+        passed={},
     )

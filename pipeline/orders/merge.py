@@ -106,18 +106,16 @@ def decide(
     sync = current.sync or SyncState(client=terms.client, id=record.external_id, layout=record.layout)
     known = sync.received
     is_ours = is_told(record.order, current.order, sync, terms.projections[record.layout])
-    is_past = known is not None and arrival is not None and _is_past(known, record.order.version)
     if known is not None:
         rule = known_by(known, locator, digest, None if is_ours else record.order.version, arrival)
         if rule is not None:
             is_newest = rule is Rule.REPEAT and is_origin(known, locator, digest)
             return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False, is_newest=is_newest)
         if digest == known.hash:
-            met = received(known, None, digest, locator, arrival)
-            noted = replace(sync, received=replace(met, ours=known.ours), rev=sync.rev + 1)
+            noted = replace(sync, received=received(known, None, digest, locator, arrival), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)
-    taken = received(known, record.order.version, digest, locator, arrival, is_ours=is_ours or is_past)
-    return _merge(record, digest, current.order, sync, taken, terms, is_past=is_past)
+    taken = received(known, record.order.version, digest, locator, arrival)
+    return _merge(record, digest, current.order, sync, taken, terms, is_told=is_ours)
 
 
 def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...]]:
@@ -139,7 +137,7 @@ def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...
     ]
     if "deleted" in takes:
         takes["deleted_at"] = known.deleted_at if takes["deleted"] else None
-    for field, theirs in sync.passed.items() if not takes.get("deleted", ours.deleted) else ():
+    for field, theirs in sync.passed.items():
         if field in edited and terms.authority_of(field) != Authority.CLIENT:
             kept = ours.get(field)
             lost.append(Lost(field=field, value=theirs, kept=kept, side="client", because=BROUGHT_BACK))
@@ -164,10 +162,7 @@ def known_by(
         return Rule.REPEAT if came_before else None
     if version is None:
         return Rule.STALE if came_before else None
-    if _is_past(known, version):
-        return Rule.STALE if came_before or arrival is None else None
-    by_our_clock = version not in (known.version, known.ours) and not is_later(version, known.told)
-    if is_later(known.version, version) or (by_our_clock and came_before):
+    if is_later(known.version, version):
         return Rule.STALE
     is_one_of_equals = version == known.version and arrival is not None and known.arrival is not None
     return Rule.STALE if is_one_of_equals and arrival < known.arrival else None  # type: ignore[operator]  # both are there
@@ -204,14 +199,6 @@ def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Ar
     return Decision(rule=Rule.INSERT, order=order, sync=sync, digest=digest, is_synced=True)
 
 
-def _is_past(known: Received, version: datetime | None) -> bool:
-    """Whether a record shows a time of ours that the client has left behind already.
-
-    It is late, or the client has taken what it was told once more: in either case nobody has edited anything.
-    """
-    return version is not None and version == known.told and version not in (known.version, known.ours)
-
-
 def _merge(
     record: Record,
     digest: str,
@@ -220,11 +207,11 @@ def _merge(
     taken: Received,
     terms: Terms,
     *,
-    is_past: bool,
+    is_told: bool,
 ) -> Decision:
     seen, project = record.order, terms.projections[record.layout]
     ours = project(order.values)
-    known = confirm(seen, ours, sync, project)._replace(is_told=taken.ours is not None, is_past=is_past)
+    known = confirm(seen, ours, sync, project)._replace(is_told=is_told)
     merged, lost = three_way(seen, order, ours, known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))
@@ -234,9 +221,6 @@ def _merge(
     if sent and agree(shown, project(sent[-1].values), known.echoes):
         sent = ()
     renderings = {field: value for field, value in known.overruled.items() if value != seen.get(field)}
-    if taken.told is not None:  # it keeps our times: then those of all that it has taken
-        done = [one.version for one in sync.sent[: len(sync.sent) - len(sent)] if one.version]
-        taken = replace(taken, told=max([taken.told, *done]))
     after = replace(
         sync,
         id=record.external_id,
@@ -249,27 +233,14 @@ def _merge(
         intent=None,
         passed=passed(seen, ours, known) if are_gone else {},
     )
-    is_synced = _client_holds(project(merged.values), seen, after, project(sent[-1].values) if sent else NOTHING)
-    if merged != order and _may_be_late(seen, sync.received, taken):
-        is_synced = False
     return Decision(
         rule=Rule.NO_BASE if sync.base is None else Rule.THREE_WAY,
         order=merged,
         sync=after,
         digest=digest,
-        is_synced=is_synced,
+        is_synced=_client_holds(project(merged.values), seen, after, project(sent[-1].values) if sent else NOTHING),
         lost=tuple(lost),
     )
-
-
-def _may_be_late(seen: WorkOrder, before: Received | None, taken: Received) -> bool:
-    """Whether the client may hold what it was told later than ``seen``, which came last and shows an earlier time.
-
-    The times are by two clocks, so that nothing else tells; that TracOS took its values the client is told.
-    """
-    if before is None or before.told is None or taken.ours is not None or taken.arrival is None or not seen.version:
-        return False
-    return seen.version not in (before.version, before.ours) and not is_later(seen.version, before.told)
 
 
 def _client_holds(now: Values, seen: WorkOrder, after: SyncState, unconfirmed: Values) -> bool:

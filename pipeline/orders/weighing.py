@@ -22,7 +22,7 @@ KEPT_DELETED: Final = "a record without an update time, not created after the de
 NOT_TAKEN: Final = "not yet taken by the client"
 WENT_BACK: Final = "the client went back to its older value"
 FIRST_SHOWN: Final = "the client had another value when it first showed the order"
-BROUGHT_BACK: Final = "the client had edited it before both sides deleted the order, which TracOS has brought back"
+BROUGHT_BACK: Final = "the client had edited it before both sides deleted the order, of which TracOS tells it again"
 
 
 class Lost(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ def three_way(
         if own is None:
             takes[field] = theirs
             continue
-        if own == known.echoes.get(field):
+        if own in (known.echoes.get(field), known.overruled.get(field)):
             continue
         wins, because = _weigh(field, seen, order, own, known, terms)
         # Of what is a rendering of a value of ours, that value.
@@ -85,11 +85,11 @@ def _weigh(field: str, seen: WorkOrder, order: WorkOrder, own: Any, known: Known
     """Whether the client's value of a field wins over TracOS's ``own``; and why the other, an edit, gives way."""
     theirs, was = seen.get(field), known.base.get(field)
     # It has taken what we handed over before, and only now; or once more.
-    is_late = known.is_past or (known.is_told and field in known.overruled)
+    is_late = known.is_told and field in known.overruled
     client_edited, tracos_edited = theirs != was and field not in known.echoes and not is_late, own != was
     authority = terms.authority_of(field)
     if authority == Authority.CLIENT:
-        return True, HAS_THE_SAY[authority] if tracos_edited else ""
+        return True, HAS_THE_SAY[authority] if tracos_edited or known.is_first else ""
     if not client_edited:
         return False, NOT_TAKEN if is_late or field in known.untaken else ""
     if authority == Authority.TRACOS:

@@ -12,7 +12,7 @@ from pipeline.clients.connector import Connector
 from pipeline.clients.records.drift import LIMIT, Keys, Watch
 from pipeline.clients.records.shapes import named, outermost
 from pipeline.clients.watched import WatchedClient
-from pipeline.disk import write_files
+from pipeline.disk import read_file, write_files
 from pipeline.finding import Finding
 from pipeline.service.customers import OnUnknown
 
@@ -61,7 +61,7 @@ class KnownKeys:
     def findings(self) -> list[Finding]:
         """What ``doctor`` tells: the changes of the last 30 days, as far as nobody has named them since."""
         try:
-            known = _DECODER.decode(self._path.read_bytes())
+            known = _DECODER.decode(read_file(self._path))
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError):
@@ -86,7 +86,7 @@ class KnownKeys:
 
     def _begin(self) -> Watch:
         try:
-            self._known = _DECODER.decode(self._path.read_bytes())
+            self._known = _DECODER.decode(read_file(self._path))
         except FileNotFoundError:
             self._known = {}
         except (OSError, ValueError, RecursionError):

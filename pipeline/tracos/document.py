@@ -53,6 +53,8 @@ FIELDS: Final = (
 READ: Final = (*FIELDS, "syncedAt", "sync")
 """What is read of every document, beside the fields that a client's layouts have more."""
 
+_ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
+
 _TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
 
 _STATUSES: Final = {status.value: status for status in Status}
@@ -151,10 +153,6 @@ def stored(sync: SyncState) -> dict[str, Any]:
     for rare in ("echoes", "intent", "passed"):
         if not builtins[rare]:
             del builtins[rare]
-    if received := builtins["received"]:
-        for rare in ("told", "ours"):
-            if received[rare] is None:
-                del received[rare]
     return builtins
 
 
@@ -174,7 +172,7 @@ def original(document: Document, more: Iterable[str] = ()) -> bytes:
     said = {field: document[field] for field in ("_id", *FIELDS, *more) if field in document}
     if "number" in said:
         said["number"] = _in_its_kind(said["number"])
-    return msgspec.json.encode(said, enc_hook=str)
+    return _ENCODE(said)
 
 
 def identify(raw: bytes) -> ExternalId | None:
@@ -272,7 +270,7 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
         values += (known.deleted_at, *known.more.values()) if known else ()
     for sent in sync.sent:
         values += (sent.version, sent.at)
-    values += (sync.received.version, sync.received.told, sync.received.ours) if sync.received else ()
+    values += (sync.received.version,) if sync.received else ()
     values += (sync.intent.at,) if sync.intent else ()
     if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))

@@ -55,6 +55,11 @@ MEASURED: Final[Mapping[int, int]] = {
 
 DOCUMENT, ARRAY, REGEX = 0x03, 0x04, 0x0B
 
+OBJECT_ID: Final = b"\x07_id\0"
+"""How a document goes on behind its length where its ``_id`` is an ObjectId."""
+
+KEY_END: Final = 4 + len(OBJECT_ID) + FIXED[0x07]
+
 _INT: Final = struct.Struct("<I").unpack_from
 
 UNCONFIRMED: Final = 64
@@ -87,6 +92,8 @@ class Found(Struct, frozen=True, gc=False):
     @property
     def key(self) -> bytes:
         """Its ``_id``, of whatever type: equal for this document alone, and for it always."""
+        if self.raw.startswith(OBJECT_ID, 4):  # nearly always so
+            return self.raw[4:KEY_END]
         return next(_elements(self.raw))[1]
 
     @property

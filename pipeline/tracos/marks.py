@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from loguru import logger
 from msgspec import Struct
@@ -39,11 +40,12 @@ class Note(Struct, frozen=True, gc=False):
     """One document, and its part of ours that tells of a hand-over ahead."""
 
     found: Found
-    sync: SyncState
+    sync: Mapping[str, Any]
+    """As it is stored."""
 
     def as_written(self) -> Found:
         """The document with that part."""
-        return Found(self.found.raw, {**self.found.readable, "sync": stored(self.sync)})
+        return Found(self.found.raw, {**self.found.readable, "sync": self.sync})
 
 
 def understood(found: Found, terms: Terms) -> Current:
@@ -67,7 +69,7 @@ class Marker:
         """
         if not notes:
             return set(), {}
-        operations = [Operation.update(guard_rev(one.found.readable), {"sync": stored(one.sync)}) for one in notes]
+        operations = [Operation.update(guard_rev(one.found.readable), {"sync": one.sync}) for one in notes]
         written = await self._connection.ride_out(lambda: self._connection.write(operations))
         refused = {notes[position].found.key: refusal.reason for position, refusal in written.refusals.items()}
         keys = {one.found.key for one in notes} - refused.keys()

@@ -23,7 +23,7 @@ from pipeline.orders.workorder import ExternalId, Record
 from pipeline.tracos.clock import now
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.document import original, to_record
+from pipeline.tracos.document import original, stored, to_record
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, Note, understood
@@ -32,6 +32,9 @@ from pipeline.tracos.story import tell_lost
 __all__ = ["TracosSource", "locator_of"]
 
 GROUP: Final = 1000
+
+_SHOWN: Final = (ObjectId, int, float)
+"""Kinds of ids that are shown as they are."""
 
 UNMARKABLE: Final = Reason(
     "the collection's validator would not allow our mark (`sync`, `isSynced`, `syncedAt`), so that every run would "
@@ -260,7 +263,7 @@ class TracosSource(Source[Found]):
                 after = noted(current.sync, self._told(current)[0], client=self._terms.client, at=at)
                 self._currents[locator] = Current(order=current.order, sync=after)
                 if after is not current.sync and found.key not in refused:
-                    notes[locator] = Note(found, after)
+                    notes[locator] = Note(found, stored(after))
         written, unfit = await self._marker.note(list(notes.values()), at)
         known = dict(fresh)
         for locator, note in notes.items():
@@ -300,8 +303,8 @@ class TracosSource(Source[Found]):
 def locator_of(found: Found) -> Locator:
     """The order's number and the document's ``_id``; a text is quoted, as one of another type may look like it."""
     document_id = found.readable.get("_id")
-    if type(document_id) is str:
-        shown = msgspec.json.encode(document_id).decode()
+    if isinstance(document_id, _SHOWN):
+        shown = str(document_id)
     else:
-        shown = str(document_id) if isinstance(document_id, ObjectId | int | float) else repr(document_id)
+        shown = msgspec.json.encode(document_id).decode() if type(document_id) is str else repr(document_id)
     return Locator(str(found.readable.get("number", "")), f"@{shown}")

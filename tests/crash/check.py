@@ -9,17 +9,19 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from pipeline.deadletters import read_letter
 from pipeline.history.decisions import ABSENT, RESTORED, read_decisions
 from pipeline.orders.merge import Rule
 from tests.crash.nursery import Lived
 from tests.crash.worlds import Rest, Snapshot, World
 
-__all__ = ["Seen", "is_idle", "left_behind", "look", "unequal", "wrong"]
+__all__ = ["Seen", "is_idle", "left_behind", "look", "torn", "unequal", "wrong"]
 
 NOW: Final = re.compile(r"20(2[5-9]|[3-9]\d)-\d\d-\d\dT[0-9:.]+(Z|\+00:00)")
 """A time at which the program did something; all others are of 2024."""
 OWN: Final = frozenset({"_id", "sync", "syncedAt"})
-TEMPORARY: Final = re.compile(r"\.~|~aside~|-journal$|-wal$")
+TEMPORARY: Final = re.compile(r"\.~|~aside~")
+"""In names; a journal of SQLite's is its own affair: it is removed with the next thing that is remembered."""
 WORDS: Final = {
     "created": "NEW",
     "pending": "PENDING",
@@ -93,6 +95,16 @@ def left_behind(world: World) -> Iterator[str]:
         yield f"left behind: {path.name} among the system's temporary files"
 
 
+def torn(world: World) -> Iterator[str]:
+    """Files that others may read and that are not whole, right after a kill, a line each."""
+    for path in sorted((world.home / "out").glob("[!.]*.*")):
+        body = path.read_bytes() if path.is_file() else b"}\n"
+        if not body.endswith((b"}", b"\n")):
+            yield f"torn: out/{path.name}"
+    letters = sorted((world.home / "data/dead-letter").glob("*/[!.]*.json"))
+    yield from (f"torn: {path.name}" for path in letters if read_letter(path) is None)
+
+
 def is_idle(before: Snapshot, after: Snapshot, lived: Lived) -> bool:
     """Whether a run has changed nothing but the journal; what it has SQLite write is seen in the file."""
     noted = [one for one in lived.points if not any(file in OF_EVERY_RUN for file, _ in one.stack)]
@@ -122,9 +134,10 @@ def unequal(world: World) -> Iterator[str]:
 
 
 def _document(document: Mapping[str, Any]) -> dict[str, Any]:
+    # What the client last showed may be newer after a kill, because it was asked once more.
     sync = document.get("sync") or {}
     own = {name: value for name, value in document.items() if name not in OWN}
-    return own | {"sync": {name: sync.get(name) for name in ("id", "layout", "base")}}
+    return own | {"sync": {name: sync.get(name) for name in ("id", "layout")}}
 
 
 def _without_journal(snapshot: Snapshot) -> tuple[Any, ...]:

@@ -1,20 +1,21 @@
 """The matrix itself: one recording of a flow lists its points, then it is killed at each, started again and checked."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from tests.crash import check
+from tests.crash.breaks import BREAKS
 from tests.crash.check import Seen
-from tests.crash.flows import Flow
+from tests.crash.flows import FLOWS, Flow
 from tests.crash.nursery import Lived
-from tests.crash.points import Kill, Point
+from tests.crash.points import Kill, Point, When
 from tests.crash.worlds import Snapshot, World, standing
 
-__all__ = ["Fault", "Played", "play"]
+__all__ = ["Fault", "Played", "play", "play_broken"]
 
 ELSEWHERE: Final = frozenset({"command", "request"})
 """Kinds of changes that are made by others, and take time: while one is under way we may do something else."""
@@ -74,6 +75,14 @@ def play(
         return _Matrix(flow, world).play(sample=sample, seed=seed, at=at)
 
 
+def play_broken(name: str, folder: Path, uri: str, database: str) -> Played:
+    """Kill the program with the break ``name`` until something is wrong."""
+    broken = BREAKS[name]
+    (flow,) = (flow for flow in FLOWS if flow.name == broken.flow)
+    with standing(broken.world, folder, uri, database) as world:
+        return _Matrix(flow, world).play_broken(name, broken.kinds)
+
+
 class _Matrix:
     def __init__(self, flow: Flow, world: World) -> None:
         self._flow = flow
@@ -98,6 +107,16 @@ class _Matrix:
         for kill in kills:
             self._kill(kill)
         return played
+
+    def play_broken(self, name: str, kinds: Collection[str]) -> Played:
+        self._prepare()
+        self._world.broken = name
+        points = self._record()
+        assert not self._played.faults, f"it shows without a kill: {self._played.faults[0]}"
+        for kill in kills_of(points):
+            if kill.kind in kinds and not self._played.faults:
+                self._kill(kill)
+        return self._played
 
     def _is_meant(self, point: Point) -> bool:
         return any(file.startswith(self._flow.only) for file, _ in point.stack)
@@ -135,7 +154,8 @@ class _Matrix:
             played.killed.append(point)
         else:
             played.passed += 1
-        said = list(_ended(self._run(), flow.again))
+        said = list(check.torn(world))
+        said += _ended(self._run(), flow.again)
         said += self._on()
         said += check.wrong(self._expected, check.look(world))
         self._tell(kill, point, said)
@@ -179,11 +199,10 @@ def kills_of(points: Sequence[Point]) -> Iterator[Kill]:
     After a point is before the next one, unless it is somebody else who makes the change: then both are tried.
     """
     for number, point in enumerate(points, 1):
-        yield Kill(number, "before")
-        if point.kind == "write":
-            yield Kill(number, "within")
-        if point.kind in ELSEWHERE or number == len(points):
-            yield Kill(number, "after")
+        within: Sequence[When] = ["within"] if point.kind == "write" else []
+        after: Sequence[When] = ["after"] if point.kind in ELSEWHERE or number == len(points) else []
+        for when in ("before", *within, *after):
+            yield Kill(point.kind, point.stack, point.turn, when, number)
 
 
 def _ended(lived: Lived, exits: Sequence[int] | frozenset[int]) -> Iterator[str]:

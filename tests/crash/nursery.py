@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from tests.crash import meddlers, points
+from tests.crash.breaks import BREAKS
 from tests.crash.points import Kill, Point
 
 PATIENCE_SECONDS: Final = 60
@@ -33,6 +34,8 @@ class Asked(Struct, frozen=True):
     """The folder for the trace and for what is printed."""
     kill: Kill | None = None
     meddler: str = ""
+    broken: str = ""
+    """Which break is made first."""
 
 
 class Lived(Struct, frozen=True):
@@ -73,9 +76,11 @@ class Nursery:
             self._process.wait(PATIENCE_SECONDS)
             self._process.stdout.close()
 
-    def run(self, home: Path, *arguments: str, kill: Kill | None = None, meddler: str = "", **environ: str) -> Lived:
+    def run(
+        self, home: Path, *arguments: str, kill: Kill | None = None, meddler: str = "", broken: str = "", **environ: str
+    ) -> Lived:
         """One run of ``python -m pipeline`` in ``home``, with these variables too."""
-        asked = Asked(str(home), arguments, {**self._environ, **environ}, str(self._notes), kill, meddler)
+        asked = Asked(str(home), arguments, {**self._environ, **environ}, str(self._notes), kill, meddler, broken)
         self._process.stdin.write(msgspec.json.encode(asked) + b"\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
@@ -115,6 +120,8 @@ def _live(asked: Asked) -> NoReturn:
         _stand_in(os.open(os.devnull, os.O_RDONLY), 0)
         _stand_in(os.open(f"{asked.notes}/printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
         os.dup2(1, 2)
+        if asked.broken:
+            BREAKS[asked.broken].make()
         trace = os.open(f"{asked.notes}/trace", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         points.watch(points.Watch(trace, asked.kill, meddlers.named(asked.meddler)))
         code = importlib.import_module("pipeline.cli").main(asked.arguments)

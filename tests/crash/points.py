@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -38,10 +39,18 @@ When: TypeAlias = Literal["before", "within", "after"]
 
 
 class Kill(Struct, frozen=True):
-    """Where the program is killed: at the ``at``-th point from 1 on, ``within`` a write when half of it is written."""
+    """Where the program is killed: ``within`` a write when half of it is written.
 
-    at: int
+    A point is known by its kind, its place and its turn there, from 1 on: where several things are under way at once,
+    they need not come in one order.
+    """
+
+    kind: str
+    stack: tuple[Frame, ...]
+    turn: int
     when: When
+    at: int = 0
+    """Its number among all points, for people."""
 
 
 class Point(Struct, frozen=True):
@@ -52,6 +61,8 @@ class Point(Struct, frozen=True):
     """For people: the file, the collection, the address."""
     stack: tuple[Frame, ...]
     """Where in the house it is made, the innermost place first."""
+    turn: int = 1
+    """How often there was a point of this kind at this place by then."""
     killed: When | None = None
     """The program was killed here."""
     is_unseen: bool = False
@@ -65,11 +76,11 @@ class Point(Struct, frozen=True):
 
 OS_CALLS: Final = {
     "write": "write",
-    "pwrite": "write",
-    "writev": "write",
-    "sendfile": "write",
-    "copy_file_range": "write",
-    "posix_fallocate": "write",
+    "pwrite": "copy",
+    "writev": "copy",
+    "sendfile": "copy",
+    "copy_file_range": "copy",
+    "posix_fallocate": "copy",
     "ftruncate": "truncate",
     "truncate": "truncate",
     "fsync": "sync",
@@ -129,34 +140,39 @@ class Watch:
         self._trace = trace
         self._kill = kill
         self._meddler = meddler
-        self._count = 0
-        self._turn = threading.Lock()
+        self._turns = Counter[tuple[str, tuple[Frame, ...]]]()
+        self._alone = threading.Lock()
 
-    def before(self, kind: str, what: str) -> tuple[int, Point] | None:
-        """A change is about to be made: its number, where that is made in the house."""
+    def before(self, kind: str, what: str) -> Point | None:
+        """A change is about to be made, at a point of the house's; None where it is made by others."""
         stack = stack_here()
         if not stack:
             return None
         point = Point(kind, what, stack)
         if self._meddler is not None:
             self._meddler(point)
-        with self._turn:
-            self._count += 1
-            number = self._count
-            if self._kill is None or (number, "before") != (self._kill.at, self._kill.when):
-                self._note(point)
-        self.see(number, point, "before")
-        return number, point
+        with self._alone:
+            self._turns[kind, stack] += 1
+            point = msgspec.structs.replace(point, turn=self._turns[kind, stack])
+            self.see(point, "before")
+            self._note(point)
+        return point
 
-    def see(self, number: int, point: Point, when: When) -> None:
+    def see(self, point: Point, when: When) -> None:
         """Be killed, if it is here."""
-        if self._kill == Kill(number, when):
+        if self.is_meant(point, when):
             self._note(msgspec.structs.replace(point, killed=when))
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def is_torn(self, number: int) -> bool:
-        """Whether the write of this number is to be left half done."""
-        return self._kill == Kill(number, "within")
+    def is_meant(self, point: Point, when: When) -> bool:
+        """Whether it is to be killed here."""
+        kill = self._kill
+        return kill is not None and (kill.kind, kill.stack, kill.turn, kill.when) == (
+            point.kind,
+            point.stack,
+            point.turn,
+            when,
+        )
 
     def unseen(self, event: str, what: str) -> None:
         """A change was made that no wrapper knows."""
@@ -199,17 +215,17 @@ def stack_here() -> tuple[Frame, ...]:
 
 
 @contextmanager
-def _point(kind: str, what: str) -> Iterator[int]:
-    """Inside of this a change is made; yields its number, 0 where it is none of the house's."""
+def _point(kind: str, what: str) -> Iterator[Point | None]:
+    """Inside of this a change is made; yields the point, where it is one of the house's."""
     watch = _watch
-    known = watch.before(kind, what) if watch is not None else None
+    point = watch.before(kind, what) if watch is not None else None
     before, _wrapped.inside = getattr(_wrapped, "inside", False), True
     try:
-        yield known[0] if known else 0
+        yield point
     finally:
         _wrapped.inside = before
-    if watch is not None and known is not None:
-        watch.see(*known, "after")
+    if watch is not None and point is not None:
+        watch.see(point, "after")
 
 
 @contextmanager
@@ -267,10 +283,10 @@ def _torn(write: Any) -> Any:
     def wrapped(file: int, body: Any, /) -> int:
         if _watch is None:
             return write(file, body)
-        with _point("write", _named((file,))) as number:
-            if _watch.is_torn(number):
+        with _point("write", _named((file,))) as point:
+            if point is not None and _watch.is_meant(point, "within"):
                 write(file, memoryview(body)[: len(body) // 2])
-                _watch.see(number, Point("write", _named((file,)), stack_here()), "within")
+                _watch.see(point, "within")
             return write(file, body)
 
     return wrapped
@@ -336,7 +352,7 @@ def _follow(opened: Any, name: str) -> None:
             if not waiting:
                 return real()
             waiting = False
-            with _point("write", name):
+            with _point("flush", name):
                 return real()
 
         return wrapped
@@ -407,7 +423,7 @@ class _Commands(monitoring.CommandListener):
     """Each command of MongoDB's that writes is a point: before it leaves, and when its reply has come."""
 
     def __init__(self) -> None:
-        self._open: dict[int, tuple[int, Point]] = {}
+        self._open: dict[int, Point] = {}
 
     def started(self, event: Any) -> None:
         command = event.command
@@ -421,7 +437,7 @@ class _Commands(monitoring.CommandListener):
     def succeeded(self, event: Any) -> None:
         known = self._open.pop(event.request_id, None)
         if _watch is not None and known is not None:
-            _watch.see(*known, "after")
+            _watch.see(known, "after")
 
     failed = succeeded
 

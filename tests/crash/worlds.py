@@ -83,6 +83,8 @@ class World(ABC):
         self.database = self._mongo[database].with_options(write_concern=WriteConcern(w=1))
         self.documents = self.database["workorders"]
         self._shown = 0
+        self.broken = ""
+        """Which break is made in every run from now on."""
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -107,7 +109,8 @@ class World(ABC):
 
     def run(self, *arguments: str, kill: Kill | None = None, meddler: str = "", **environ: str) -> Lived:
         """One run of the program."""
-        return self._nursery.run(self.home, *arguments, kill=kill, meddler=meddler, **self._environ | environ)
+        environ = self._environ | environ
+        return self._nursery.run(self.home, *arguments, kill=kill, meddler=meddler, broken=self.broken, **environ)
 
     def edit(self, number: int, minute: int, *, is_marked: bool = True, **values: Any) -> None:
         """Somebody edits an order in TracOS; who forgets to mark it leaves ``isSynced`` as it is."""

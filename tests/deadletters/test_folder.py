@@ -1,6 +1,7 @@
 """The dead-letter folder: written, met again, held back, resolved; nothing is ever thrown away."""
 
 import errno
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -213,14 +214,23 @@ async def test_resolving_one_leaves_the_others_and_adds_to_the_archive(tmp_path)
     assert len((tmp_path / "erp.inbound" / "resolved.jsonl").read_bytes().splitlines()) == 2
 
 
-async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log):
+@pytest.mark.parametrize("how", ["badly", "wrong base64", "depth", "a time without a zone"])
+async def test_a_damaged_letter_is_neither_lost_nor_fatal(tmp_path, log, how):
     async with folder(tmp_path) as dead:
         await dead.write([letter()])
         ((path, _),) = read_letters(tmp_path)
-        path.write_bytes(b"{ edited badly")
+        good = path.read_bytes()
+        damaged = {
+            "badly": b"{ edited badly",
+            "wrong base64": good.replace(b'"text"', b'"base64"'),
+            "depth": b'{"x":' * 9999,
+            "a time without a zone": re.sub(rb'("firstSeen": "[^"]*)Z"', rb'\1"', good),
+        }[how]
+        assert damaged != good
+        path.write_bytes(damaged)
         assert shown(await dead.recall([item()])) == {}
         await dead.resolve([item()])
-    assert path.read_bytes() == b"{ edited badly"
+    assert path.read_bytes() == damaged
     assert any("cannot be read and is passed over" in line for line in log)
 
 

@@ -1,6 +1,7 @@
 """``python -m tests.failovers --orders N --rounds R [--kind K ...]``: runs under which a replica set fails over."""
 
 import argparse
+import random
 import sys
 import tempfile
 import time
@@ -10,6 +11,11 @@ from tests.failovers.faults import FAULTS
 from tests.failovers.members import Members
 from tests.failovers.play import Tally, play
 
+FLOWS = 4
+"""Of a round: in and out, of what is new and of what is edited."""
+
+KINDS = [kind for kind in FAULTS if kind != "none"]
+
 
 def main() -> int:
     """0 where all holds; what does not hold is raised, after the seed that shows it."""
@@ -17,6 +23,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=3000, help="on each side")
     parser.add_argument("--rounds", type=int, default=1, help="how many, each with plants and a database of its own")
     parser.add_argument("--kind", action="append", choices=FAULTS, help="of failure; may be repeated (default: all)")
+    parser.add_argument("--failures", type=int, default=1, help="in each of the four flows of a round")
     parser.add_argument("--seed", type=int, default=0, help="of the first round; the others follow")
     asked = parser.parse_args()
     tally, began = Tally(), time.monotonic()
@@ -25,8 +32,8 @@ def main() -> int:
         try:
             members.start()
             for seed in range(asked.seed, asked.seed + asked.rounds):
-                kinds = asked.kind or [kind for kind in FAULTS if kind != "none"]
-                print(f"seed {seed}", file=sys.stderr)
+                kinds = random.Random(seed).choices(asked.kind or KINDS, k=FLOWS * asked.failures)
+                print(f"seed {seed}: {', '.join(kinds)}", file=sys.stderr, flush=True)
                 play(members, tally, orders=asked.orders, kinds=kinds, seed=seed)
         finally:
             members.stop()

@@ -72,13 +72,13 @@ class Members(ReplicaSet):
         until(lambda: self.primaries() - {primary})
 
     def wait_until_well(self) -> None:
-        """Until there is one primary, and all follow it."""
+        """Until all are up, and the first is primary again: it takes over as soon as it has caught up, once more."""
         until(self._is_well)
 
     def _is_well(self):
-        status = self.ask(self.primary(), "replSetGetStatus")
+        status = self.ask(0, "replSetGetStatus")
         states = [member["stateStr"] for member in status.get("members", ())]
-        return len(states) == len(self.members) and set(states) <= WELL and states.count("PRIMARY") == 1
+        return len(states) == len(self.members) and set(states) <= WELL and states[0] == "PRIMARY"
 
     def around(self, number: int, *, clients: bool) -> set[tuple[int | None, int]]:
         """The wires between this member and the others, both ways; of ``clients`` too."""

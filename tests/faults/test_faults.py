@@ -9,7 +9,7 @@ from tests.faults.play import Story
 from tests.faults.world import SCENARIOS, World
 
 SEED = 13
-PLAYS = 12
+PLAYS = 8
 """Of each command."""
 
 QUICK = [

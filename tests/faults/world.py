@@ -92,7 +92,8 @@ def csv_days(plant: Plant) -> None:
     plant.put("a.csv", HEAD + b"1,NEW,2026-10-01,a,\r\n2,WRONG,2026-10-01,b,\r\n")
     plant.orders.insert_many([document(100), document(101)])
     plant.command("run")
-    plant.put("b.csv", HEAD + b"1,DONE,2026-10-01,c,2026-10-02\r\n2,NEW,2026-10-01,b,\r\n3,NEW,2026-10-01,d,\r\n")
+    plant.put("a.csv", HEAD + b"1,NEW,2026-10-01,a,\r\n2,NEW,2026-10-01,b,\r\n")
+    plant.put("b.csv", HEAD + b"1,DONE,2026-10-01,c,2026-10-02\r\n3,NEW,2026-10-01,d,\r\n")
     edit(plant, 100, "edited here", LATER)
 
 
@@ -173,7 +174,7 @@ class World:
     def __init__(self, home: Path, uri: str, database: str, scenario: Scenario) -> None:
         self.plant = Plant(home / "plant", uri, database)
         self.scenario = scenario
-        self._template = home / "template"
+        self.template = home / "template"
         self.plant.home.mkdir()
         (self.plant.home / "tmp").mkdir()
         self.plant.environ |= {"EDITOR": "sed -i s/WRONG/NEW/", **scenario.environ}
@@ -181,7 +182,7 @@ class World:
         self.erp.__enter__()
         scenario.prepare(self.plant)
         self.arguments = scenario.arguments(self.plant)
-        self.plant.home.rename(self._template)
+        self.plant.home.rename(self.template)
         self._documents = list(self.plant.orders.find())
         self._of_erp = [dict(order) for order in self.erp.orders.values()]
 
@@ -194,12 +195,17 @@ class World:
     def begin(self) -> None:
         """Everything is as it was."""
         shutil.rmtree(self.plant.home, ignore_errors=True)
-        shutil.copytree(self._template, self.plant.home, symlinks=True)
+        shutil.copytree(self.template, self.plant.home, symlinks=True)
         self.plant.orders.delete_many({})
         self.plant.orders.insert_many(self._documents)
         self.erp._keys.clear()  # else it takes nothing that it was told in another play
         self.erp.orders.clear()
         self.erp.orders.update({str(order["id"]): dict(order) for order in self._of_erp})
+
+    def take(self, after: Path) -> None:
+        """The files are now what lies in ``after``."""
+        shutil.rmtree(self.plant.home)
+        after.rename(self.plant.home)
 
     def finish(self) -> None:
         """What a person does once the disk is well: the same again, and a run."""

@@ -28,6 +28,7 @@ PARSES = {
 
 EXCUSED = {
     "clients/maximo.py:MaximoOptions.address": "it makes text of bytes of its own",
+    "disk.py:remove_leftovers": "names of temporary files, in folders of our own",
     "service/sampling.py:_as": "it shows what a client of ours has made",
     "transports/http/api.py:Api.__init__": "an address of the settings",
     "transports/http/api.py:Api._ask": "an address of the settings, or one that `followed` has looked at",

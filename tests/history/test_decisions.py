@@ -44,10 +44,19 @@ async def test_nothing_is_made_where_there_is_nothing_to_say(tmp_path):
     assert list(read_decisions(tmp_path / "decisions.jsonl")) == []
 
 
-async def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path):
+DAMAGE = {
+    "torn": b'{"at": "2026-',
+    "not UTF-8": b"\xff",
+    "not UTF-8 within": b'{"rule":"missed", "\xff"}',
+    "depth": b'{"a":' * 9999,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+async def test_a_line_that_is_torn_or_damaged_costs_only_itself(tmp_path, damage):
     path = tmp_path / "decisions.jsonl"
     await DecisionLog(path).record([entry(1)])
-    path.write_bytes(path.read_bytes() + b'{"at": "2026-')
+    path.write_bytes(path.read_bytes() + damage)
     await DecisionLog(path).record([entry(2)])
     assert [found.number for found in read_decisions(path)] == [1, 2]
 

@@ -29,11 +29,21 @@ def test_a_run_is_what_its_last_line_says_and_one_without_an_end_has_none(tmp_pa
     )
 
 
-def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path):
+DAMAGE = {
+    "torn": b'{"run":',
+    "not UTF-8": b"\xff",
+    "not UTF-8 within": b'{"run": "\xff"}',
+    "depth": b'{"a":' * 9999,
+    "a time without a zone": b'{"run":"r","command":"","began":"2026-10-01T00:00:00"}',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_line_that_is_torn_or_damaged_costs_only_itself(tmp_path, damage):
     path = tmp_path / "runs.jsonl"
     run = new_run("run")
     Journal(path).write(run)
-    path.write_bytes(path.read_bytes() + b'{"run":')
+    path.write_bytes(path.read_bytes() + damage)
     later = new_run("run")
     Journal(path).write(later)
     assert list(read_runs(path)) == [run, later]

@@ -54,6 +54,11 @@ def test_each_is_found_by_its_name_and_one_alone_may_be_asked_for(tmp_path):
         sessions(tmp_path, FILE, only="south")
 
 
+def test_a_client_of_a_wrong_name_is_told_all_that_is_wrong_with_it(tmp_path):
+    told = problems(tmp_path, FILE + '[clients."a b"]\ncollection = 1\n')
+    assert [line.split(": ")[2] for line in told] == ["name", "collection", "kind"]
+
+
 def test_all_mistakes_are_told_with_line_and_key_and_the_others_are_served(tmp_path):
     text = FILE + (
         '[clients.south]\nkind = "erp_json"\ncollection = "south"\ntimezone = "Mars"\n'

@@ -151,3 +151,10 @@ def test_a_name_that_mongodb_refuses_or_has_for_itself_is_told(tmp_path, said, s
     (told,) = problems(tmp_path, **said)
     assert told.startswith(f"{setting}: the {'collection' if 'COLL' in setting else 'database'} ")
     load({"MONGO_URI": "mongodb://u:p@h/admin", "MONGO_DATABASE": "plant"}, tmp_path / ".env")
+
+
+@pytest.mark.parametrize("name", ["MONGO_DATABASE", "MONGO_COLLECTION"])
+def test_a_name_that_is_no_utf_8_is_told(tmp_path, name):
+    (problem,) = problems(tmp_path, **{name: "caf\udce9"})
+    assert problem.startswith(f"{name}: ")
+    assert problem.isprintable()

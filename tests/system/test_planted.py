@@ -15,6 +15,8 @@ from pipeline.testing import FakeErp
 from tests.mongo import Mongod
 from tests.plant import Plant
 
+pytestmark = pytest.mark.slow  # thirteen commands at four levels in two forms
+
 SECRETS = {name: f"pl4nted-{name}" for name in ("login", "bearer", "key", "password", "oauth", "signature")}
 VALUE = "Pl4nted value"
 
@@ -144,7 +146,6 @@ def leaks(text):
     return [name for name, secret in SECRETS.items() if secret in text]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.parametrize("level", ["TRACE", "DEBUG", "INFO", "ERROR"])
 def test_no_command_shows_a_secret_and_no_log_a_value(planted, level, style):
@@ -167,7 +168,6 @@ def test_what_holds_values_is_its_owners_alone(planted):
             assert path.stat().st_mode & 0o077 == 0, path
 
 
-@pytest.mark.slow
 def test_the_page_shows_no_secret(planted):
     planted.ask("run")
     process = planted.start("pipeline/__main__.py", "inspect", LOG_LEVEL="TRACE")
@@ -186,7 +186,6 @@ def test_the_page_shows_no_secret(planted):
     assert VALUE not in out + err
 
 
-@pytest.mark.slow
 def test_these_checks_see_a_secret_and_a_value(planted, monkeypatch):
     from pipeline.transports.folder import files as room
 

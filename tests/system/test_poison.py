@@ -4,9 +4,11 @@ import os
 
 import msgspec
 import pytest
-from bson import Decimal128, MaxKey, Regex
+from bson import Decimal128, Int64, MaxKey, Regex
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+
+from tests.tracos.test_found import STRANGE
 
 GOOD = {"status": "NEW", "createdAt": "2026-10-01", "title": "Pump"}
 COUNT = 20
@@ -109,4 +111,27 @@ def test_a_text_of_a_document_that_is_no_utf_8(plant):
     out, _ = plant.run()
     assert f"{COUNT} created · 1 dead-lettered" in out
     assert "1 read   1 dead-lettered" in out
+    check_idle(plant)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "field", ["_id", "number", "title", "status", "createdAt", "deleted", "isSynced", "sync", "other"]
+)
+def test_documents_with_a_value_of_every_bson_type(plant, field):
+    """Each is sent, or is a letter, or, with a mark of its own, is left; and what is good is sent."""
+    plant.orders = plant.orders.with_options(CodecOptions(document_class=RawBSONDocument))  # NaN is not itself
+    good = [{"number": f"G-{number}", "status": "created", "createdAt": "2026-10-01"} for number in range(COUNT)]
+    twins = (Int64, Decimal128) if field in {"_id", "number"} else ()  # of numbers that are there already
+    values = [value for value in STRANGE if not isinstance(value, twins)]
+    odd = [{**good[0], "number": f"B-{number}", field: value} for number, value in enumerate(values)]
+    if field == "_id":
+        odd = [one for one in odd if not isinstance(one["_id"], list | Regex)]  # no server takes them
+        odd = [one for one in odd if not isinstance(one["_id"], dict) or not any("$" in key for key in one["_id"])]
+    plant.orders.insert_many([*good, *odd])
+    plant.run()
+    sent = {name.removesuffix(".json") for name in plant.sent()}
+    assert {one["number"] for one in good} <= sent
+    settled = plant.orders.count_documents({"isSynced": True})
+    assert settled + len(plant.letters()) == len(good) + len(odd)
     check_idle(plant)

@@ -219,10 +219,11 @@ def _lines(start: bytes, stream: Readable) -> Iterator[Line]:
             if not is_behind:
                 yield number, line
             is_behind = False
-        if len(rest) > MAX_RECORD:
-            if not is_behind:
-                yield number + 1, rest
-            rest, is_behind = b"", True
+        if len(rest) > MAX_RECORD and not is_behind:
+            yield number + 1, rest
+            is_behind = True
+        if is_behind:
+            rest = b"\r" if rest.endswith(b"\r") else b""  # its end may come; what is before that would only be copied
         block = stream.read(BLOCK)
     if rest and not is_behind:
         yield number + 1, rest

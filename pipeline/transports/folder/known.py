@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
-from pipeline.disk import in_thread, write_files
+from pipeline.disk import in_thread, read_file, write_files
 
 __all__ = ["KnownFiles"]
 
@@ -99,7 +99,7 @@ class KnownFiles:
 
     def _load(self) -> _Index | None:
         try:
-            index = _DECODER.decode(self._path.read_bytes())
+            index = _DECODER.decode(read_file(self._path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError):

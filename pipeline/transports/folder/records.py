@@ -105,9 +105,12 @@ def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:
                     is_empty = False
                     yield _sized(f":{number}", line)
             if len(rest) > MAX_RECORD:
-                if not too_long:
-                    yield _too_long(f":{number + 1}")
-                rest, too_long, is_empty = b"", True, False
+                yield _too_long(f":{number + 1}")
+                too_long, is_empty = True, False
+            if too_long:
+                rest = (
+                    b"\r" if rest.endswith(b"\r") else b""
+                )  # its end may come; what is before that would only be copied
             block = stream.read(BLOCK)
     except UNREADABLE as error:
         yield Broken(f":{number + 1}", unreadable(error))  # without bytes: what is behind it is nowhere else

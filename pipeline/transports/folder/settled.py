@@ -24,6 +24,9 @@ InboundAfter: TypeAlias = Literal["keep", "archive", "delete"]
 COPIES: Final = 10_000
 """Of one name in the archive."""
 
+LONGEST: Final = 255
+"""Bytes of a file's name."""
+
 ASIDE: Final = ".~aside~"
 """How the name of a file begins while it is put away; where that was broken off, the next run reads it again."""
 
@@ -122,7 +125,7 @@ class Settled:
         if not _is_same(path.stat(), tally.state):
             logger.info("{} has changed since it was read: it stays, the next run reads it", Locator(tally.name))
             return
-        aside = self._directory / f"{ASIDE}{secrets.token_hex(4)}~{original(tally.name)}"
+        aside = self._directory / _fitting(f"{ASIDE}{secrets.token_hex(4)}~", original(tally.name))
         path.rename(aside)
         try:
             if not _is_same(aside.stat(), tally.state):
@@ -160,6 +163,12 @@ def places_of_asides(names: Sequence[str]) -> Mapping[str, str]:
     return places
 
 
+def _fitting(before: str, name: str, after: str = "") -> str:
+    """The name between these; of one that would be too long for a file system only the end."""
+    room = LONGEST - len(os.fsencode(before)) - len(after)
+    return before + os.fsdecode(os.fsencode(name)[-room:]) + after
+
+
 def _is_same(now: os.stat_result, read: os.stat_result | None) -> bool:
     """Whether this is the file that was read, and nobody has written it since; moving it changes its ctime alone."""
     return read is not None and (now.st_ino, now.st_size, now.st_mtime_ns) == (
@@ -182,7 +191,7 @@ def _archive(path: Path, archive: Path, name: str) -> None:
     """Move ``path`` into ``archive`` and overwrite nothing there; once, however often it is broken off."""
     archive.mkdir(exist_ok=True)
     for number in range(COPIES):
-        copy = archive / (f"{name}.{number}" if number else name)
+        copy = archive / (_fitting("", name, f".{number}") if number else name)
         try:
             os.link(path, copy, follow_symlinks=False)
         except FileExistsError:

@@ -122,6 +122,7 @@ class TestRetryAfter:
             ("99999999999", 99999999999),
             (None, None),
             ("", None),
+            ("\x1d1", 1),
             ("-1", None),
             ("0.5", None),
             ("soon", None),

@@ -17,7 +17,7 @@ what, which file or order, why, what to do; they hold neither payload contents n
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -36,6 +36,8 @@ __all__ = [
     "WrongUsage",
 ]
 
+LONGEST_PATH: Final = 500
+
 
 class Reason(Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong with an item: where in it, and what; ``message`` never holds the offending value."""
@@ -51,11 +53,16 @@ class Reason(Struct, frozen=True, omit_defaults=True):
     @property
     def loggable(self) -> str:
         """All of it that may be logged: one line, in which whatever cannot be printed is an escape."""
-        said = self.message if self.path == "$" else f"{self.path}: {self.message}"
+        said = self.message if self.path == "$" else f"{_cut(self.path)}: {self.message}"
         return said if said.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in said)
 
     def __str__(self) -> str:
         return f"{self.loggable}: {self.quote}" if self.quote else self.loggable
+
+
+def _cut(path: str) -> str:
+    """A path in which the names of fields are as long as somebody likes; its end says most."""
+    return path if len(path) <= LONGEST_PATH else f"$...{path[-LONGEST_PATH:]}"
 
 
 class PipelineError(Exception):

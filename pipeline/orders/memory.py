@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from pipeline.orders.workorder import ExternalId, Intent, Record, Values, later
@@ -75,7 +75,7 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     sent: tuple[Sent, ...] = ()
     """Oldest first: a client that takes files late may show an older one than the last."""
     received: Received | None = None
-    rev: int = 0
+    rev: Annotated[int, Meta(ge=0, lt=2**62)] = 0
     """Raised by every write of ours."""
     echoes: Mapping[str, Any] = {}
     """By field, our value of which ``base`` has the client's rendering (cut, in capitals ...): the two are one."""

@@ -74,6 +74,8 @@ class HttpSource(Source[bytes]):
         self._absence = Absence(api, options, state)
         self._is_nameless = False
         """Whether the list showed an order whose id cannot be read: it may be any."""
+        self._stale: set[str] = set()
+        """The orders that a push found changed, and that are read again."""
         self._twins: Mapping[str, str] = {}
         self._shows_all = False
         self._read = 0
@@ -140,6 +142,8 @@ class HttpSource(Source[bytes]):
         await self._state.set_unlisted(told)
         if self._options.etag:
             await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
+        elif read_again := self._stale.intersection(seen[locator].id for locator in taken):
+            await self._state.set_etags(dict.fromkeys(read_again))  # else they would be read again each run
         if self._options.href:
             await self._state.set_addresses({seen[locator].id: seen[locator].href for locator in taken})
         if self._options.since_param:
@@ -192,6 +196,7 @@ class HttpSource(Source[bytes]):
     async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
         """The orders whose push was refused because somebody had changed them."""
         stale = await self._state.stale()
+        self._stale.update(stale)
         addresses = await self._state.addresses(stale)
         for order_id in stale:
             url = order_address(self._options, order_id, addresses.get(order_id))

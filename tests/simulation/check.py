@@ -16,7 +16,9 @@ def always(world: Any) -> None:
     documents, records = world.documents.all(), world.erp.records
     if len(documents) > made:
         raise Wrong(f"{made} orders, and {len(documents)} documents")
-    if len(records) > made:
+    # A restored TracOS has forgotten which orders the ERP was told of, and learns it from their records alone.
+    is_unlearned = world.is_restored and any(is_spoiled(world.erp.form, one) for one in records.values())
+    if len(records) > made and not is_unlearned:
         raise Wrong(f"{made} orders, and {len(records)} in the ERP")
     may_be_told = world.is_restored or world.tracos_had_a_say
     for slot in () if may_be_told else world.people.made.keys() - world.people.touched:

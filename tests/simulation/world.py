@@ -189,7 +189,8 @@ class World:
             if ports.uses[fault.port] >= (fault.nth if fault.port != "loop" else 1):
                 self.counts[f"fault: {fault.port} {fault.what}"] += 1
         is_cut = any(fault.what not in HARMLESS for fault in run.faults)
-        self.is_unsure |= is_cut and ports.uses["erp.push"] > 0
+        # Where the ERP numbers its orders, an intent that was written and not used does as much (see found/).
+        self.is_unsure |= is_cut and (ports.uses["erp.push"] > 0 or self.setting.ids == "client")
         if error is not None and not isinstance(error, Killed | Fatal):
             raise error
         if isinstance(error, Fatal) and is_alone and not is_cut:

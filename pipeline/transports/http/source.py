@@ -74,10 +74,10 @@ class HttpSource(Source[bytes]):
         self._absence = Absence(api, options, state)
         self._is_nameless = False
         """Whether the list showed an order whose id cannot be read: it may be any."""
+        self._stale: set[str] = set()
+        """The orders that a push found changed, and that are read again."""
         self._twins: Mapping[str, str] = {}
         self._shows_all = False
-        self._stale: Sequence[str] = ()
-        """The orders that are read again by themselves; also of an API without ETags this is noted once it is done."""
         self._read = 0
 
     @property
@@ -140,9 +140,10 @@ class HttpSource(Source[bytes]):
         await self._state.set_listed([seen[locator].id for locator in taken])
         told = [seen[locator].id for locator, fate in fates.items() if seen[locator].is_gone and fate in TOLD]
         await self._state.set_unlisted(told)
-        shown = {seen[locator].id: seen[locator].etag for locator in taken}
-        known = {order_id: etag for order_id, etag in shown.items() if self._options.etag or order_id in self._stale}
-        await self._state.set_etags(known)
+        if self._options.etag:
+            await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
+        elif read_again := self._stale.intersection(seen[locator].id for locator in taken):
+            await self._state.set_etags(dict.fromkeys(read_again))  # else they would be read again each run
         if self._options.href:
             await self._state.set_addresses({seen[locator].id: seen[locator].href for locator in taken})
         if self._options.since_param:
@@ -194,7 +195,8 @@ class HttpSource(Source[bytes]):
 
     async def _changed(self) -> AsyncIterator[Sequence[Envelope[bytes] | Unreadable]]:
         """The orders whose push was refused because somebody had changed them."""
-        self._stale = stale = await self._state.stale()
+        stale = await self._state.stale()
+        self._stale.update(stale)
         addresses = await self._state.addresses(stale)
         for order_id in stale:
             url = order_address(self._options, order_id, addresses.get(order_id))

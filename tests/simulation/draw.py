@@ -79,8 +79,11 @@ def _setting(rng: random.Random) -> Setting:
         api=_api(rng),
         machines=rng.choice((1, 1, 1, 2)),
     )
-    has_two_clocks = setting.skew or setting.transport == "folders"  # older by the one may be newer by the other
-    return replace(setting, stamps="own") if has_two_clocks else setting
+    if setting.skew or setting.transport == "folders":
+        setting = replace(setting, stamps="own")  # of times of two clocks the older one may be the newer
+    if setting.api.push == "PUT" and setting.way == "escape":
+        setting = replace(setting, way="trim")  # what it shows and is told again with a PUT is escaped once more
+    return setting
 
 
 def _authority(rng: random.Random, layout: str) -> tuple[str, str]:

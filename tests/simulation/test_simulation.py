@@ -28,8 +28,8 @@ def test_the_same_seed_plays_the_same_history_to_the_same_end():
 
 
 @pytest.mark.slow
-def test_two_minutes_of_histories_of_the_day_end_well():
-    asked = [sys.executable, "-m", "tests.simulation", "--seconds", "120", "--jobs", "2"]
+def test_two_minutes_of_histories_end_well():
+    asked = [sys.executable, "-m", "tests.simulation", "--histories", "3000", "--seed", "0", "--jobs", "2"]
     process = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout[-5000:] + process.stderr[-2000:]
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from bson import Int64
 from bson.code import Code
 from msgspec.structs import replace
 
@@ -259,9 +260,7 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     if value is None:
         return None
     try:
-        if not _is_plain(value):
-            raise msgspec.ValidationError("code in place of a text")
-        sync = msgspec.convert(value, SyncState)
+        sync = msgspec.convert(_plain(value), SyncState)
     except msgspec.ValidationError as error:
         reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
         return None
@@ -277,11 +276,19 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     return sync
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether there is no code in a value: the driver gives it as a kind of text, and no JSON can say it."""
-    if type(value) is dict:
-        return all(map(_is_plain, value.values()))
-    return all(map(_is_plain, value)) if type(value) is list else type(value) is not Code
+def _plain(value: Any) -> Any:
+    """The same without kinds of values that only the driver knows: no JSON can say those.
+
+    Raises msgspec.ValidationError for code, which the driver gives as a kind of text.
+    """
+    kind = type(value)
+    if kind is dict:
+        return {key: _plain(one) for key, one in value.items()}
+    if kind is list:
+        return list(map(_plain, value))
+    if kind is Code:
+        raise msgspec.ValidationError("code in place of a text")
+    return int(value) if kind is Int64 else value
 
 
 def _date(document: Document, field: str, moment: datetime | None) -> datetime | str | None:

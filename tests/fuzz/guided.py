@@ -62,7 +62,7 @@ def play(name: str, corpus: list[bytes], executions: int, seconds: float, seed: 
         done = max((int(one or other) for one, other in _DONE.findall(run.stderr)), default=0)
         why, data = "", b""
         if run.returncode:
-            said = _WHY.search(run.stderr + run.stdout)
+            said = _WHY.search(run.stdout + run.stderr)
             why = (said[1] or said[2]) if said else f"it ended with {run.returncode}: {run.stderr[-300:]}"
             data = next((path.read_bytes() for path in crashes.iterdir()), b"")
         return Played(name, done, time.monotonic() - began, why, data)

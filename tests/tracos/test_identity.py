@@ -264,6 +264,17 @@ class TestMoreFields:
         (record,) = [source.to_record(item.payload) for item in await read(source)]
         assert record.order.more == {"priority": "high", "hours": 3, "stop": True, "due": at(10)}
 
+    async def test_a_number_that_takes_eight_bytes_is_remembered_and_told_like_any(self, tracos, orders):
+        """The driver reads it as a kind of its own, which no JSON can say."""
+        sink, source = tracos.sink(self.MORE), tracos.source(self.MORE)
+        await taken(sink, [envelope(self.record(1, at(2), hours=5_000_000_000))])
+        await orders.update_one({}, {"$set": {"title": "ours", "isSynced": False}})
+        items = await read(source)
+        await deliver_all(source, items)
+        assert (await orders.find_one({}))["isSynced"] is True
+        assert await taken(sink, [envelope(self.record(1, at(4), priority="low"))]) == [Outcome.UPDATED]
+        assert (await orders.find_one({}))["sync"]["base"]["more"] == {"priority": "low", "hours": 5_000_000_000}
+
     async def test_an_edit_between_reading_and_writing_is_not_overwritten(self, tracos, orders):
         source = tracos.source(self.MORE)
         await orders.insert_one({"number": 1, "hours": 1, "status": "created"})

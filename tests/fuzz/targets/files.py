@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 import msgspec
@@ -68,7 +69,7 @@ def array(data: bytes) -> None:
     else:
         law([part.raw for part in parts] == [GOOD[0], data.strip(), GOOD[1]], "an odd element costs others")
     alone = see_parts(iter(whole(data, LAYOUTS)))
-    if not data.strip().startswith(b"["):
+    if not data.removeprefix(BOM_UTF8).strip().startswith(b"["):
         law(len(alone) == 1 and alone[0].raw == data, "a file that is no array is not one thing")
 
 

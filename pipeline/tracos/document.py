@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import msgspec
 from bson import Int64
-from bson.code import Code
 from msgspec.structs import replace
 
 from pipeline.errors import Reason, Rejected
@@ -55,6 +54,9 @@ READ: Final = (*FIELDS, "syncedAt", "sync")
 """What is read of every document, beside the fields that a client's layouts have more."""
 
 _ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
+
+_OURS: Final = frozenset({str, bool, int, float, datetime, type(None)})
+"""What can be told of in JSON, beside what holds it."""
 
 _TIMES: Final = ("createdAt", "updatedAt", "deletedAt")
 
@@ -277,18 +279,17 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
 
 
 def _plain(value: Any) -> Any:
-    """The same without kinds of values that only the driver knows: no JSON can say those.
-
-    Raises msgspec.ValidationError for code, which the driver gives as a kind of text.
-    """
+    """The same in the kinds of values that our part has; raises msgspec.ValidationError for any other of BSON's."""
     kind = type(value)
+    if kind in _OURS:
+        return value
     if kind is dict:
         return {key: _plain(one) for key, one in value.items()}
-    if kind is list:
+    if kind is list or kind is tuple:  # a dry run keeps what was never stored
         return list(map(_plain, value))
-    if kind is Code:
-        raise msgspec.ValidationError("code in place of a text")
-    return int(value) if kind is Int64 else value
+    if kind is Int64:
+        return int(value)
+    raise msgspec.ValidationError(f"a value of the kind {kind.__name__}")
 
 
 def _date(document: Document, field: str, moment: datetime | None) -> datetime | str | None:

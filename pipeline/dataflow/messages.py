@@ -35,16 +35,9 @@ class Outcome(StrEnum):
     """Taken, but no value changed."""
     REPEAT = "repeat"
     """Known already: nothing was written."""
-    NEWEST = "newest"
-    """A repeat of the newest record of its order, at the place from which that was taken; reported as a repeat."""
     STALE = "stale"
     """Older than what is known: nothing was written."""
     SENT = "sent"
-
-    @property
-    def reported(self) -> "Outcome":
-        """As what it is counted."""
-        return Outcome.REPEAT if self is Outcome.NEWEST else self
 
 
 class Fate(StrEnum):
@@ -99,7 +92,6 @@ class Unreadable(Struct, frozen=True):
     reasons: tuple[Reason, ...]
     raw: bytes = b""
     stamp: str = ""
-    arrival: Arrival | None = None
 
 
 class Spared(Struct, frozen=True):
@@ -124,7 +116,6 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     at: datetime
     raw: bytes = b""
     stamp: str = ""
-    arrival: Arrival | None = None
 
     @classmethod
     def of(
@@ -139,7 +130,6 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
             at=datetime.now(UTC),
             raw=item.raw,
             stamp=item.stamp,
-            arrival=item.arrival,
         )
 
     @property

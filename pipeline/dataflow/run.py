@@ -67,4 +67,4 @@ async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None)
 
 
 def _kind(payload: object) -> str:
-    return str(payload.reported) if isinstance(payload, Outcome) else type(payload).__name__
+    return str(payload) if isinstance(payload, Outcome) else type(payload).__name__

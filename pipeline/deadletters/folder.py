@@ -28,8 +28,8 @@ class DeadLetterFolder(DeadLetters):
 
     A letter belongs to its order where an id could be read, else to its place. It is resolved, that is moved into
     ``resolved.jsonl`` beside it, when that place has gone through (for a whole file: any record of it), or when TracOS
-    or the client has taken a newer record of that order from wherever it came: now, or in a run that was killed before
-    it could close the letter. One that says no more than that a place cannot be read is resolved once it can be.
+    or the client has taken a newer record of that order from wherever it came; one that says no more than that a place
+    cannot be read is resolved once it can be. Where that is broken off, a letter stays that nobody needs any more.
     """
 
     def __init__(self, root: Path, *, flow: str, client: str, identify: Identify) -> None:
@@ -140,11 +140,4 @@ def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter)
         return None
     if where == item.locator:
         return "resolved"
-    if item.payload is Outcome.NEWEST and not _came_after(item, letter):
-        return None
     return None if item.payload in OLD else "overtaken"
-
-
-def _came_after(item: Envelope[Any], letter: Letter) -> bool:
-    """Whether the item came later than what the letter is about, as far as both sources can tell."""
-    return item.arrival is not None and letter.arrival is not None and item.arrival > letter.arrival

@@ -17,7 +17,6 @@ __all__ = [
     "SyncState",
     "Taken",
     "handed_over",
-    "is_origin",
     "noted",
     "received",
 ]
@@ -108,16 +107,6 @@ def received(
         arrival=arrival or last,
         latest=max(latest, arrival) if latest and arrival else latest or arrival,
     )
-
-
-def is_origin(known: Received, locator: str, digest: str) -> bool:
-    """Whether the newest record of the order was taken from this very place, and not copied there from another.
-
-    False where that is not sure, because older places may be forgotten.
-    """
-    places = [place.locator for place in known.taken if place.hash == known.hash]
-    is_sure = len(known.taken) < HASHES_KEPT or known.taken[0].hash != known.hash
-    return digest == known.hash and is_sure and places[:1] == [locator]
 
 
 def noted(sync: SyncState | None, record: Record, *, client: str, at: datetime) -> SyncState:

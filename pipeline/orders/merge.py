@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.orders.hand_over import agree, confirm, held, is_told, overlay, unheld
-from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, is_origin, received
+from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, received
 from pipeline.orders.terms import Authority, Terms
 from pipeline.orders.weighing import BROUGHT_BACK, HAS_THE_SAY, Lost, compared, passed, three_way
 from pipeline.orders.workorder import (
@@ -84,8 +84,6 @@ class Decision(Struct, frozen=True, kw_only=True, gc=False):
     is_synced: bool | None = None
     """The client already holds what TracOS shall say, and nothing unconfirmed says otherwise; None: as it was."""
     lost: tuple[Lost, ...] = ()
-    is_newest: bool = False
-    """A repeat of the newest record, at the place from which that was taken."""
 
 
 def decide(
@@ -109,8 +107,7 @@ def decide(
     if known is not None:
         rule = known_by(known, locator, digest, None if is_ours else record.order.version, arrival)
         if rule is not None:
-            is_newest = rule is Rule.REPEAT and is_origin(known, locator, digest)
-            return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False, is_newest=is_newest)
+            return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False)
         if digest == known.hash:
             noted = replace(sync, received=received(known, None, digest, locator, arrival), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)

@@ -41,8 +41,6 @@ OUTCOMES: Final[Mapping[Rule, Outcome]] = {
 }
 """What a record came to by the rule alone; by the others it depends on what they changed."""
 
-REPEATS: Final = frozenset({Outcome.REPEAT, Outcome.NEWEST})
-
 LATE: Final = "it is being edited in TracOS time and again"
 UNLIKE: Final = (
     "its document in TracOS is not found again by what was read of it, though nobody edits it: a field may be in it "
@@ -179,7 +177,7 @@ class BatchMerge:
                 self._compared[plan.key] = raws(found.get(plan.key, ()))
                 self._tried[plan.key].append(plan.operation)
                 outcomes = plan.outcomes.items()
-                self._intended |= {at: outcome for at, outcome in outcomes if outcome not in REPEATS}
+                self._intended |= {at: outcome for at, outcome in outcomes if outcome is not Outcome.REPEAT}
         self._last = (), {}
 
     def _plan_one(self, key: ExternalId, found: Sequence[Found], at: datetime) -> Plan | None:
@@ -248,7 +246,7 @@ class BatchMerge:
             return
         is_ours = any(_shows(document, operation) for operation in self._tried[key])
         for position, outcome in outcomes.items():
-            if outcome not in REPEATS:
+            if outcome is not Outcome.REPEAT:
                 continue
             if is_ours:
                 outcomes[position] = self._intended.get(position, outcome)
@@ -325,7 +323,7 @@ def raws(found: Sequence[Found]) -> list[bytes]:
 
 
 def _outcome(decision: Decision, current: Current | None) -> Outcome:
-    outcome = Outcome.NEWEST if decision.is_newest else OUTCOMES.get(decision.rule)
+    outcome = OUTCOMES.get(decision.rule)
     if outcome is None:
         outcome = Outcome.UNCHANGED if current is not None and decision.order == current.order else Outcome.UPDATED
     return outcome

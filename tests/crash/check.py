@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.deadletters import read_letter
 from pipeline.history.decisions import ABSENT, RESTORED, read_decisions
@@ -78,10 +79,22 @@ def look(world: World) -> Seen:
 
 def wrong(expected: Seen, seen: Seen) -> Iterator[str]:
     """What is not as it would be without the kill, a line each."""
+    seen = _as_if_closed(expected, seen)
     for name in Seen.__struct_fields__:
         before, after = getattr(expected, name), getattr(seen, name)
         if before != after:
             yield from (f"{name}: {line}" for line in _differences(before, after))
+
+
+def _as_if_closed(expected: Seen, seen: Seen) -> Seen:
+    """Without the letters that stay because the run was killed before it could close them: nobody needs them any more.
+
+    A newer record of their orders is in TracOS, and is a repeat to the next run, which tells nothing of a letter.
+    """
+    late = [one for one in expected.closed if one[3] == "overtaken" and one not in seen.closed]
+    places = {(flow, locator) for flow, _, locator, _ in late}
+    letters = [one for one in seen.letters if one in expected.letters or (one[0], one[2]) not in places]
+    return replace(seen, letters=letters, closed=sorted([*seen.closed, *late]))
 
 
 def left_behind(world: World) -> Iterator[str]:

@@ -156,7 +156,7 @@ async def test_it_is_resolved_when_the_same_place_and_order_go_through(
 @pytest.mark.parametrize("outcome", Outcome)
 async def test_a_letter_belongs_to_its_order_wherever_a_newer_record_of_it_comes_from(tmp_path, elsewhere, outcome):
     """What was known already tells nothing; and the place that died stays closed as long as nobody touches it."""
-    is_new = outcome not in (Outcome.REPEAT, Outcome.STALE, Outcome.NEWEST)
+    is_new = outcome not in (Outcome.REPEAT, Outcome.STALE)
     async with folder(tmp_path) as dead:
         await dead.write([letter("a.json[3]", b'{"id": 7}'), letter("a.json[4]", b'{"id": 8}')])
         await dead.resolve([item(elsewhere, b'{"id": "7"}', outcome=outcome)])
@@ -165,34 +165,6 @@ async def test_a_letter_belongs_to_its_order_wherever_a_newer_record_of_it_comes
         assert held == {"a.json[3]": "closed" if is_new else "open"}
         assert shown(await dead.recall([item("a.json[3]", b'{"id": 7}', "touched")])) == {}
     assert [found.id for found in letters(tmp_path)] == ([8] if is_new else [7, 8])
-
-
-@pytest.mark.parametrize(
-    ("died", "came", "outcome", "closes"),
-    [
-        (1, 2, Outcome.NEWEST, True),
-        (2, 1, Outcome.NEWEST, False),
-        (None, 2, Outcome.NEWEST, False),
-        (1, None, Outcome.NEWEST, False),
-        (1, 2, Outcome.REPEAT, False),
-    ],
-)
-async def test_what_came_later_and_is_the_newest_closes_a_letter_though_it_was_taken_before(
-    tmp_path, died, came, outcome, closes
-):
-    """The run that took it may have been killed before it could close the letter."""
-
-    def arrival(at):
-        return None if at is None else (at, "x", 1)
-
-    async with folder(tmp_path) as dead:
-        await dead.write([replace(letter("a.json"), arrival=arrival(died))])
-        newest = Envelope(outcome, place("b.json"), b'{"id": 1}', "s1", arrival(came))
-        await dead.resolve([newest])
-    assert len(letters(tmp_path)) == (not closes)
-    if closes:
-        (line,) = map(msgspec.json.decode, (tmp_path / "erp.inbound" / "resolved.jsonl").read_bytes().splitlines())
-        assert line["closed"] == "overtaken"
 
 
 async def test_ids_that_look_like_places_are_not_taken_apart(tmp_path):

@@ -81,16 +81,6 @@ class TestRepeat:
         assert rules == [Rule.REPEAT, Rule.REPEAT]
         assert judge(shown(3), evening, "night.json").order.title == "Pump"
 
-    def test_the_newest_record_is_known_again_at_the_place_from_which_it_was_taken_and_at_no_copy(self):
-        first = taken(shown(3), None, "first.json")
-        second = taken(shown(4), first, "second.json")
-        copied = taken(shown(4), second, "copy.json")
-        newest = [judge(shown(3 + (place != "first.json")), copied, place).is_newest for place in PLACES]
-        assert newest == [False, True, False]
-        for number in range(6):
-            copied = taken(shown(4), copied, f"{number}.json")
-        assert not judge(shown(4), copied, "0.json").is_newest, "where older places are forgotten, nothing is sure"
-
     def test_the_hashes_of_eight_places_are_kept(self):
         current = None
         for day in range(1, 10):

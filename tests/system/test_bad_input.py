@@ -175,24 +175,6 @@ def test_the_log_can_be_json(plant):
     assert (entry["level"], set(entry)) == ("WARNING", {"time", "level", "message"})
 
 
-def test_a_letter_is_closed_though_the_run_that_took_the_newer_record_was_killed_before_it_could(plant):
-    """That run is stood in for by what it leaves: the record in TracOS, and the letter."""
-    plant.put("1.json", GOOD.replace(b"NEW", b"LOST") % 1)
-    plant.command("run")
-    (path,) = (plant.home / "data/dead-letter/erp_json.inbound").glob("*.json")
-    letter = path.read_bytes()
-    plant.put("2.json", GOOD % 1)
-    plant.command("run")
-    assert plant.letters() == {}
-    path.write_bytes(letter)
-    for archive in ("closed", "resolved"):
-        path.with_name(f"{archive}.jsonl").unlink()
-    (plant.home / "data/state/erp_json.files").unlink()
-    plant.command("run")
-    assert plant.letters() == {}
-    assert b'"closed":"overtaken"' in path.with_name("resolved.jsonl").read_bytes()
-
-
 def test_a_letter_stays_where_an_older_record_or_a_copy_of_one_is_read_again(plant):
     plant.put("1.json", GOOD % 1)
     plant.command("run")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.messages import Envelope
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Record, Status, WorkOrder
 from tests.places import place
@@ -34,11 +34,11 @@ def order(number, *, updated=None, layout="plain", **values):
 
 
 async def taken(sink, items):
-    """What became of these items, by position, as a run reports it."""
+    """What became of these items, by position."""
     result = await sink.write_batch(items)
     if result.stop is not None:
         raise result.stop
-    return [one.reported if isinstance(one, Outcome) else one for one in result.outcomes]
+    return result.outcomes
 
 
 def envelope(record, locator="a.json"):

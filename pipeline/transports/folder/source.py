@@ -184,8 +184,7 @@ class FolderSource(Source[bytes]):
             else:
                 if not (part.suffix and part.raw):
                     tally.stays = True
-                arrival = (came, place, tally.given)
-                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp, arrival)
+                yield Unreadable(Locator(place, part.suffix), (part.reason,), part.raw, stamp)
             part = following
 
 

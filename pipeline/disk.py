@@ -266,8 +266,9 @@ class Scratch:
         self.lock = -1
 
     def __enter__(self) -> Self:
-        for left in self.path.parent.glob(f"{_SCRATCH}*"):
-            _remove_if_dead(left)
+        with contextlib.suppress(OSError):  # it can be done another time
+            for left in self.path.parent.glob(f"{_SCRATCH}*"):
+                _remove_if_dead(left)
         try:
             while self.lock < 0:
                 self.path.mkdir(mode=0o700)

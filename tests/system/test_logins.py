@@ -77,7 +77,7 @@ def test_a_run_with_tls_and_a_login(tmp_path, server, mechanism):
         (f"ada:{PASSWORD}x@", "refuses the login"),
         (f"nobody:{PASSWORD}@", "refuses the login"),
         ("", "wants a login"),
-        (f"bob:{PASSWORD}@", "lacks the right to insert"),
+        (f"bob:{PASSWORD}@", "lacks the right to"),
     ],
     ids=["wrong password", "no such user", "no login", "may only read"],
 )

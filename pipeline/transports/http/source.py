@@ -31,6 +31,9 @@ __all__ = ["HttpSource"]
 TOLD: Final = frozenset({Fate.DELIVERED, Fate.DEAD, Fate.HELD, Fate.CLOSED})
 """What is known to be gone: it has a letter, or was deleted in TracOS."""
 
+SECOND: Final = timedelta(seconds=1)
+"""The header Date leaves out its fraction, so that what was just written may have a later time."""
+
 _DECODER: Final = msgspec.json.Decoder()
 
 
@@ -114,7 +117,7 @@ class HttpSource(Source[bytes]):
         listing = Listing(self._options, since)
         while listing.request is not None:
             answer, page = await self._page(listing)
-            self._watermark.limit(answer.date or datetime.now(UTC))
+            self._watermark.limit(answer.date + SECOND if answer.date else datetime.now(UTC))
             group = self._group(page.items)
             if group:
                 yield group

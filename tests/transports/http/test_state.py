@@ -198,3 +198,9 @@ async def test_an_idle_run_writes_nothing(server, tmp_path):
         await pull(client)
         assert (file(tmp_path).read_bytes(), file(tmp_path).stat().st_mtime_ns) == before
     assert [path.name for path in tmp_path.iterdir()] == ["north.sqlite3"]
+
+
+async def test_what_is_remembered_is_its_owners_alone_to_read(tmp_path):
+    async with State(tmp_path / "erp.sqlite3") as state:
+        await state.set_listed(["1"])
+    assert (tmp_path / "erp.sqlite3").stat().st_mode & 0o777 == 0o600

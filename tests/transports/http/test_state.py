@@ -9,6 +9,7 @@ import pytest
 from pipeline.clients import rest_json
 from pipeline.clients.connector import ClientSettings
 from pipeline.errors import Fatal
+from pipeline.transports.http.state import State
 from tests.asking import client_of, ids, order, outgoing, pull, push
 from tests.places import Vouching, deliver_all
 from tests.scripted import Reply

@@ -76,7 +76,7 @@ def reached():
     """Where the functions begin that the seeds of all targets have called."""
     found, ours = set(), str(ROOT)
     for one in gc.get_objects():
-        if isinstance(one, functools._lru_cache_wrapper) and one.__module__.startswith("pipeline."):
+        if type(one) is functools._lru_cache_wrapper and one.__module__.startswith("pipeline."):
             one.cache_clear()  # what is remembered is not called again
 
     def note(frame, event, _):

@@ -106,7 +106,7 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
             order=order, external_id=order.number, layout=terms.default_layout, is_linked=terms.ids == "shared"
         )
     last = sync.last_sent
-    known = last.values if last else sync.base
+    known = last.values if last and last.state != "doubted" else sync.base  # of what is told once more it shows base
     intent = sync.intent if sync.id is None else None  # of a linked one it says only that the client was told once
     return Record(
         order=order,

@@ -72,11 +72,9 @@ class Wires:
     async def _end(self):
         for server in self._servers:
             server.close()
-        await asyncio.sleep(0)  # who was just let in is among the open ones, then
-        while tasks := list(self._open):
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _set(self, kind, wires):
         kind.clear()
@@ -97,10 +95,8 @@ class Wires:
         except (OSError, asyncio.CancelledError):
             pass
         finally:
-            try:
-                await _gone(writer)
-            finally:
-                del self._open[task]
+            del self._open[task]
+            writer.transport.abort()
 
     async def _join(self, wire, reader, writer):
         await self._may_pass(wire)
@@ -116,7 +112,7 @@ class Wires:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            await _gone(back)
+            back.transport.abort()
 
     async def _pump(self, wire, reader, writer, sees):
         """Hand on what comes, until the end or until ``sees`` says that this is it."""
@@ -150,13 +146,6 @@ class Wires:
             if pid is not None and inode is not None and _has_socket(pid, inode):
                 return number
         return CLIENT
-
-
-async def _gone(writer):
-    """End a connection at once, and wait until nothing of it is left in the loop."""
-    writer.transport.abort()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
 
 
 def _inode(port: int) -> str | None:

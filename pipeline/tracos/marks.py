@@ -69,14 +69,23 @@ class Marker:
         """
         if not notes:
             return set(), {}
+        return await self._connection.ride_out(lambda: self._note(notes, at))
+
+    async def _note(self, notes: Sequence[Note], at: datetime) -> tuple[set[bytes], Mapping[bytes, Reason]]:
+        """One attempt; raises WTimeoutError where no majority has yet what an earlier one has written."""
         operations = [Operation.update(guard_rev(one.found.readable), {"sync": one.sync}) for one in notes]
-        written = await self._connection.ride_out(lambda: self._connection.write(operations))
+        written = await self._connection.write(operations)
         refused = {notes[position].found.key: refusal.reason for position, refusal in written.refusals.items()}
         keys = {one.found.key for one in notes} - refused.keys()
         if written.matched < len(keys):
-            ids = [one.found.readable["_id"] for one in notes]
-            after = await self._connection.ride_out(lambda: self._connection.find_ids(ids))
-            keys = {found.key for found in after if found.key in keys and self._is_settled(found, at)}
+            after = await self._connection.find_ids([one.found.readable["_id"] for one in notes])
+            before = {one.found.key: one.found.raw for one in notes}
+            settled = {found.key for found in after if found.key in keys and self._is_settled(found, at)}
+            unmoved = [found for found in after if found.key in keys - settled and found.raw == before[found.key]]
+            if unmoved:
+                ids = [one.readable["_id"] for one in unmoved]
+                see_confirmed(unmoved, await self._connection.find_ids(ids, confirmed=False))
+            keys = settled
         return keys, refused
 
     async def mark(self, sent: Sequence[HandOver], at: datetime) -> None:

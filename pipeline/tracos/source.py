@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 from bson import ObjectId
+from loguru import logger
 from pymongo.errors import PyMongoError
 
 from pipeline.dataflow.locators import Locator
@@ -139,7 +140,9 @@ class TracosSource(Source[Found]):
                 self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
                 refused = {**refused, **dict.fromkeys(await self._unmarkable(fresh), UNMARKABLE)}
                 if self._is_noting:
-                    fresh, unfit = await self._noted(fresh, refused)
+                    ready, unfit = await self._noted(fresh, refused)
+                    left_out += len(fresh) - len(ready)
+                    fresh = ready
                     refused = {**refused, **unfit}
                 self._unsettled |= fresh
                 self._seen += len(fresh)
@@ -151,6 +154,8 @@ class TracosSource(Source[Found]):
                         for locator, found in fresh.items()
                     ]
             self._shows_all = self._numbers is None and not left_out
+            if left_out:
+                logger.warning("{} orders changed in TracOS before they could be told: left for the next run", left_out)
         finally:
             if groups is not None:
                 await groups.close()

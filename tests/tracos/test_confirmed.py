@@ -98,3 +98,21 @@ async def test_a_mark_that_no_majority_confirms_stops_the_run(open_tracos, repli
             await source.settle({item.locator: Fate.DELIVERED for item in items})
         await asyncio.to_thread(until, lambda: sure.count_documents({"isSynced": True}) == 5)
     assert not [line for line in log if "time and again" in line]
+
+
+async def test_a_note_that_no_majority_confirms_stops_the_run_and_leaves_no_order_out(
+    open_tracos, replica_set, sure, log
+):
+    async with open_tracos(retry_seconds=2) as tracos:
+        await tracos._connection.collection.insert_many(
+            [{"number": number, "status": "created"} for number in range(5)]
+        )
+        source = tracos.source(TERMS)
+        source.note_ahead()
+        with replica_set.behind(1, 2), pytest.raises(TracosOutage, match="no majority"):
+            [item async for group in source.read() for item in group]
+        await asyncio.to_thread(until, lambda: sure.count_documents({"sync.rev": 1}) == 5)
+        again = tracos.source(TERMS)
+        again.note_ahead()
+        assert len([item async for group in again.read() for item in group]) == 5
+    assert not [line for line in log if "left for the next run" in line]

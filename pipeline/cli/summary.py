@@ -51,11 +51,12 @@ def summary(
     names = list(dict.fromkeys([*reports, *failed]))
     several = len(names) > 1
     every = [report for of_one in reports.values() for report in of_one]
+    idle = "nothing to do" if ending in {"finished", "incomplete"} else "not read to the end"
     width = max((len(f"{report.received:,}") for report in every), default=1)
     lines = [f"work orders, {f'{len(names)} clients' if several else names[0]} ⇄ TracOS: {ending} in {seconds:.1f} s"]
     lines += [line for line in [_places(every)] if line and not several]
     for name in names:
-        told = [_flow(report, width) for report in reports.get(name, ())]
+        told = [_flow(report, width, idle) for report in reports.get(name, ())]
         told += [f"  {failed[name]}; the log says why"] if name in failed else []
         if told:
             lines += ["", f"  {name}{_places(reports.get(name, ()))}"] if several else [""]
@@ -65,7 +66,7 @@ def summary(
     return "\n".join(lines + _lost(gave_way or {}) + _dead(every, dead_letters)) + "\n"
 
 
-def _flow(report: Report, width: int) -> str:
+def _flow(report: Report, width: int, idle: str) -> str:
     name = report.flow.rpartition(".")[2]
     counts: dict[str, int] = {}
     for outcome, count in report.outcomes.items():
@@ -82,7 +83,7 @@ def _flow(report: Report, width: int) -> str:
         ("empty", report.empty),
         ("unchanged, not read again", report.spared),
     ]
-    what = " · ".join(f"{count:,} {word}" for word, count in said if count) or "nothing to do"
+    what = " · ".join(f"{count:,} {word}" for word, count in said if count) or idle
     return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
 
 

@@ -150,7 +150,7 @@ def known_by(
     """The rule by which a record is known already and changes nothing; None where it may.
 
     Its version decides whether it is older than what was taken, and among equal ones when it came; one without a
-    version, or with one that may be by our clock, is older if it came before the last that was taken.
+    version, or one that only shows what the client was told, is older if it came before the last that was taken.
     """
     if Taken(locator, digest) in known.taken:
         return Rule.REPEAT

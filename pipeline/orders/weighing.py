@@ -17,8 +17,6 @@ HAS_THE_SAY: Final = {
 }
 """The rule by which a value gives way whatever is newer."""
 KEPT_DELETED: Final = "a record without an update time, not created after the deletion, does not un-delete"
-
-
 NOT_TAKEN: Final = "not yet taken by the client"
 WENT_BACK: Final = "the client went back to its older value"
 FIRST_SHOWN: Final = "the client had another value when it first showed the order"

@@ -49,6 +49,8 @@ def test_an_idle_run_reads_as_calm_as_it_is():
 
 def test_a_run_that_was_stopped_before_anything_was_read():
     assert text(ending="stopped") == "work orders, erp_json ⇄ TracOS: stopped in 1.2 s\n"
+    told = text(Report(flow="erp_json.inbound"), ending="stopped")
+    assert "  inbound   client → TracOS  0 read   not read to the end\n" in told
 
 
 def test_it_says_where_the_orders_are_and_what_gave_way():

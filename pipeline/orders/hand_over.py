@@ -1,7 +1,6 @@
 """What a record tells of the values that were handed to the client before: pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -11,7 +10,7 @@ from pipeline.orders.renderings import is_rendering
 from pipeline.orders.terms import Project
 from pipeline.orders.workorder import NOTHING, Values, WorkOrder, fields_of, is_later, with_values
 
-__all__ = ["Known", "agree", "confirm", "held", "is_told", "overlay", "unheld"]
+__all__ = ["Known", "agree", "confirm", "held", "overlay", "unheld"]
 
 
 class Known(NamedTuple):
@@ -32,8 +31,6 @@ class Known(NamedTuple):
     client's before."""
     is_first: bool = False
     """The client has shown nothing before, so that base is only what it was handed."""
-    is_told: bool = False
-    """The record says nothing but what the client was told, as ``is_told`` finds."""
 
 
 def confirm(seen: WorkOrder, ours: Values, sync: SyncState, project: Project) -> Known:
@@ -81,37 +78,6 @@ def _confirmed(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
     if untaken and sent[-1].state == "sent":
         sent = (*sent[:-1], replace(sent[-1], state="doubted"))
     return Known(earlier, stored, sent, untaken, echoes)
-
-
-def is_told(seen: WorkOrder, order: WorkOrder, sync: SyncState, project: Project) -> bool:
-    """Whether ``seen`` says nothing but what the client was told, and shows the time that it was told with it.
-
-    That time is by TracOS's clock, and says nothing of what came before or after a record by the client's.
-    """
-    version, before = seen.version, sync.received.version if sync.received else None
-    if version is None or version == before or (sync.base is None and not sync.sent):
-        return False
-    handed = [one.values for one in sync.sent if _is_time(version, one.version)]
-    if _is_time(version, order.version) and is_later(version, before):
-        handed.append(order.values)  # told by a run that could not note it
-    base = project(sync.base or NOTHING)
-    return any(_says(seen, overlay(base, project(values)), sync.echoes) for values in handed)
-
-
-def _is_time(shown: datetime, told: datetime | None) -> bool:
-    """Whether a time is the one that was told, as far as the client keeps it: to seconds, perhaps."""
-    return told is not None and shown in (told, told.replace(microsecond=0))
-
-
-def _says(seen: WorkOrder, told: Values, echoes: Mapping[str, Any]) -> bool:
-    """Whether ``seen`` says what was told, in its own way, and nothing else."""
-    return all(
-        seen.get(field) is None
-        or seen.get(field) == told.get(field)
-        or (echoes.get(field) is not None and echoes.get(field) == told.get(field))
-        or is_rendering(field, told.get(field), seen.get(field))
-        for field in fields_of(seen)
-    )
 
 
 def _overruled(seen: WorkOrder, sync: SyncState, project: Project) -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.orders.hand_over import agree, confirm, held, is_told, overlay, unheld
+from pipeline.orders.hand_over import agree, confirm, held, overlay, unheld
 from pipeline.orders.memory import Arrival, Received, Sent, SyncState, Taken, received
 from pipeline.orders.terms import Authority, Terms
 from pipeline.orders.weighing import BROUGHT_BACK, HAS_THE_SAY, Lost, compared, passed, three_way
@@ -103,16 +103,15 @@ def decide(
         return _insert(record, locator, digest, terms, arrival)
     sync = current.sync or SyncState(client=terms.client, id=record.external_id, layout=record.layout)
     known = sync.received
-    is_ours = is_told(record.order, current.order, sync, terms.projections[record.layout])
     if known is not None:
-        rule = known_by(known, locator, digest, None if is_ours else record.order.version, arrival)
+        rule = known_by(known, locator, digest, record.order.version, arrival)
         if rule is not None:
             return Decision(rule=rule, order=current.order, sync=sync, digest=digest, writes=False)
         if digest == known.hash:
             noted = replace(sync, received=received(known, None, digest, locator, arrival), rev=sync.rev + 1)
             return Decision(rule=Rule.REPEAT, order=current.order, sync=noted, digest=digest)
     taken = received(known, record.order.version, digest, locator, arrival)
-    return _merge(record, digest, current.order, sync, taken, terms, is_told=is_ours)
+    return _merge(record, digest, current.order, sync, taken, terms)
 
 
 def yielding(current: Current, terms: Terms) -> tuple[WorkOrder, tuple[Lost, ...]]:
@@ -150,7 +149,7 @@ def known_by(
     """The rule by which a record is known already and changes nothing; None where it may.
 
     Its version decides whether it is older than what was taken, and among equal ones when it came; one without a
-    version, or one that only shows what the client was told, is older if it came before the last that was taken.
+    version is older if it came before the last that was taken.
     """
     if Taken(locator, digest) in known.taken:
         return Rule.REPEAT
@@ -196,19 +195,10 @@ def _insert(record: Record, locator: str, digest: str, terms: Terms, arrival: Ar
     return Decision(rule=Rule.INSERT, order=order, sync=sync, digest=digest, is_synced=True)
 
 
-def _merge(
-    record: Record,
-    digest: str,
-    order: WorkOrder,
-    sync: SyncState,
-    taken: Received,
-    terms: Terms,
-    *,
-    is_told: bool,
-) -> Decision:
+def _merge(record: Record, digest: str, order: WorkOrder, sync: SyncState, taken: Received, terms: Terms) -> Decision:
     seen, project = record.order, terms.projections[record.layout]
     ours = project(order.values)
-    known = confirm(seen, ours, sync, project)._replace(is_told=is_told)
+    known = confirm(seen, ours, sync, project)
     merged, lost = three_way(seen, order, ours, known, terms)
     if merged != order:
         merged = replace(merged, updated_at=later(order.updated_at, seen.updated_at))

@@ -82,14 +82,12 @@ def three_way(
 def _weigh(field: str, seen: WorkOrder, order: WorkOrder, own: Any, known: Known, terms: Terms) -> tuple[bool, str]:
     """Whether the client's value of a field wins over TracOS's ``own``; and why the other, an edit, gives way."""
     theirs, was = seen.get(field), known.base.get(field)
-    # It has taken what we handed over before, and only now; or once more.
-    is_late = known.is_told and field in known.overruled
-    client_edited, tracos_edited = theirs != was and field not in known.echoes and not is_late, own != was
+    client_edited, tracos_edited = theirs != was and field not in known.echoes, own != was
     authority = terms.authority_of(field)
     if authority == Authority.CLIENT:
         return True, HAS_THE_SAY[authority] if tracos_edited or known.is_first else ""
     if not client_edited:
-        return False, NOT_TAKEN if is_late or field in known.untaken else ""
+        return False, NOT_TAKEN if field in known.untaken else ""
     if authority == Authority.TRACOS:
         return False, HAS_THE_SAY[authority]
     if field == "deleted" and not theirs and seen.updated_at is None:

@@ -108,9 +108,8 @@ def lines(head: bytes, stream: Readable) -> Iterator[Part | Broken]:
                 yield _too_long(f":{number + 1}")
                 too_long, is_empty = True, False
             if too_long:
-                rest = (
-                    b"\r" if rest.endswith(b"\r") else b""
-                )  # its end may come; what is before that would only be copied
+                # Its end may come; what is before that would only be copied.
+                rest = b"\r" if rest.endswith(b"\r") else b""
             block = stream.read(BLOCK)
     except UNREADABLE as error:
         yield Broken(f":{number + 1}", unreadable(error))  # without bytes: what is behind it is nowhere else

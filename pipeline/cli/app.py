@@ -72,6 +72,7 @@ conflicts = App(name="conflicts", help="See what gave way in merges, and set it 
 for _app, _commands in ((app, COMMANDS), (clients, CLIENTS), (conflicts, CONFLICTS), (letters, LETTERS)):
     for _name, (_function, _help) in _commands.items():
         _app.command(f"pipeline.cli.{_function}", name=_name, help=_help, help_epilogue="")
+app.command("pipeline.cli.lane:lane", name="lane", show=False)
 app.command(letters)
 app.command(conflicts)
 app.command(clients)

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
-from pipeline.cli.start import begin
+from pipeline.cli.start import begin, workers_of
 from pipeline.cli.summary import summary_of
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
@@ -23,6 +23,7 @@ def run(
     only: Literal["inbound", "outbound"] | None = None,
     client: str | None = None,
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    workers: str | None = None,
     json: Json = False,
 ) -> int:
     """Sync both ways: what the clients show into TracOS, what TracOS has to tell to the clients.
@@ -31,13 +32,20 @@ def run(
         only: Run this flow alone.
         client: Run this client alone.
         strict: Exit with 3 when there are dead letters, new or still open.
+        workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
-    settings = begin()
+    settings = begin(said={"WORKERS": workers})
     record = new_run("run")
     sessions = Sessions(settings, run=record.run, only=client)
     flows = [only] if only else list(FLOWS)
-    work = Sync(settings, {name: FLOWS[name] for name in flows}, is_strict=strict, watch=watched(settings.log_format))
+    work = Sync(
+        settings,
+        {name: FLOWS[name] for name in flows},
+        is_strict=strict,
+        workers=workers_of(settings),
+        watch=watched(settings.log_format),
+    )
     ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
         if json:

@@ -9,7 +9,7 @@ import msgspec
 from loguru import logger
 
 from pipeline.clients.connector import Connector
-from pipeline.clients.records.drift import LIMIT, Keys, Watch
+from pipeline.clients.records.drift import LIMIT, Keys, Tally, Watch
 from pipeline.clients.records.shapes import named, outermost
 from pipeline.clients.watched import WatchedClient
 from pipeline.disk import read_file, write_files
@@ -36,11 +36,24 @@ class KnownKeys:
         self._known: Mapping[str, Keys] = {}
         self._watched = WatchedClient(client, self._begin, refuses=on_unknown == "dead_letter")
         self._called = client.name
+        self._is_whole = True
 
     @property
     def client(self) -> Connector:
         """The client, watched."""
         return self._watched
+
+    def tallies(self) -> dict[str, Tally]:
+        """What was noted here, for the run that this is a lane of."""
+        return self._watched.watch.tallies() if self._watched.watch is not None else {}
+
+    def add(self, tallies: Mapping[str, Tally] | None) -> None:
+        """Count what a lane has noted; None: it is lost, and so no key counts as gone."""
+        if tallies is None:
+            self._is_whole = False
+        else:
+            self._watched.watch = self._watched.watch or self._begin()
+            self._watched.watch.add(tallies)
 
     def remember(self, *, is_whole: bool) -> Sequence[str]:
         """Remember what this run has seen, if that changes anything; returns what has drifted, a line each."""
@@ -48,7 +61,7 @@ class KnownKeys:
         if watch is None:
             return ()
         today = datetime.now(UTC).date().isoformat()
-        known, found = watch.ended(today, is_whole=is_whole, learns=self._on_unknown == "report")
+        known, found = watch.ended(today, is_whole=is_whole and self._is_whole, learns=self._on_unknown == "report")
         if known != self._known:
             self._write(known)
             if _is_full(known) and not _is_full(self._known):

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Literal
 
 from loguru import logger
@@ -22,6 +23,7 @@ from pipeline.dataflow.run import run as run_chain
 from pipeline.dataflow.stage import Chain
 from pipeline.errors import Fatal, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
+from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
@@ -254,12 +256,14 @@ class Sync(Work):
         *,
         is_strict: bool = False,
         anew: bool = False,
+        workers: Workers | None = None,
         watch: Watch = lambda chain, report: nullcontext(),
     ) -> None:
         self._settings = settings
         self._flows = flows
         self._is_strict = is_strict
         self._anew = anew
+        self._workers = workers
         self._watch = watch
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
@@ -271,7 +275,12 @@ class Sync(Work):
                 if name not in session.flows:
                     logger.info("{}: its direction leaves out {}", session.client.name, name)
                     continue
-                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop)
+                lanes = (
+                    {"lanes": partial(Dealer, self._workers, session, uri, tracos.deletes)}
+                    if self._workers and name == "inbound"
+                    else {}
+                )
+                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop, **lanes)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:
                     await opened.enter_async_context(tracos)

@@ -18,10 +18,11 @@ from pipeline.service.drift import KnownKeys
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
 from pipeline.tracos.address import read_address
+from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.store import Tracos
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Session", "Sessions", "session_of"]
 
 
 class Session:
@@ -59,12 +60,13 @@ class Session:
         """Those that are run for this customer."""
         return self.customer.flows
 
-    def tracos(self, uri: str, *, anew: bool = False) -> Tracos:
-        """Our system, at ``uri``: the collection that holds this customer's orders; ``anew``: see Tracos."""
+    def tracos(self, uri: str, *, deletes: DeleteBudget | None = None, anew: bool = False) -> Tracos:
+        """Our system, at ``uri``: the collection that holds this customer's orders; for the others see Tracos."""
         settings = self.settings
         one = self.customer
         connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
-        return Tracos(connection, self.decisions, max_deletes=settings.sync_max_deletes, anew=anew)
+        deletes = deletes or DeleteBudget(settings.sync_max_deletes)
+        return Tracos(connection, self.decisions, deletes=deletes, anew=anew)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""
@@ -133,44 +135,52 @@ class Sessions:
                     yield uri
 
     def _make(self, customer: Customer) -> None:
+        wrong = self.problems.get(customer.name, [])
         try:
-            client = find_client(customer.kind)(
-                ClientSettings(
-                    name=customer.name,
-                    timezone=customer.timezone,
-                    layout=customer.layout,
-                    layouts=customer.layouts,
-                    number=customer.number,
-                    authority=customer.authority,
-                    options=customer.options,
-                    defaults=customer.defaults,
-                    variables=customer.variables,
-                    said=customer.said,
-                    state_dir=self._effects.state_dir(self.settings.data_state_dir),
-                    secret=self.settings.secrets.get,
-                )
-            )
-            problems = [located(customer, problem) for problem in _disagreements(customer, client)]
-        except WrongTable as error:
-            problems = located_mistakes(customer, error)
+            one = session_of(self.settings, customer, self._effects.decisions(self.decisions), self._effects)
         except WrongSettings as error:
-            problems = [located(customer, problem) for problem in error.problems]
-        except Exception as error:  # somebody else's code: it stops nobody else's client
-            what = f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"
-            problems = [located(customer, what)]
-        wrong = self.problems.get(customer.name, []) + problems
+            wrong = wrong + list(error.problems)
         if wrong:
             self.problems[customer.name] = wrong
         else:
-            effects = self._effects
-            decisions = effects.decisions(self.decisions)
-            keys = None
-            if customer.on_unknown != "ignore" and isinstance(client, Connector):  # one that is none cannot be watched
-                path = self.settings.data_state_dir / f"{customer.name}.keys"
-                keys = KnownKeys(client, path, customer.on_unknown)
-                client = keys.client
-            one = Session(self.settings, customer, effects.client(client), decisions, effects, keys)
             self._made[customer.name] = one
+
+
+def session_of(settings: Settings, customer: Customer, decisions: Decisions, effects: Effects) -> Session:
+    """The session with one customer; raises WrongSettings, each problem with file and line, where it cannot be made."""
+    try:
+        client = find_client(customer.kind)(
+            ClientSettings(
+                name=customer.name,
+                timezone=customer.timezone,
+                layout=customer.layout,
+                layouts=customer.layouts,
+                number=customer.number,
+                authority=customer.authority,
+                options=customer.options,
+                defaults=customer.defaults,
+                variables=customer.variables,
+                said=customer.said,
+                state_dir=effects.state_dir(settings.data_state_dir),
+                secret=settings.secrets.get,
+            )
+        )
+        problems = [located(customer, problem) for problem in _disagreements(customer, client)]
+    except WrongTable as error:
+        problems = located_mistakes(customer, error)
+    except WrongSettings as error:
+        problems = [located(customer, problem) for problem in error.problems]
+    except Exception as error:  # somebody else's code: it stops nobody else's client
+        what = f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"
+        problems = [located(customer, what)]
+    if problems:
+        raise WrongSettings(problems)
+    keys = None
+    if customer.on_unknown != "ignore" and isinstance(client, Connector):  # one that is none cannot be watched
+        path = settings.data_state_dir / f"{customer.name}.keys"
+        keys = KnownKeys(client, path, customer.on_unknown)
+        client = keys.client
+    return Session(settings, customer, effects.client(client), decisions, effects, keys)
 
 
 def _disagreements(customer: Customer, client: Connector) -> Iterator[str]:

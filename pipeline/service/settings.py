@@ -61,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
+    workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
+    """How many processes take the clients' records; ``auto``: as many as pay."""
     log_level: LogLevel = "INFO"
     log_format: Literal["text", "json"] = "text"
     secrets: Secrets = Secrets()
@@ -98,6 +100,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "inbound_quiet_seconds": "a number of seconds, from 0 to 86400",
     "durability": "file, batch or none",
     "sync_max_deletes": "a whole number, 0 or more",
+    "workers": "a number of processes, from 1 to 64, or auto",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
 }
@@ -119,6 +122,7 @@ _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
     "clients": lambda text: [name.strip() for name in text.split(",") if name.strip()],
     "inbound_after": str.lower,
     "durability": str.lower,
+    "workers": str.lower,
     "log_level": str.upper,
     "log_format": str.lower,
 }

@@ -7,8 +7,7 @@ from cyclopts import Parameter
 
 from pipeline.cli.ages import age
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table
-from pipeline.cli.plan import said
+from pipeline.cli.output import Json, print_json, print_lines, print_table, said
 from pipeline.cli.start import begin
 from pipeline.cli.summary import SIDES
 from pipeline.history.conflicts import Conflict, read_conflicts
@@ -37,7 +36,9 @@ def list_(
         json: Print JSON.
     """
     path = begin().data_decision_log
-    found = [one for one in read_conflicts(path) if client in (None, one.client) and _is_young(one, since)]
+    oldest = None if since is None else datetime.now(UTC) - since
+    found = [one for one in read_conflicts(path, oldest) if client in (None, one.client)]
+    found = [one for one in found if oldest is None or one.at >= oldest]
     if json:
         print_json(found)
     elif found:
@@ -64,10 +65,6 @@ def restore(number: str, field: str, /, *, client: str | None = None) -> int:
             what = f"order {one.number}: {field} set again: {said(change.old)} → {said(change.new)}"
             print_lines([f"{what}; {work.next}"])
     return ended.exit
-
-
-def _is_young(conflict: Conflict, since: timedelta | None) -> bool:
-    return since is None or datetime.now(UTC) - conflict.at <= since
 
 
 def _row(one: Conflict) -> list[str]:

@@ -13,7 +13,6 @@ from loguru import logger
 
 from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
-from pipeline.service.session import Sessions
 from pipeline.service.settings import LogLevel, Settings, load
 
 __all__ = ["begin", "child", "collect_rarely", "editor", "prepare", "tell_problems"]
@@ -57,9 +56,9 @@ def collect_rarely() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
-def tell_problems(sessions: Sessions) -> None:
+def tell_problems(problems: Mapping[str, Sequence[str]]) -> None:
     """Log why some clients cannot be served, while the others are."""
-    for problem in itertools.chain.from_iterable(sessions.problems.values()):
+    for problem in itertools.chain.from_iterable(problems.values()):
         logger.error("wrong settings: {}; this client is left out", problem)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.deadletters.drawer import Drawer
+from pipeline.deadletters.drawer import Drawer, prune_drawer
 from pipeline.deadletters.letter import (
     Check,
     Letter,
@@ -159,6 +159,15 @@ class DeadLetterOffice:
             reasons=counted[3],
             oldest=oldest,
         )
+
+    def prune(self, before: datetime) -> None:
+        """Remove the letters that were closed ``before``, all of a month at once. Raises OSError.
+
+        What a run has at this moment waits for another time.
+        """
+        for directory in sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else ():
+            with suppress(Fatal):
+                prune_drawer(directory, before)
 
     @contextmanager
     def drawer(self, directory: Path) -> Iterator[Drawer]:

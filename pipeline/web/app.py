@@ -23,7 +23,7 @@ from pipeline.deadletters.pointer import lines_around, locate, readable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.conflicts import read_conflicts
-from pipeline.history.journal import Run, read_runs
+from pipeline.history.journal import Run, last_runs
 from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried
 from pipeline.service.settings import Settings
@@ -167,7 +167,7 @@ class _Page:
         return self._to("", f"{told.tried} retried: {told.passed} passed, {told.failed} failed again")
 
     async def runs(self, _: Request) -> Response:
-        runs = list(reversed(await in_thread(lambda: list(read_runs(self._settings.data_journal))[-RUNS:])))
+        runs = list(reversed(await in_thread(last_runs, self._settings.data_journal, RUNS)))
         return self._html("runs.html", runs=[_counted(run) for run in runs], chart=_chart(runs[::-1]), told="")
 
     async def conflicts(self, _: Request) -> Response:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from pipeline.cli.ages import age
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json, print_lines, print_table, said
-from pipeline.cli.start import begin
+from pipeline.cli.start import begin, person
 from pipeline.cli.summary import SIDES
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.journal import Journal, new_run
@@ -58,7 +58,7 @@ def restore(number: str, field: str, /, *, client: str | None = None) -> int:
     """
     settings = begin()
     work, record = Restoring(find_conflict(settings.data_decision_log, number, field, client)), new_run("restore")
-    ended = conduct(Sessions(settings, run=record.run), work, record, Journal(settings.data_journal))
+    ended = conduct(Sessions(settings, run=record.run, by=person()), work, record, Journal(settings.data_journal))
     with shown():
         if change := work.change:
             one = work.conflict
@@ -77,5 +77,5 @@ def _row(one: Conflict) -> list[str]:
         said(one.value),
         said(one.kept),
         one.because,
-        f"{one.restored:{MINUTES}}" if one.restored else "",
+        f"{one.restored:{MINUTES}} {one.restored_by}".strip() if one.restored else "",
     ]

@@ -56,7 +56,7 @@ def _told(entry: Entry) -> Iterator[str]:
     beside = "" if entry.id in (None, entry.number) else f"  order {entry.number}, {entry.id} there"
     place = f"{entry.locator}{version}"
     yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}{beside}  {place}"
-    yield f"  {entry.rule}: {meaning}"
+    yield f"  {entry.rule}: {meaning}{f', by {entry.by}' if entry.by else ''}"
     verb = "told" if entry.rule == SENT else "written"
     for change in entry.changes:
         yield f"  {verb}: {change.field}: {said(change.old)} → {said(change.new)}"

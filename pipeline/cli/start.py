@@ -3,6 +3,8 @@
 import gc
 import itertools
 import os
+import pwd
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["begin", "child", "collect_rarely", "editor", "prepare", "tell_problems"]
+__all__ = ["begin", "child", "collect_rarely", "editor", "person", "prepare", "tell_problems"]
 
 DOTENV: Final = Path(".env")
 
@@ -70,6 +72,17 @@ def child(*arguments: str) -> tuple[Sequence[str], Mapping[str, str]]:
     places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
     environment = {**os.environ, "PYTHONPATH": places, "LOG_FORMAT": "json"}
     return (sys.executable, "-P", "-m", "pipeline", *arguments), environment
+
+
+def person() -> str:
+    """Who gives this command, for logs and letters: user and host."""
+    user = os.environ.get("USER")
+    if not user:
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}".encode(errors="backslashreplace").decode()
 
 
 def editor() -> str:

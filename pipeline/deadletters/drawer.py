@@ -48,6 +48,7 @@ class _Closing(Struct, frozen=True, kw_only=True, rename="camel"):
     stamp: str
     last_seen: Moment
     because: str | None = None
+    by: str = ""
 
 
 _CLOSINGS: Final = msgspec.json.Decoder(_Closing)
@@ -192,14 +193,22 @@ class Drawer:
             self._remember(name)
             self._index(name, letter)
 
-    def archive(self, letters: Mapping[str, Letter], how: Closed) -> None:
-        """Close letters: into the archive, durably, and only then away from the open ones."""
+    def archive(self, letters: Mapping[str, Letter], how: Closed, by: str = "") -> None:
+        """Close letters, for the person ``by``: into the archive, durably, and only then away from the open ones."""
         if not letters:
             return
         at = datetime.now(UTC)
-        done = {name: replace(letter, closed=how, resolved_at=at) for name, letter in letters.items()}
+        done = {name: replace(letter, closed=how, resolved_at=at, closed_by=by) for name, letter in letters.items()}
         closings = [
-            _Closing(name=name, how=how, at=at, stamp=letter.stamp, last_seen=letter.last_seen, because=letter.because)
+            _Closing(
+                name=name,
+                how=how,
+                at=at,
+                stamp=letter.stamp,
+                last_seen=letter.last_seen,
+                because=letter.because,
+                by=by,
+            )
             for name, letter in done.items()
         ]
         try:
@@ -224,7 +233,9 @@ class Drawer:
         for name in [name for names in self._open.values() for name in names if name in last]:
             letter, line = self.read(name), last[name]
             if letter is not None and letter.last_seen == line.last_seen:
-                begun[name] = replace(letter, closed=line.how, resolved_at=line.at, because=line.because)
+                begun[name] = replace(
+                    letter, closed=line.how, resolved_at=line.at, closed_by=line.by, because=line.because
+                )
         for how, file in ARCHIVES.items():
             bodies = [as_json(letter, indent=0) for letter in begun.values() if letter.closed == how]
             if bodies:

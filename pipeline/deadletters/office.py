@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -80,10 +80,14 @@ class Stats(Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterOffice:
-    """Finds and handles the letters below ``root``. Reading needs no lock; what writes takes the flow's folder."""
+    """Finds and handles the letters below ``root``, for the person ``by``.
 
-    def __init__(self, root: Path) -> None:
+    Reading needs no lock; what writes takes the flow's folder.
+    """
+
+    def __init__(self, root: Path, by: str = "") -> None:
         self.root = root
+        self._by = by
 
     def find(self, filters: Filters | None = None) -> Iterator[Filed]:
         """The open letters, by flow and name, read one at a time."""
@@ -116,7 +120,7 @@ class DeadLetterOffice:
         """
         see_mendable(filed)
         with self._taken(filed) as (drawer, letter):
-            mended = mend(letter, text, check)
+            mended = mend(letter, text, check, self._by)
             drawer.write({filed.path.name: mended})
         return filed._replace(letter=mended)
 
@@ -136,7 +140,7 @@ class DeadLetterOffice:
         if not because.strip():
             raise WrongUsage("a dead letter is discarded for a reason: say why")
         with self._taken(filed) as (drawer, letter):
-            drawer.archive({filed.path.name: replace(letter, because=because.strip())}, "discarded")
+            drawer.archive({filed.path.name: replace(letter, because=because.strip())}, "discarded", self._by)
 
     def stats(self, filters: Filters | None = None) -> Stats:
         """Count the open letters."""
@@ -178,6 +182,13 @@ class DeadLetterOffice:
             yield drawer
         finally:
             drawer.close()
+
+    @contextmanager
+    def taken(self, client: str) -> Iterator[Sequence[Drawer]]:
+        """All folders of the client, for this process alone: no run has it meanwhile. Raises Fatal while one does."""
+        with ExitStack() as opened:
+            folders = sorted(path for path in self.root.glob(f"{client}.*") if path.is_dir())
+            yield [opened.enter_context(self.drawer(path)) for path in folders]
 
     @contextmanager
     def _taken(self, filed: Filed) -> Iterator[tuple[Drawer, Letter]]:

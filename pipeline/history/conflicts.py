@@ -34,6 +34,8 @@ class Conflict(Struct, kw_only=True, omit_defaults=True):
     because: str
     restored: datetime | None = None
     """When a person has had it set again, last."""
+    restored_by: str = ""
+    """Who has."""
 
 
 def read_conflicts(path: Path, since: datetime | None = None) -> list[Conflict]:
@@ -68,7 +70,7 @@ def conflicts_in(entries: Iterable[Entry]) -> list[Conflict]:
         if entry.rule == RESTORED:
             for change in entry.changes:
                 if conflict := last.get(_where(entry, change.field)):
-                    conflict.restored = entry.at
+                    conflict.restored, conflict.restored_by = entry.at, entry.by
     found.reverse()
     return found
 

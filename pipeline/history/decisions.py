@@ -80,6 +80,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     changes: tuple[Change, ...] = ()
     """What was written: into TracOS, or, for ``sent``, what the client was told that it had not shown."""
     lost: tuple[Lost, ...] = ()
+    by: str = ""
+    """The person who had it done, with the host, where one had."""
 
 
 class _Named(Struct, frozen=True, gc=False):
@@ -113,8 +115,10 @@ def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tup
 class Decisions(Resource):
     """Keeps the entries of one run in memory; what keeps them on disk is DecisionLog."""
 
-    def __init__(self, run: str = "") -> None:
+    def __init__(self, run: str = "", by: str = "") -> None:
         self.run = run
+        self.by = by
+        """The person who gave the command."""
         self.entries: list[Entry] = []
 
     async def record(self, entries: Sequence[Entry]) -> None:
@@ -129,8 +133,8 @@ class DecisionLog(Decisions):
     would add lines each run.
     """
 
-    def __init__(self, path: Path, run: str = "") -> None:
-        super().__init__(run)
+    def __init__(self, path: Path, run: str = "", by: str = "") -> None:
+        super().__init__(run, by)
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
         self.gave_way: Counter[str] = Counter()

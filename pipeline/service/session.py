@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from difflib import get_close_matches
 
 from pipeline.clients.connector import ClientSettings, Connector
@@ -77,11 +78,11 @@ class Session:
 
 
 class Sessions:
-    """A session for each customer, or with ``only`` for that one, under the run's id ``run``.
+    """A session for each customer, or with ``only`` for that one, under the run's id ``run``, for the person ``by``.
 
-    ``effects`` are what they may do to the world: all of it, unless something else is said. ``problems`` are those
-    customers that cannot be served, by name; they keep nobody else from it. Raises WrongSettings
-    where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
+    What changed at ``since`` or later is read again. ``effects`` are what they may do to the world: all of it, unless
+    something else is said. ``problems`` are those customers that cannot be served, by name; they keep nobody else from
+    it. Raises WrongSettings where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
     """
 
     def __init__(
@@ -89,12 +90,15 @@ class Sessions:
         settings: Settings,
         *,
         run: str = "",
+        by: str = "",
         only: str | None = None,
+        since: datetime | None = None,
         effects: Effects | None = None,
     ) -> None:
         self.settings = settings
-        self.decisions = DecisionLog(settings.data_decision_log, run)
+        self.decisions = DecisionLog(settings.data_decision_log, run, by)
         self._effects = effects or Live()
+        self._since = since
         found = customers(settings)
         if only is not None and only not in found:
             known = ", ".join({**found.named, **found.problems})
@@ -147,6 +151,7 @@ class Sessions:
                     variables=customer.variables,
                     said=customer.said,
                     state_dir=self._effects.state_dir(self.settings.data_state_dir),
+                    since=self._since,
                     secret=self.settings.secrets.get,
                 )
             )

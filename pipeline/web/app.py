@@ -47,9 +47,12 @@ FILTERS: Final = ("flow", "client", "stage", "reason")
 _ID: Final = re.compile(r"[0-9a-f]{10}")
 
 
-def make_app(settings: Settings, again: Again, secret: Secrets, port: int) -> ASGIApp:
-    """The page for ``settings``, served at ``port`` under the token of ``secret``; letters are retried by ``again``."""
-    page = _Page(settings, again, secret)
+def make_app(settings: Settings, again: Again, secret: Secrets, port: int, by: str = "") -> ASGIApp:
+    """The page for ``settings``, served at ``port`` under the token of ``secret``; letters are retried by ``again``.
+
+    What is done there is done by the person ``by``.
+    """
+    page = _Page(settings, again, secret, by)
     routes = [
         Route("/", page.letters),
         Route("/retry", page.retry_all, methods=["POST"]),
@@ -65,11 +68,11 @@ def make_app(settings: Settings, again: Again, secret: Secrets, port: int) -> AS
 
 
 class _Page:
-    def __init__(self, settings: Settings, again: Again, secret: Secrets) -> None:
+    def __init__(self, settings: Settings, again: Again, secret: Secrets, by: str) -> None:
         self._settings = settings
         self._again = again
         self._secret = secret
-        self._office = DeadLetterOffice(settings.data_dead_letter_dir)
+        self._office = DeadLetterOffice(settings.data_dead_letter_dir, by)
         self._retrying = asyncio.Lock()
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True

@@ -223,6 +223,14 @@ FLOWS: Final = (
     Flow(name="written-again", arguments=["run"], prepare=inbound, dead=[8], worlds=["archive"], meddler="writer"),
     Flow(name="no-archive", arguments=["run"], prepare=inbound, dead=[8], worlds=["archive"], meddler="no archive"),
     Flow(name="aged", arguments=["run"], prepare=aged, dead=[8], worlds=["folder"]),
+    Flow(name="forget", arguments=["state", "reset", "north"], prepare=known, dead=[6], worlds=["rest", "folder"]),
+    Flow(
+        name="set-since",
+        arguments=["state", "set", "north", "--since", "2024-01-01"],
+        prepare=known,
+        dead=[6],
+        worlds=["rest"],
+    ),
     Flow(name="damaged", arguments=["run"], prepare=damaged, dead=[6], worlds=["rest"]),
     Flow(
         name="embedded",

@@ -1,10 +1,12 @@
 """``run``: all flows of all clients, a display of how far they are, the summary and the exit code."""
 
 import sys
+from datetime import datetime
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
@@ -22,6 +24,7 @@ def run(
     *,
     only: Literal["inbound", "outbound"] | None = None,
     client: str | None = None,
+    since: Annotated[datetime | None, Parameter(converter=instant, n_tokens=1)] = None,
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     workers: str | None = None,
     json: Json = False,
@@ -31,13 +34,15 @@ def run(
     Args:
         only: Run this flow alone.
         client: Run this client alone.
+        since: Read again what changed since this time, such as 2026-10-31T12:00:00Z (without a zone: UTC), whatever is
+            remembered; up to when an API counts as read stays as it is.
         strict: Exit with 3 when there are dead letters, new or still open.
         workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
     settings = begin(said={"WORKERS": workers})
     record = new_run("run")
-    sessions = Sessions(settings, run=record.run, only=client)
+    sessions = Sessions(settings, run=record.run, only=client, since=since)
     flows = [only] if only else list(FLOWS)
     work = Sync(
         settings,

@@ -3,6 +3,8 @@
 import gc
 import itertools
 import os
+import pwd
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +16,9 @@ from loguru import logger
 from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
 from pipeline.service.lanes.dealer import Workers
-from pipeline.service.session import Sessions
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["begin", "child", "collect_rarely", "editor", "prepare", "tell_problems", "workers_of"]
+__all__ = ["begin", "child", "collect_rarely", "editor", "person", "prepare", "tell_problems", "workers_of"]
 
 DOTENV: Final = Path(".env")
 
@@ -65,9 +66,9 @@ def collect_rarely() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
-def tell_problems(sessions: Sessions) -> None:
+def tell_problems(problems: Mapping[str, Sequence[str]]) -> None:
     """Log why some clients cannot be served, while the others are."""
-    for problem in itertools.chain.from_iterable(sessions.problems.values()):
+    for problem in itertools.chain.from_iterable(problems.values()):
         logger.error("wrong settings: {}; this client is left out", problem)
 
 
@@ -89,6 +90,17 @@ def workers_of(settings: Settings) -> Workers | None:
         return None
     command, environment = child("lane")
     return Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
+
+
+def person() -> str:
+    """Who gives this command, for logs and letters: user and host."""
+    user = os.environ.get("USER")
+    if not user:
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}".encode(errors="backslashreplace").decode()
 
 
 def editor() -> str:

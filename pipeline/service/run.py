@@ -23,6 +23,7 @@ from pipeline.dataflow.run import run as run_chain
 from pipeline.dataflow.stage import Chain
 from pipeline.errors import Fatal, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
+from pipeline.service.keeping import tidy
 from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
@@ -105,7 +106,10 @@ class Runner:
         except (Exception, KeyboardInterrupt) as error:
             stopped = error
         self._phase = "over"
-        return self._end(stopped, began)
+        ended = self._end(stopped, began)
+        if self._journal is not None:
+            tidy(self._sessions.settings)
+        return ended
 
     def interrupt(self) -> None:
         """Stop when what is on its way is done; asked again, or after 5 seconds, at once.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from difflib import get_close_matches
 
 from pipeline.clients.connector import ClientSettings, Connector
@@ -79,11 +80,11 @@ class Session:
 
 
 class Sessions:
-    """A session for each customer, or with ``only`` for that one, under the run's id ``run``.
+    """A session for each customer, or with ``only`` for that one, under the run's id ``run``, for the person ``by``.
 
-    ``effects`` are what they may do to the world: all of it, unless something else is said. ``problems`` are those
-    customers that cannot be served, by name; they keep nobody else from it. Raises WrongSettings
-    where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
+    What changed at ``since`` or later is read again. ``effects`` are what they may do to the world: all of it, unless
+    something else is said. ``problems`` are those customers that cannot be served, by name; they keep nobody else from
+    it. Raises WrongSettings where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
     """
 
     def __init__(
@@ -91,12 +92,15 @@ class Sessions:
         settings: Settings,
         *,
         run: str = "",
+        by: str = "",
         only: str | None = None,
+        since: datetime | None = None,
         effects: Effects | None = None,
     ) -> None:
         self.settings = settings
-        self.decisions = DecisionLog(settings.data_decision_log, run)
+        self.decisions = DecisionLog(settings.data_decision_log, run, by)
         self._effects = effects or Live()
+        self._since = since
         found = customers(settings)
         if only is not None and only not in found:
             known = ", ".join({**found.named, **found.problems})
@@ -137,7 +141,8 @@ class Sessions:
     def _make(self, customer: Customer) -> None:
         wrong = self.problems.get(customer.name, [])
         try:
-            one = session_of(self.settings, customer, self._effects.decisions(self.decisions), self._effects)
+            decisions = self._effects.decisions(self.decisions)
+            one = session_of(self.settings, customer, decisions, self._effects, since=self._since)
         except WrongSettings as error:
             wrong = wrong + list(error.problems)
         if wrong:
@@ -146,7 +151,9 @@ class Sessions:
             self._made[customer.name] = one
 
 
-def session_of(settings: Settings, customer: Customer, decisions: Decisions, effects: Effects) -> Session:
+def session_of(
+    settings: Settings, customer: Customer, decisions: Decisions, effects: Effects, *, since: datetime | None = None
+) -> Session:
     """The session with one customer; raises WrongSettings, each problem with file and line, where it cannot be made."""
     try:
         client = find_client(customer.kind)(
@@ -162,6 +169,7 @@ def session_of(settings: Settings, customer: Customer, decisions: Decisions, eff
                 variables=customer.variables,
                 said=customer.said,
                 state_dir=effects.state_dir(settings.data_state_dir),
+                since=since,
                 secret=settings.secrets.get,
             )
         )

@@ -8,9 +8,10 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
 import stamina.instrumentation
+from cyclopts import Parameter
 from loguru import logger
 
 from pipeline.cli.logs import configure
@@ -18,7 +19,10 @@ from pipeline.service.environment import peek
 from pipeline.service.lanes.dealer import Workers
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["begin", "child", "collect_rarely", "editor", "person", "prepare", "tell_problems", "workers_of"]
+__all__ = ["Wait", "begin", "child", "collect_rarely", "editor", "person", "prepare", "tell_problems", "workers_of"]
+
+Wait = Annotated[float, Parameter(name="--wait", show_default=False)]
+"""The option of every command that works on a client's orders alone."""
 
 DOTENV: Final = Path(".env")
 

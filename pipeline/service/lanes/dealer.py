@@ -60,6 +60,7 @@ class Dealer(Lanes):
         self._deletes = deletes
         self._witness = witness
         self._numbers = itertools.count()
+        self._dealing = asyncio.Lock()
         self._order = Order()
         self._lanes: list[Lane] = []
         self._error: Fatal | None = None
@@ -78,9 +79,13 @@ class Dealer(Lanes):
             return batch
         if self._error is not None:
             raise self._error
-        deal = _deal(next(self._numbers), batch)
-        self._order.deal(deal.number)
-        return self._made(batch, await min(self._lanes, key=len).work(deal))
+        async with self._dealing:
+            if self._session.lease is not None:
+                await self._session.lease.confirm()
+            deal = _deal(next(self._numbers), batch)
+            self._order.deal(deal.number)
+            done = min(self._lanes, key=len).deal(deal)
+        return self._made(batch, await done)
 
     @property
     def hello(self) -> Hello:

@@ -7,9 +7,10 @@ from typing import Final
 from pipeline.clients.connector import Connector
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.closing import close_unseen
+from pipeline.dataflow.lanes import Lanes, spread
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
-from pipeline.dataflow.stage import Chain
+from pipeline.dataflow.stage import Chain, Stage
 from pipeline.dataflow.stages import (
     dead_letters,
     deliver,
@@ -25,8 +26,9 @@ from pipeline.dataflow.stages import (
 from pipeline.orders.workorder import Record
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
+from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["FLOWS", "inbound", "outbound"]
+__all__ = ["FLOWS", "inbound", "outbound", "taking"]
 
 
 def inbound(
@@ -36,23 +38,32 @@ def inbound(
     *,
     source: Source[bytes] | None = None,
     sink: BatchSink[Record] | None = None,
+    lanes: Callable[[TracosWitness], Lanes] | None = None,
     budget: Budget | None = None,
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
-    """What the client shows, merged into TracOS; ``source`` and ``sink``, where they are not the usual ones."""
+    """What the client shows, merged into TracOS; ``source`` and ``sink``, where they are not the usual ones.
+
+    In ``lanes``, which keep the proofs of what they deliver in the witness, the records are taken side by side.
+    """
     witness = tracos.witness(client.terms)
     source = source or client.source(witness)
-    parsed = read(source, flow=f"{client.name}.inbound", stop=stop) | hold_known(dead) | parse(client.parse)
-    ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
+    taken = taking(client, sink or tracos.sink(client.terms, witness))
     return (
-        ours
-        | validate(client.validate)
-        | translate(client.to_record)
-        | deliver(sink or tracos.sink(client.terms, witness))
+        read(source, flow=f"{client.name}.inbound", stop=stop)
+        | hold_known(dead)
+        | (spread(taken, lanes(witness)) if lanes else taken)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
     )
+
+
+def taking(client: Connector, sink: BatchSink[Record]) -> Stage[bytes, Outcome]:
+    """How a client's records are taken: from their bytes into TracOS."""
+    parsed = parse(client.parse)
+    ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
+    return ours | validate(client.validate) | translate(client.to_record) | deliver(sink)
 
 
 def outbound(

@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.letters import NONE, Which
 from pipeline.cli.output import Json, print_json, print_lines
-from pipeline.cli.start import begin, editor
+from pipeline.cli.start import begin, editor, person
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
@@ -37,7 +37,7 @@ def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
         letter_id: Its id, or the beginning of it.
     """
     settings = begin()
-    office = DeadLetterOffice(settings.data_dead_letter_dir)
+    office = DeadLetterOffice(settings.data_dead_letter_dir, person())
     filed = office.get(letter_id)
     see_mendable(filed)
     check = check_of(settings, filed)
@@ -79,7 +79,7 @@ def retry(
     if not work.clients:
         _show_retried(Retried(), None, as_json=json)
         return 0
-    ended = conduct(Sessions(settings, run=record.run), work, record, Journal(settings.data_journal))
+    ended = conduct(Sessions(settings, run=record.run, by=person()), work, record, Journal(settings.data_journal))
     told = work.told(report for reports in ended.reports.values() for report in reports)
     with shown():
         _show_retried(told, ended.record.error, as_json=json)
@@ -93,7 +93,7 @@ def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str)
         letter_id: Its id, or the beginning of it.
         because: Why.
     """
-    office = DeadLetterOffice(begin().data_dead_letter_dir)
+    office = DeadLetterOffice(begin().data_dead_letter_dir, person())
     filed = office.get(letter_id)
     office.discard(filed, because)
     print_lines([f"discarded {filed.id}; it is kept in {filed.path.parent / 'discarded.jsonl'}"])

@@ -9,8 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table
-from pipeline.cli.plan import said
+from pipeline.cli.output import Json, print_json, print_lines, print_table, said
 from pipeline.cli.progress import watched
 from pipeline.cli.start import begin
 from pipeline.cli.summary import summary_of

@@ -36,6 +36,8 @@ __all__ = ["Mistake", "WrongTable", "spoken_by", "table_of"]
 Key: TypeAlias = tuple[str, ...]
 
 UNREAD: Final = "what it writes is not read as the same date; it needs at least a year, a month and a day"
+DIGITS: Final = 18
+"""Of a word that may stand for a number: more are no code, and of thousands Python makes no number."""
 
 
 class Mistake(Struct, frozen=True):
@@ -257,7 +259,7 @@ class _Spelling:
         return (
             kind != Kind.TEXT
             and not self._is_row
-            and all(word.isdecimal() and str(int(word)) == word for word in words)
+            and all(len(word) <= DIGITS and word.isdecimal() and str(int(word)) == word for word in words)
         )
 
     def _path(self, key: Key, said: Any) -> Path | None:

@@ -75,12 +75,18 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     mended: str | None = None
     """The payload as a person has mended it: what a retry runs instead of the original bytes; stage and reasons are of
     it: no reason where nothing is known against it."""
+    mended_by: str = ""
+    """The person who has, with the host."""
+    retried_by: str = ""
+    """Who had it retried last."""
     raw_stage: str = ""
     """Where the original bytes fail, while there are mended ones."""
     raw_reasons: tuple[Reason, ...] = ()
     closed: Closed | None = None
     resolved_at: Moment | None = None
     """When it was closed, in whichever way."""
+    closed_by: str = ""
+    """The person who closed it, with the host, where one did."""
     because: str | None = None
     """Why it was discarded."""
 
@@ -132,12 +138,13 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
 
 def again(before: Letter, now: Letter) -> Letter:
     """The letter of a failure met again; what a person has mended, and what is known against that, stays."""
-    now = replace(now, first_seen=before.first_seen, attempts=before.attempts + 1)
+    now = replace(now, first_seen=before.first_seen, attempts=before.attempts + 1, retried_by=before.retried_by)
     if before.mended is None:
         return now
     return replace(
         now,
         mended=before.mended,
+        mended_by=before.mended_by,
         stage=before.stage,
         reasons=before.reasons,
         raw_stage=now.stage,
@@ -145,20 +152,21 @@ def again(before: Letter, now: Letter) -> Letter:
     )
 
 
-def mend(letter: Letter, text: str, check: Check | None) -> Letter:
-    """The letter with ``text`` as what a retry runs, and with what ``check`` finds against it (None: as it was).
+def mend(letter: Letter, text: str, check: Check | None, by: str = "") -> Letter:
+    """The letter with ``text``, of the person ``by``, as what a retry runs, and what ``check`` finds against it.
 
-    With the text of the original bytes it is what it was before anybody mended it.
+    Without a ``check`` that is as it was. With the text of the original bytes it is as before anybody mended it.
     """
     if letter.raw_stage:
         letter = replace(letter, stage=letter.raw_stage, reasons=letter.raw_reasons)
-    letter = replace(letter, mended=None, raw_stage="", raw_reasons=())  # of the original bytes
+    letter = replace(letter, mended=None, mended_by="", raw_stage="", raw_reasons=())  # of the original bytes
     if text.encode() == letter.raw:
         return letter
     stage, reasons = check(text.encode()) if check else (letter.stage, letter.reasons)
     return replace(
         letter,
         mended=text,
+        mended_by=by,
         stage=stage or letter.stage,
         reasons=reasons,
         raw_stage=letter.stage,

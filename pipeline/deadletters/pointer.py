@@ -47,8 +47,8 @@ def locate(payload: bytes, reason: Reason) -> Mark | None:
         return _mark(text, start, start + 1)
     if reason.path == "$" or not text.strip():
         return None
-    steps = [key or int(index) for key, index in _STEP.findall(reason.path)]
     try:
+        steps = [key or int(index) for key, index in _STEP.findall(reason.path)]
         span = _find(text, _skip(text, 0), steps)
     except (ValueError, IndexError, RecursionError):
         return None

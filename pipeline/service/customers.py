@@ -158,7 +158,7 @@ def _of_file(path: Path, settings: Settings) -> Customers:
         tables = tomllib.loads(text)
     except OSError as error:
         raise WrongSettings([f"CLIENTS_FILE: {path} cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no UTF-8, no TOML, or a number of more digits than Python takes
         raise WrongSettings([f"CLIENTS_FILE: {path} is no TOML: {error}"]) from error
     entries, layouts = tables.pop("clients", None), tables.pop("layouts", {})
     strangers = {name: [f"{path}:{line_of(text, name)}: {name}: {_stranger(name)}"] for name in tables}

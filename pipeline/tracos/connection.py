@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from bson.raw_bson import RawBSONDocument
@@ -17,6 +18,7 @@ from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
+from pipeline.tracos.embedded import why_ended
 from pipeline.tracos.found import CODEC, Found, Groups, StoredGroups, key_of, read_batch, split
 from pipeline.tracos.indexes import IS_ID, SIMPLE, Collection, Validator, prepare
 from pipeline.tracos.operations import Operation, commands, encode_all, join
@@ -83,7 +85,8 @@ class Connection(Resource):
 
     async def ride_out(self, operation: Callable[[], Awaitable[T]]) -> T:
         """The result of ``operation``, which must be idempotent: it is tried again while MongoDB is away."""
-        return await ride_out(operation, seconds=self._retry_seconds, topology=self._topology)
+        ended = partial(why_ended, self._uri)
+        return await ride_out(operation, seconds=self._retry_seconds, topology=self._topology, ended=ended)
 
     def _topology(self) -> Any:
         return None if self._client is None else self._client.topology_description

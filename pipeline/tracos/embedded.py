@@ -5,6 +5,7 @@ It listens on a Unix socket alone, keeps its data between runs, and ends with th
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -24,7 +25,7 @@ import msgspec
 from pipeline.disk import Scratch
 from pipeline.errors import Fatal
 
-__all__ = ["embedded_mongod", "find_mongod"]
+__all__ = ["embedded_mongod", "find_mongod", "why_ended"]
 
 START_SECONDS: Final = 60
 PREDECESSOR_SECONDS: Final = 10
@@ -33,8 +34,14 @@ STOP_SECONDS: Final = 30
 IN_USE: Final = 100
 """mongod's exit code when its data folder is locked, or is none."""
 PR_SET_PDEATHSIG: Final = 1
+NO_ROOM: Final = 2**20
+"""Bytes: where a disk has less, it is what ended the server."""
+OURS: Final = {"embedded.lock", "mongod.log"}
+"""What is in a data folder before any server was in it."""
 
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+_RUNNING: Final[dict[str, tuple["subprocess.Popen[bytes]", Path]]] = {}
+"""The servers of this process, with their data, by URI."""
 
 
 def find_mongod(binary: str | None = None) -> Path:
@@ -73,10 +80,23 @@ def embedded_mongod(data_dir: Path, *, binary: str | None = None) -> Iterator[st
     with _taken(data_dir), Scratch() as scratch:  # a short path, as that of a socket must be
         path = scratch.path / "mongod.sock"
         process = _started(program, data_dir, path)
+        uri = f"mongodb://{quote_plus(str(path))}/?directConnection=true"
+        _RUNNING[uri] = process, data_dir
         try:
-            yield f"mongodb://{quote_plus(str(path))}/?directConnection=true"
+            yield uri
         finally:
+            del _RUNNING[uri]
             _stop(process)
+
+
+def why_ended(uri: str) -> str:
+    """What to say where the embedded server of this ``uri`` has ended by itself; nothing for any other."""
+    process, data_dir = _RUNNING.get(uri, (None, None))
+    if process is None or data_dir is None or (code := process.poll()) is None:
+        return ""
+    reason = _reason(data_dir) or f"exit code {code}"
+    log = _log(data_dir)
+    return f"the embedded MongoDB has ended ({reason}): nothing is lost; set it right, then run again; see {log}"
 
 
 @contextlib.contextmanager
@@ -99,7 +119,7 @@ def _taken(data_dir: Path) -> Iterator[None]:
 
 def _started(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes]":
     """A mongod that answers on ``path``."""
-    began = time.monotonic()
+    began, is_new = time.monotonic(), not _servers_files(data_dir)
     while True:
         process = _spawn(program, data_dir, path)
         try:
@@ -110,8 +130,12 @@ def _started(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[byt
         if code is None:
             return process
         if code != IN_USE or time.monotonic() - began > PREDECESSOR_SECONDS:
-            raise _in_use(data_dir) if code == IN_USE else _failed(code, data_dir)
+            raise _in_use(data_dir) if code == IN_USE else _failed(code, data_dir, is_new=is_new)
         time.sleep(0.2)
+
+
+def _servers_files(data_dir: Path) -> list[Path]:
+    return [path for path in data_dir.iterdir() if path.name not in OURS]
 
 
 def _spawn(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes]":
@@ -176,23 +200,33 @@ def _in_use(data_dir: Path) -> Fatal:
     return Fatal(f"another run is using the embedded MongoDB in {data_dir}: nothing was done; let it finish")
 
 
-def _failed(code: int, data_dir: Path) -> Fatal:
-    reason = _reason(_log(data_dir)) or f"exit code {code}"
+def _failed(code: int, data_dir: Path, *, is_new: bool) -> Fatal:
+    reason = _reason(data_dir) or f"exit code {code}"
+    for path in _servers_files(data_dir) if is_new else ():  # half a database, from which no server would ever start
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     return Fatal(f"the embedded MongoDB did not start: {reason}; see {_log(data_dir)}, or set MONGO_URI")
 
 
-def _reason(log: Path) -> str:
-    """The last error in the server's log, in one line."""
+def _reason(data_dir: Path) -> str:
+    """What the system refused the server, else the last error in its log, in one line."""
     found = ""
-    for line in log.read_bytes().splitlines():
+    for line in _log(data_dir).read_bytes().splitlines():
         try:
             entry = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            found = line.decode(errors="replace").strip() or found  # the loader's own words, before any logging
+            if not line.startswith(b"{"):  # else a full disk has cut it
+                found = line.decode(errors="replace").strip() or found  # the loader's own words, before any logging
             continue
         if entry.get("s") in ("E", "F"):
             attributes = entry.get("attr", {})
+            said = attributes.get("message")
+            if isinstance(said, dict):  # the storage engine's
+                if said.get("error_code", 0) > 0:  # of the system; below are its own
+                    return str(said.get("error_str"))
+                attributes = {"message": said.get("msg")}
             found = str(attributes.get("error") or attributes.get("message") or entry.get("msg"))
+    if shutil.disk_usage(data_dir).free < NO_ROOM:  # nor was there any for saying so
+        return os.strerror(errno.ENOSPC)
     return " ".join(found.split())[:300]
 
 

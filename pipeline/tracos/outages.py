@@ -25,17 +25,24 @@ T = TypeVar("T")
 
 
 async def ride_out(
-    operation: Callable[[], Awaitable[T]], *, seconds: float, topology: Callable[[], Any] = lambda: None
+    operation: Callable[[], Awaitable[T]],
+    *,
+    seconds: float,
+    topology: Callable[[], Any] = lambda: None,
+    ended: Callable[[], str] = str,
 ) -> T:
     """The result of ``operation``, tried again for about ``seconds`` while what is wrong may pass.
 
     A standalone server never retries writes, so a reply may be lost of a write that was applied: ``operation`` must be
-    idempotent. ``topology`` tells what the driver knows of the servers. Raises TracosOutage when MongoDB stays away,
+    idempotent. ``topology`` tells what the driver knows of the servers, ``ended`` what to say of one that never comes
+    back. Raises TracosOutage when MongoDB stays away,
     Fatal for everything else that it refuses as a whole.
     """
 
     def may_pass(error: Exception) -> bool:
         if not isinstance(error, PyMongoError) or _verdict(error, topology()) is not Verdict.PASSES:
+            return False
+        if ended():
             return False
         if time.monotonic() - began < seconds:
             logger.warning("MongoDB: {}; trying again for up to {:g} s", why(error, topology()), seconds)
@@ -48,6 +55,8 @@ async def ride_out(
             with attempt:
                 return await operation()
     except PyMongoError as error:
+        if why_it_ended := ended():
+            raise TracosOutage(why_it_ended) from error
         raise _told(error, seconds, topology()) from error
     raise AssertionError("unreachable: a retry context returns or raises")
 

@@ -128,7 +128,7 @@ def roll_back(members: Members, run: UnderWay) -> Iterator[None]:
         doom(orders)
         members.wires.silence(members.around(primary, clients=True))
         orders.database.client.close()
-    members.wait_for_another(primary)
+    members.outvote(primary)
     run.goes_on()
     yield
     members.wires.mend()

@@ -71,6 +71,18 @@ class Members(ReplicaSet):
         """Until some member other than this is primary."""
         until(lambda: self.primaries() - {primary})
 
+    def outvote(self, primary: int) -> None:
+        """Until both others have what this one has not; before, it may become primary again, and keep its own."""
+        until(lambda: any(self._confirms(number) for number in self.primaries() - {primary}))
+
+    def _confirms(self, number: int) -> bool:
+        try:
+            with self.direct(number) as client:
+                orders = client["warm"].get_collection("up", write_concern=WriteConcern(w=2, wtimeout=1000))
+                return orders.insert_one({}).acknowledged
+        except PyMongoError:
+            return False
+
     def wait_until_well(self) -> None:
         """Until all are up, and the first is primary again: it takes over as soon as it has caught up, once more."""
         until(self._is_well)

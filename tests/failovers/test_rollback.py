@@ -39,7 +39,7 @@ def roll_back(members):
     before = members.rollbacks(0)
     members.wires.silence(members.around(0, clients=True))
     yield
-    members.wait_for_another(0)
+    members.outvote(0)
     members.wires.mend()
     until(lambda: members.rollbacks(0) > before)
     members.wait_until_well()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,13 +23,17 @@ class Wires:
         self._pids = pids
         self._silent: set[tuple[int | None, int]] = set()
         self._closed: set[tuple[int | None, int]] = set()
-        self._open: dict[asyncio.Task, tuple[int | None, int]] = {}
+        self._open: dict[asyncio.Task[None], tuple[int | None, int]] = {}
         self._replies_to_lose = 0
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
+        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in ports]
+        self.doors: list[int] = [listener.getsockname()[1] for listener in self._listeners]
+        for number, listener in enumerate(self._listeners):
+            listener.setblocking(False)
+            self._loop.add_reader(listener, self._accept, number, listener)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.doors: list[int] = self._do(self._listen())
 
     def silence(self, wires: Iterable[tuple[int | None, int]]) -> None:
         """From now on nothing passes between these pairs of caller and member; neither of them is told."""
@@ -62,16 +67,10 @@ class Wires:
     def _do(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
-    async def _listen(self):
-        self._servers = [
-            await asyncio.start_server(lambda *ends, to=number: self._serve(to, *ends), "127.0.0.1", 0)
-            for number in range(len(self._ports))
-        ]
-        return [server.sockets[0].getsockname()[1] for server in self._servers]
-
     async def _end(self):
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            listener.close()
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -85,26 +84,34 @@ class Wires:
             if wire in self._closed:
                 task.cancel()
 
-    async def _serve(self, member, reader, writer):
-        wire = (self._caller(writer.get_extra_info("peername")[1]), member)
-        task = asyncio.current_task()
-        self._open[task] = wire
+    def _accept(self, member, listener):
+        """Take the next caller; nothing is awaited here, so that whatever is accepted is closed in the end."""
         try:
-            if wire not in self._closed:
-                await self._join(wire, reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            del self._open[task]
-            writer.transport.abort()
+            caller, (_, port) = listener.accept()
+        except OSError:
+            return
+        wire = (self._caller(port), member)
+        if wire in self._closed:
+            caller.close()
+            return
+        task = self._loop.create_task(self._serve(wire, caller))
+        self._open[task] = wire
+        task.add_done_callback(lambda task: (self._open.pop(task), caller.close()))  # also of one that never began
 
-    async def _join(self, wire, reader, writer):
-        await self._may_pass(wire)
-        there, back = await asyncio.open_connection("127.0.0.1", self._ports[wire[1]])
+    async def _serve(self, wire, caller):
+        with contextlib.suppress(OSError), socket.socket() as member:
+            for end in (caller, member):
+                end.setblocking(False)
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._may_pass(wire)
+            await self._loop.sock_connect(member, ("127.0.0.1", self._ports[wire[1]]))
+            await self._join(wire, caller, member)
+
+    async def _join(self, wire, caller, member):
         asked = [0]
         pumps = [
-            asyncio.ensure_future(self._pump(wire, reader, back, lambda size: self._ask(asked, size))),
-            asyncio.ensure_future(self._pump(wire, there, writer, lambda size: self._answer(wire, asked))),
+            self._loop.create_task(self._pump(wire, caller, member, lambda size: self._ask(asked, size))),
+            self._loop.create_task(self._pump(wire, member, caller, lambda size: self._answer(wire, asked))),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -112,16 +119,14 @@ class Wires:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            back.transport.abort()
 
-    async def _pump(self, wire, reader, writer, sees):
+    async def _pump(self, wire, source, to, sees):
         """Hand on what comes, until the end or until ``sees`` says that this is it."""
-        while data := await reader.read(CHUNK):
+        while data := await self._loop.sock_recv(source, CHUNK):
             await self._may_pass(wire)
             if sees(len(data)):
                 return
-            writer.write(data)
-            await writer.drain()
+            await self._loop.sock_sendall(to, data)
 
     def _ask(self, asked, size):
         asked[0] += size
@@ -158,7 +163,9 @@ def _inode(port: int) -> str | None:
 
 
 def _has_socket(pid: int, inode: str) -> bool:
-    return f"socket:[{inode}]" in map(_target, Path(f"/proc/{pid}/fd").glob("*"))
+    with contextlib.suppress(OSError):  # it is gone by now
+        return f"socket:[{inode}]" in map(_target, list(Path(f"/proc/{pid}/fd").iterdir()))
+    return False
 
 
 def _target(link: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.fuzz.given import TEXTS
 
-MOST: Final = 4096
+MOST: Final = 8192
 """Bytes of an input."""
 
 TOKENS: Final = (
@@ -29,6 +29,7 @@ TOKENS: Final = (
         b"-",
         b"0" * 400,
     ),
+    *(b"&#" + b"9" * 4400 + b";", b"0." + b"0" * 4400, b"&amp;" * 300),
     *(b"[" * 600, b'{"a":' * 600, b";", b"\t", b"|", b"\r", b"=", b"<", b">", b'rel="next"', b"\\"),
 )
 """Bytes that mean something to a parser."""

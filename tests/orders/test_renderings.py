@@ -12,6 +12,13 @@ from tests.orders.test_merge import TERMS, at, edited, sent, shown, taken
 
 OURS = "  Pump <no. 7> & motor: leaks oil\nat the seal  "
 
+
+def escaped(text, times):
+    for _ in range(times):
+        text = html.escape(text)
+    return text
+
+
 WAYS = {
     "capitals": str.upper,
     "small": str.lower,
@@ -22,6 +29,8 @@ WAYS = {
     "cut and marked": lambda text: text[:17] + "...",
     "escaped": html.escape,
     "escaped twice": lambda text: html.escape(html.escape(text)),
+    "escaped by each of twenty runs": lambda text: escaped(text, 20),
+    "escaped as a number": lambda text: text.replace("&", "&#38;amp;#x26;"),
     "escaped for JavaScript": lambda text: text.replace("\n", "\\n"),
     "windows": lambda text: text.replace("\n", "\r\n"),
     "all of it": lambda text: html.escape(text.strip().upper())[:25],
@@ -50,6 +59,11 @@ def test_each_way_of_keeping_a_text_is_known(way):
 )
 def test_anything_else_is_another_value(field, ours, theirs):
     assert not is_rendering(field, ours, theirs)
+
+
+def test_two_texts_that_were_escaped_often_are_the_same():
+    assert is_rendering("title", escaped(OURS, 7), escaped(OURS, 8))
+    assert not is_rendering("title", escaped(OURS, 7), escaped(OURS + "!", 8))
 
 
 def told(title, *, base="Was", day=10):

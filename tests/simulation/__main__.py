@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="how long")
     parser.add_argument("--seed", type=int, help="of the first; the others follow (else the day says it)")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--keep-going", action="store_true", help="after a failure")
+    parser.add_argument("--keep-going", action="store_true", help="after a failure, which is shown as it is")
     asked = parser.parse_args()
     first = asked.seed if asked.seed is not None else int(f"{datetime.now(UTC):%Y%m%d}") * 10_000
     many = asked.histories or (1000 if asked.seconds is None else MOST)
@@ -59,14 +59,16 @@ def main() -> int:
         played.add(done)
         if done.failed and not asked.keep_going:
             break
+        for seed, why in sorted(done.failed.items()):
+            print(f"seed {seed}: {why}", flush=True)
     seconds = time.monotonic() - began
     pace = f"{played.histories / seconds:.0f} a second"
     print(f"{played.histories} histories in {seconds:.0f} s ({pace}), {len(played.failed)} failed\n")
     print("| what | how often |\n|---|---|")
     for what, count in sorted(played.counts.items()):
         print(f"| {what} | {count:,} |")
-    for seed, why in sorted(played.failed.items())[: None if asked.keep_going else 1]:
-        print(f"\nseed {seed}: {why}" if asked.keep_going else told(seed, why))
+    for seed, why in sorted(played.failed.items())[: 0 if asked.keep_going else 1]:
+        print(told(seed, why))
     return bool(played.failed)
 
 

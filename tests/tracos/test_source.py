@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
+from pipeline.tracos.deletes import DeleteBudget
 from tests.places import deliver_all
 from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 
@@ -134,7 +135,7 @@ async def test_the_original_bytes_are_the_same_until_the_order_says_something_el
 
 
 async def test_more_deletions_than_allowed_stop_the_run_before_any_is_sent(make_tracos, orders):
-    async with make_tracos(max_deletes=1) as tracos:
+    async with make_tracos(deletes=DeleteBudget(1)) as tracos:
         sink = tracos.sink(TERMS)
         await taken(sink, [envelope(order(number, updated=at(8)), str(number)) for number in range(2)])
         await orders.update_many({}, {"$set": {"deleted": True, "isSynced": False}})
@@ -144,7 +145,7 @@ async def test_more_deletions_than_allowed_stop_the_run_before_any_is_sent(make_
 
 async def test_deleted_orders_that_the_client_never_knew_cost_nothing(make_tracos, orders):
     await orders.insert_many([{"number": number, "deleted": True} for number in range(3)])
-    async with make_tracos(max_deletes=0) as tracos:
+    async with make_tracos(deletes=DeleteBudget(0)) as tracos:
         assert len(await everything(tracos.source(TERMS))) == 3
 
 

@@ -263,6 +263,8 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
         return None
     try:
         sync = msgspec.convert(_plain(value), SyncState)
+        if sync.passed:
+            sync = replace(sync, passed=_typed(sync.passed))
     except msgspec.ValidationError as error:
         reasons.append(Reason(f"this part is ours and was changed by somebody: {error}", "$.sync"))
         return None
@@ -276,6 +278,13 @@ def _sync(value: Any, reasons: list[Reason]) -> SyncState | None:
     if any(isinstance(value, datetime) and value.tzinfo is None for value in values):
         reasons.append(Reason("this part is ours and was changed by somebody: a time without a zone", "$.sync"))
     return sync
+
+
+def _typed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with the status as one: by field, a text does not say what it is."""
+    if values.get("status") is None:
+        return values
+    return {**values, "status": msgspec.convert(values["status"], Status)}
 
 
 def _plain(value: Any) -> Any:

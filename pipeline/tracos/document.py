@@ -297,9 +297,9 @@ def _plain(value: Any) -> Any:
     if kind in _OURS:
         return value
     if kind is dict:
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: one if type(one) in _OURS else _plain(one) for key, one in value.items()}
     if kind is list or kind is tuple:  # a dry run keeps what was never stored
-        return list(map(_plain, value))
+        return [one if type(one) in _OURS else _plain(one) for one in value]
     if kind is Int64:
         return int(value)
     raise msgspec.ValidationError(f"a value of the kind {kind.__name__}")

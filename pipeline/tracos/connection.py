@@ -173,7 +173,7 @@ class Connection(Resource):
         where one of those is refused, which may have done a part of it, its updates are sent one by one: what is done
         already misses then, as an edit by somebody else would make it miss.
         """
-        inserts = {at: one.statement for at, one in enumerate(operations) if one.verb == "insert"}
+        inserts = {at: one.values for at, one in enumerate(operations) if one.verb == "insert"}
         updates = {at: one for at, one in enumerate(operations) if one.verb == "update"}
         _, refusals, inserted = await self._send("insert", inserts)
         joined = join(updates)

@@ -8,6 +8,7 @@ import pytest
 from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
 from pipeline.tracos.deletes import DeleteBudget
+from pipeline.orders.workorder import Status
 from tests.places import deliver_all
 from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 
@@ -72,6 +73,30 @@ async def test_an_order_goes_back_in_the_layout_it_came_in_under_the_id_it_came_
     (item,) = await everything(source)
     record = source.to_record(item.payload)
     assert (record.layout, record.external_id, record.order.number) == ("other", "10", 10)
+
+
+async def test_a_status_that_the_client_edited_while_both_had_deleted_the_order_is_taken_when_it_is_back(
+    tracos, source, orders
+):
+    sink = tracos.sink(TERMS)
+    await taken(sink, [envelope(order(1, updated=at(2)))])
+    await orders.update_one({}, {"$set": {"deleted": True}})
+    edited = order(1, updated=at(6), deleted=True, deleted_at=at(6), status=Status.COMPLETED)
+    await taken(sink, [envelope(edited, "b.json")])
+    await orders.update_one({}, {"$set": {"deleted": False, "isSynced": False}})
+    (item,) = await everything(source)
+    assert source.to_record(item.payload).order.status is Status.COMPLETED
+    await deliver_all(source, [item])
+    document = await orders.find_one({})
+    assert (document["status"], document["isSynced"]) == ("completed", True)
+
+
+async def test_a_status_there_that_nobody_knows_is_told(source, orders):
+    sync = {"client": "erp", "id": 1, "layout": "plain", "passed": {"status": "nonsense"}}
+    await orders.insert_one({"number": 1, "status": "created", "sync": sync})
+    (item,) = await everything(source)
+    with pytest.raises(Rejected, match="changed by somebody"):
+        source.to_record(item.payload)
 
 
 async def test_an_edit_made_while_sending_is_kept_and_sent_next_time(source, orders):

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
-from pipeline.tracos.deletes import DeleteBudget
 from pipeline.orders.workorder import Status
+from pipeline.tracos.deletes import DeleteBudget
 from tests.places import deliver_all
 from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 

@@ -29,6 +29,7 @@ from pipeline.tracos.document import original, stored, to_record
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, Note, understood
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.story import tell_lost
 
 __all__ = ["TracosSource", "locator_of"]
@@ -202,12 +203,22 @@ class TracosSource(Source[Found]):
             self._gone.pop(locator, None)
 
     async def _mark_all(self, sent: Mapping[Locator, Found]) -> None:
-        at = now()
-        hand_overs = [self._hand_over(locator, found) for locator, found in sent.items()]
-        for one in hand_overs:
+        at, hand_overs, entries, marks = now(), list[HandOver](), list[Entry](), list[Operation]()
+        for locator, found in sent.items():
+            try:
+                one = self._hand_over(locator, found)
+                entry, mark = self._entry(one, at), self._marker.operation(one, at)
+            except Exception as error:  # it costs that order, and not the batch
+                logger.opt(exception=error).trace("no mark")
+                what = "was sent, but its mark cannot be made, so that every run sends it again: unexpected"
+                logger.error("{} {} {}", locator, what, type(error).__name__)
+                continue
             tell_lost(one.record.order.number, one.lost)
-        await self._decisions.record([self._entry(one, at) for one in hand_overs])
-        await self._marker.mark(hand_overs, at)
+            hand_overs.append(one)
+            entries.append(entry)
+            marks.append(mark)
+        await self._decisions.record(entries)
+        await self._marker.mark(hand_overs, marks, at)
 
     async def _delete(self, gone: Sequence[Found]) -> None:
         """The client has removed these orders: so are ours, within what a run may delete."""

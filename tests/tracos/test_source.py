@@ -9,6 +9,7 @@ from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
 from pipeline.orders.workorder import Status
 from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.marks import Marker
 from tests.places import deliver_all
 from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 
@@ -127,6 +128,21 @@ async def test_an_order_that_somebody_else_has_told_and_marked_meanwhile_is_told
     document = await orders.find_one()
     assert (document["title"], document["isSynced"]) == ("newer", False)
     assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["newer", "older"]
+
+
+async def test_an_order_whose_mark_cannot_be_made_costs_itself_alone(source, orders, log, monkeypatch):
+    await orders.insert_many([{"number": number, "title": "x"} for number in range(3)])
+    fields = Marker.fields
+
+    def odd(self, one, at):
+        if one.record.order.number == 1:
+            raise AttributeError("nobody thought of this")
+        return fields(self, one, at)
+
+    monkeypatch.setattr(Marker, "fields", odd)
+    await deliver_all(source, await everything(source))
+    assert [one["number"] async for one in orders.find({"isSynced": {"$ne": True}})] == [1]
+    assert any("its mark cannot be made" in line and "AttributeError" in line for line in log)
 
 
 async def test_only_the_edited_one_of_a_batch_stays_unsynced(source, orders):

@@ -22,6 +22,7 @@ from aiofiles.os import wrap
 from pipeline.errors import Fatal
 
 __all__ = [
+    "LEFTOVER",
     "Durability",
     "Scratch",
     "alone",

@@ -7,16 +7,21 @@ became too large. A month is the one (UTC) in which its last line was written, s
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from pipeline.disk import alone, append_lines
+from pipeline.disk import LEFTOVER, alone, append_lines, opened, write_all
 
-__all__ = ["Months", "index_of"]
+__all__ = ["Keep", "Months", "index_of", "rewrite"]
 
+Keep: TypeAlias = Callable[[bytes], bytes | None]
+"""What is to stand in place of a line; None: nothing."""
+
+BLOCK: Final = 1024 * 1024
+"""About how many bytes are rewritten at once."""
 PARTS: Final = 4
 """A file of more than this part of what may be kept is put aside before its month ends."""
 
@@ -38,6 +43,34 @@ class _Month(NamedTuple):
 def index_of(path: Path) -> Path:
     """The place of what repeats the lines of ``path`` for look-ups; it goes wherever they go."""
     return path.with_name(f"{path.name}.index")
+
+
+def rewrite(path: Path, keep: Keep) -> int:
+    """Put ``keep(line)`` in place of each line of a file; how many are changed, or gone: none of a missing file.
+
+    The file is changed at once, durably, and keeps its times; nobody appends to it meanwhile. Where no line changes
+    nothing is written. May be killed at any instant and done again. Raises OSError.
+    """
+    real = Path(os.path.realpath(path))
+    with suppress(FileNotFoundError), alone(real) as file, opened(real) as lines:
+        if changed := sum(keep(line) != line for line in lines):
+            lines.seek(0)
+            state = os.fstat(file)
+            aside = real.with_name(f".{real.name}{LEFTOVER}")
+            out = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            try:
+                while block := lines.readlines(BLOCK):
+                    write_all(out, b"".join(kept for line in block if (kept := keep(line)) is not None))
+                os.fchmod(out, stat.S_IMODE(state.st_mode))
+                os.utime(out, ns=(state.st_atime_ns, state.st_mtime_ns))
+                os.fsync(out)
+            finally:
+                os.close(out)
+            index_of(real).unlink(missing_ok=True)
+            aside.rename(real)
+            _sync_folder(real.parent)
+        return changed
+    return 0
 
 
 class Months:
@@ -85,6 +118,10 @@ class Months:
             path.unlink(missing_ok=True)
         return gone
 
+    def rewrite(self, keep: Keep) -> int:
+        """Do as ``rewrite`` does in all files, the newest last; how many lines are changed, or gone. Raises OSError."""
+        return sum(rewrite(path, keep) for path in self.files())
+
     def _turn(self, most: int | None = None) -> None:
         """Put the file aside where its month is over, or where it is too large."""
         real = Path(os.path.realpath(self.path))
@@ -129,6 +166,14 @@ def _is_full(state: os.stat_result, most: int | None) -> bool:
     written, now = datetime.fromtimestamp(state.st_mtime, UTC), datetime.now(UTC)
     is_over = (written.year, written.month) < (now.year, now.month)
     return is_over or (most is not None and state.st_size * PARTS > most)
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _size(path: Path) -> int:

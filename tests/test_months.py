@@ -2,11 +2,12 @@
 
 import os
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline import months
+from pipeline import disk, months
 from pipeline.disk import alone, read_lines
 from pipeline.months import Months, index_of
 
@@ -78,15 +79,21 @@ def test_what_is_no_file_is_left_where_it_is(tmp_path):
     assert names(tmp_path) == ["null", "pipe"]
 
 
-def test_whoever_waits_for_a_file_that_is_put_aside_meanwhile_writes_into_the_new_one(log):
+@pytest.mark.parametrize("how", ["put aside", "replaced"])
+def test_whoever_waits_for_a_file_that_is_moved_meanwhile_writes_into_the_new_one(log, monkeypatch, how):
     log.append([b"1"])
+    has_opened, lock = threading.Event(), disk._lock
     with alone(log.path):
+        monkeypatch.setattr(disk, "_lock", lambda file: (has_opened.set(), lock(file)))
         waiting = threading.Thread(target=log.append, args=([b"2"],))
         waiting.start()
+        assert has_opened.wait(30)
         log.path.rename(log.path.with_name("log-2026-03.jsonl"))
+        if how == "replaced":
+            log.path.write_bytes(b"new\n")
     waiting.join()
-    assert log.path.read_bytes() == b"2\n"
-    assert read(log) == [b"1", b"2"]
+    assert log.path.read_bytes() == (b"2\n" if how == "put aside" else b"new\n2\n")
+    assert read(log)[0] == b"1"
 
 
 def test_where_nothing_can_be_put_aside_lines_stay_together(tmp_path, log, monkeypatch):
@@ -141,3 +148,50 @@ def test_the_names_of_its_months_are_known(tmp_path, log):
     assert log.names(tmp_path / "log-2026-03.2.jsonl")
     assert not log.names(tmp_path / "log.jsonl")
     assert not log.names(tmp_path / "else/log-2026-03.jsonl")
+
+
+def test_lines_are_changed_and_taken_out_at_once_and_the_file_keeps_its_times(tmp_path, log):
+    written(tmp_path / "log-2026-03.jsonl", "2026-03", b"1", b"2", b"3")
+    written(log.path, "2026-04", b"2", b"4")
+    log.path.chmod(0o640)
+    index_of(log.path).touch()
+    before = {path.name: path.stat().st_mtime_ns for path in log.files()}
+    assert log.rewrite(lambda line: {b"2\n": None, b"3\n": b"three\n"}.get(line, line)) == 3
+    assert (read(log), names(tmp_path)) == ([b"1", b"three", b"4"], ["log-2026-03.jsonl", "log.jsonl"])
+    assert {path.name: path.stat().st_mtime_ns for path in log.files()} == before
+    assert log.path.stat().st_mode & 0o777 == 0o640
+    inode = log.path.stat().st_ino
+    assert log.rewrite(lambda line: line) == 0
+    assert log.path.stat().st_ino == inode
+    assert Months(tmp_path / "none").rewrite(lambda line: None) == 0
+
+
+def test_a_rewriting_that_was_broken_off_is_done_again(tmp_path, log, monkeypatch):
+    log.append([b"1", b"2"])
+    with monkeypatch.context() as patch:
+        patch.setattr(months.Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(5, "broken")))
+        with pytest.raises(OSError, match="broken"):
+            log.rewrite(lambda line: None if line == b"1\n" else line)
+    assert read(log) == [b"1", b"2"]
+    log.rewrite(lambda line: None if line == b"1\n" else line)
+    assert (read(log), names(tmp_path)) == ([b"2"], ["log.jsonl"])
+
+
+def test_while_months_end_and_lines_are_taken_out_nobody_loses_a_line(log):
+    def append(who):
+        for number in range(100):
+            log.append([b"%d %d" % (who, number), b"gone"], durable=False)
+            if number % 10 == who:
+                at = datetime(2026, number // 10 + 1, 1, tzinfo=UTC).timestamp()
+                with suppress(FileNotFoundError):  # it was put aside just now
+                    os.utime(log.path, (at, at))
+
+    writers = [threading.Thread(target=append, args=(who,)) for who in range(4)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        log.rewrite(lambda line: None if line == b"gone\n" else line)
+    for writer in writers:
+        writer.join()
+    log.rewrite(lambda line: None if line == b"gone\n" else line)
+    assert sorted(read(log)) == sorted(b"%d %d" % (who, number) for who in range(4) for number in range(100))

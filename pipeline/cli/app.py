@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "doctor": ("doctor:doctor", "Check settings, folders, MongoDB and the client."),
     "history": ("history:history", "Show the last runs."),
     "explain": ("explain:explain", "Tell what happened to one work order."),
+    "erase": ("erase:erase", "Remove an order's values from logs, letters, archives and state."),
     "graph": ("graph:graph", "Draw the chains, made from the stages themselves."),
     "inspect": ("inspect:inspect", "Serve a local page to look into dead letters."),
 }

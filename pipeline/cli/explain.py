@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.cli.output import Json, print_json, print_lines, said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.history.decisions import ABSENT, RESTORED, SENT, Entry, read_order
+from pipeline.history.decisions import ABSENT, ERASED, RESTORED, SENT, Entry, read_order
 from pipeline.orders.workorder import id_key
 
 __all__ = ["explain"]
@@ -19,6 +19,7 @@ MEANING: Final = {
     "repeat": "known already: its new place was noted",
     ABSENT: "the client has the order no more",
     SENT: "handed to the client",
+    ERASED: "all that was kept of it was removed",
     RESTORED: "a value that had given way was set again by hand",
 }
 
@@ -56,7 +57,8 @@ def _told(entry: Entry) -> Iterator[str]:
     beside = "" if entry.id in (None, entry.number) else f"  order {entry.number}, {entry.id} there"
     place = f"{entry.locator}{version}"
     yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}{beside}  {place}"
-    yield f"  {entry.rule}: {meaning}{f', by {entry.by}' if entry.by else ''}"
+    by, because = f", by {entry.by}" if entry.by else "", f": {entry.because}" if entry.because else ""
+    yield f"  {entry.rule}: {meaning}{by}{because}"
     verb = "told" if entry.rule == SENT else "written"
     for change in entry.changes:
         yield f"  {verb}: {change.field}: {said(change.old)} → {said(change.new)}"

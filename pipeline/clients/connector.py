@@ -4,7 +4,7 @@ All that the author of a client needs is named here.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,14 @@ class Connector(ABC):
         Raises WrongUsage where this client remembers no such time. Override where it does.
         """
         raise WrongUsage(f"{self.name}: nothing of it is read up to a time; `run --since` reads again what is newer")
+
+    def erase(self, ids: Collection[ExternalId]) -> int:
+        """Remove what is kept of the order that the client calls by ``ids``: in files put away, in what is remembered.
+
+        The ids are as ``id_key`` has them. Returns how many records there were. May be killed at any instant and done
+        again. Raises Fatal where it cannot be done. Override where anything is kept.
+        """
+        return 0
 
     @property
     def is_choosy(self) -> bool:

@@ -1,7 +1,7 @@
 """An ERP that writes and reads work orders as CSV files in two folders: a row an order, under a head."""
 
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.errors import WrongSettings
 from pipeline.finding import Finding
-from pipeline.orders.workorder import Record
+from pipeline.orders.workorder import ExternalId, Record
 from pipeline.translation import status_order
 from pipeline.translation.codecs import precision
 from pipeline.transports.folder import FolderOptions, csv_files
@@ -66,6 +66,10 @@ class CsvFolder(JsonConnector):
     def watched(self) -> Sequence[Path]:
         """The folder of new files."""
         return (self._options.inbound_dir,)
+
+    def erase(self, ids: Collection[ExternalId]) -> int:
+        """Remove the order's rows from what was put away."""
+        return self._options.erase(self.settings, lambda raw: self.is_about(raw, ids), csv_files(self._form))
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""

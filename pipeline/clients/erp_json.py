@@ -1,6 +1,6 @@
 """The default client: an ERP that writes and reads work orders as JSON files in two folders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,7 @@ from pipeline.clients.json_connector import JsonConnector
 from pipeline.clients.spelling import spoken_by
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.finding import Finding
+from pipeline.orders.workorder import ExternalId
 from pipeline.translation import flag_order, status_order
 from pipeline.transports.folder import FolderOptions, json_files
 
@@ -31,6 +32,11 @@ class ErpJson(JsonConnector):
     def watched(self) -> Sequence[Path]:
         """The folder of new files."""
         return (self._folders.inbound_dir,)
+
+    def erase(self, ids: Collection[ExternalId]) -> int:
+        """Remove the order's records from what was put away."""
+        form = json_files(self.layouts.values())
+        return self._folders.erase(self.settings, lambda raw: self.is_about(raw, ids), form)
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""

@@ -1,7 +1,7 @@
 """A client that is a JSON API: its layouts are a module's own, everything else is told by its options."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -81,6 +81,10 @@ class HttpConnector(JsonConnector):
             raise WrongUsage(f"{self.name}: its list is read whole each time, because it has no since_param")
         asyncio.run(self._set_since(time))
 
+    def erase(self, ids: Collection[ExternalId]) -> int:
+        """Remove what is remembered of the order."""
+        return asyncio.run(self._erase([str(one) for one in ids]))
+
     def check(self) -> Sequence[Finding]:
         """Whether the list answers, in our words, at the right time, and without letting others listen."""
         parts = urlsplit(self.options.url)
@@ -126,6 +130,10 @@ class HttpConnector(JsonConnector):
             return happened(said, self.timezone) if isinstance(said, str) else None
         except ValueError:
             return None
+
+    async def _erase(self, ids: Sequence[str]) -> int:
+        async with self._state:
+            return await self._state.erase(ids)
 
     async def _set_since(self, time: datetime) -> None:
         async with self._state:

@@ -1,6 +1,6 @@
 """A client whose records are JSON objects: which of its layouts a record is in is recognised by its keys."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeGuard
@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from pipeline.clients.code import code_of
 from pipeline.clients.connector import ClientSettings, Connector, Outgoing
+from pipeline.clients.records.naming import naming
 from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.errors import Rejected, WrongSettings
-from pipeline.orders.workorder import ExternalId, Record
+from pipeline.orders.workorder import ExternalId, Record, id_key
 from pipeline.translation.engine import layout_of
 from pipeline.translation.ids import fault_of
 from pipeline.translation.json import load
@@ -95,6 +96,12 @@ class JsonConnector(Connector):
         except Rejected:
             return ()
         return [found for layout in self.layouts.values() for found in layout.ids_in(data) if _is_id(found)]
+
+    def is_about(self, raw: bytes, ids: Collection[ExternalId]) -> bool:
+        """Whether the bytes are of the order called by ``ids`` (as ``id_key`` has them), as far as one can see."""
+        if found := self.ids_in(raw):
+            return any(id_key(one) in ids for one in found)
+        return naming([layout.id_key for layout in self.layouts.values()], ids)(raw)
 
     def sample(self, file: Path) -> Iterator[Envelope[bytes] | Unreadable]:
         """The records of a file of JSON."""

@@ -1,6 +1,6 @@
 """A client around another one, which does all that is not said otherwise."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,10 @@ class WrappedClient(Connector):
     def set_since(self, time: datetime) -> None:
         """As the client."""
         self.client.set_since(time)
+
+    def erase(self, ids: Collection[ExternalId]) -> int:
+        """As the client."""
+        return self.client.erase(ids)
 
     def is_ours(self, data: Any) -> bool:
         """As the client."""

@@ -27,7 +27,7 @@ from pipeline.months import Months
 from pipeline.orders.workorder import ExternalId, Moment, id_key
 from pipeline.translation.json import encode
 
-__all__ = ["Drawer", "prune_drawer"]
+__all__ = ["ARCHIVES", "CLOSED", "CLOSINGS", "Drawer", "prune_drawer"]
 
 CLOSED: Final = "closed.jsonl"
 ARCHIVES: Final[Mapping[Closed, str]] = {
@@ -51,7 +51,7 @@ class _Closing(Struct, frozen=True, kw_only=True, rename="camel"):
     by: str = ""
 
 
-_CLOSINGS: Final = msgspec.json.Decoder(_Closing)
+CLOSINGS: Final = msgspec.json.Decoder(_Closing)
 
 
 def prune_drawer(directory: Path, before: datetime) -> None:
@@ -61,7 +61,7 @@ def prune_drawer(directory: Path, before: datetime) -> None:
     """
     for name in set(ARCHIVES.values()):
         Months(directory / name).prune(before)
-    oldest = next(read_lines(directory / CLOSED, _CLOSINGS.decode), None)
+    oldest = next(read_lines(directory / CLOSED, CLOSINGS.decode), None)
     if oldest is not None and oldest.at <= before:
         drawer = Drawer(directory)
         drawer.open()
@@ -112,7 +112,7 @@ class Drawer:
                 self._remember(path.name)
             self._closed.update(
                 (line.name, line.stamp)
-                for line in read_lines(self.directory / CLOSED, _CLOSINGS.decode)
+                for line in read_lines(self.directory / CLOSED, CLOSINGS.decode)
                 if line.how != "resolved"
             )
 
@@ -222,13 +222,13 @@ class Drawer:
 
     def prune(self, before: datetime) -> None:
         """Forget what was closed ``before``: the places of those letters are like any others. Raises OSError."""
-        kept = [line for line in read_lines(self.directory / CLOSED, _CLOSINGS.decode) if line.at > before]
+        kept = [line for line in read_lines(self.directory / CLOSED, CLOSINGS.decode) if line.at > before]
         write_files(self.directory, {CLOSED: b"".join(encode(line) + b"\n" for line in kept)}, mode=0o600)
         self.look()
 
     def _end_closings(self) -> None:
         """Carry to its end what a killed run began to close: archived exactly once, and gone from the open ones."""
-        last = {line.name: line for line in read_lines(self.directory / CLOSED, _CLOSINGS.decode)}
+        last = {line.name: line for line in read_lines(self.directory / CLOSED, CLOSINGS.decode)}
         begun: dict[str, Letter] = {}
         for name in [name for names in self._open.values() for name in names if name in last]:
             letter, line = self.read(name), last[name]

@@ -169,7 +169,7 @@ class DeadLetterOffice:
 
         What a run has at this moment waits for another time.
         """
-        for directory in sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else ():
+        for directory in self._flows():
             with suppress(Fatal):
                 prune_drawer(directory, before)
 
@@ -187,7 +187,10 @@ class DeadLetterOffice:
     def taken(self, client: str) -> Iterator[Sequence[Drawer]]:
         """All folders of the client, for this process alone: no run has it meanwhile. Raises Fatal while one does."""
         with ExitStack() as opened:
-            folders = sorted(path for path in self.root.glob(f"{client}.*") if path.is_dir())
+            try:
+                folders = [path for path in self._flows() if path.name.startswith(f"{client}.")]
+            except OSError as error:
+                raise self._unreadable(error) from error
             yield [opened.enter_context(self.drawer(path)) for path in folders]
 
     @contextmanager
@@ -206,14 +209,20 @@ class DeadLetterOffice:
     def _paths(self) -> Iterator[Path]:
         """The files of all open letters; raises Fatal where a folder cannot be read."""
         try:
-            flows = sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
-            for directory in flows:
+            for directory in self._flows():
                 yield from sorted(path for path in directory.iterdir() if key_of_name(path.name))
         except OSError as error:
-            raise Fatal(
-                f"cannot read the dead letters in {self.root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right, "
-                "then run again"
-            ) from error
+            raise self._unreadable(error) from error
+
+    def _flows(self) -> list[Path]:
+        """The folders of all flows; raises OSError."""
+        return sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+
+    def _unreadable(self, error: OSError) -> Fatal:
+        return Fatal(
+            f"cannot read the dead letters in {self.root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right, then "
+            "run again"
+        )
 
 
 def see_mendable(filed: Filed) -> None:

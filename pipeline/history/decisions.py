@@ -3,11 +3,11 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +23,7 @@ from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Moment
 
 __all__ = [
     "ABSENT",
+    "ERASED",
     "MISSED",
     "RESTORED",
     "SENT",
@@ -31,6 +32,7 @@ __all__ = [
     "Decisions",
     "Entry",
     "changed",
+    "erase_decisions",
     "index_decisions",
     "names_of",
     "read_decisions",
@@ -47,6 +49,9 @@ RESTORED: Final = "restored"
 
 ABSENT: Final = "absent"
 """In place of a rule: the client had the order, and has it no more; so it was deleted in TracOS."""
+
+ERASED: Final = "erased"
+"""In place of a rule: a person has had all values of the order removed, here and from the letters."""
 
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
@@ -82,6 +87,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     lost: tuple[Lost, ...] = ()
     by: str = ""
     """The person who had it done, with the host, where one had."""
+    because: str = ""
+    """Why they had."""
 
 
 class _Named(Struct, frozen=True, gc=False):
@@ -89,8 +96,12 @@ class _Named(Struct, frozen=True, gc=False):
 
     number: ExternalId
     id: ExternalId | None = None
+    client: str = ""
     rule: str = ""
 
+
+Mention: TypeAlias = Callable[[bytes], bool]
+"""Whether bytes that nobody understands name an order."""
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
 _NAMED: Final = msgspec.json.Decoder(_Named)
@@ -171,7 +182,7 @@ class DecisionLog(Decisions):
             fresh = self._fresh(entries)
             rules = Counter([entry.rule for entry in fresh])
             gave_way = [entry for entry in fresh if entry.lost]
-            kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED])
+            kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED] or rules[ERASED])
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
             self.rules += rules
             for entry in gave_way:
@@ -220,6 +231,27 @@ def read_order(path: Path, number: ExternalId) -> tuple[list[Entry], set[Externa
 def names_of(entry: Entry) -> set[ExternalId]:
     """By what the order of an entry is known."""
     return {id_key(entry.number), *([] if entry.id is None else [id_key(entry.id)])}
+
+
+def erase_decisions(
+    path: Path, client: str, numbers: Collection[ExternalId], ids: Collection[ExternalId], mention: Mention
+) -> int:
+    """Remove the entries about an order of ``client``, whatever they tell but that it was erased; how many there were.
+
+    ``numbers`` are its own in TracOS, ``ids`` the client's, as ``id_key`` has them; a line that is damaged goes where
+    it has a ``mention`` of it. May be killed at any instant and done again. Raises OSError.
+    """
+
+    def keep(line: bytes) -> bytes | None:
+        try:
+            named = _NAMED.decode(line)
+        except (ValueError, RecursionError):
+            return None if mention(line) else line
+        is_note = named.client != client or named.rule == ERASED
+        is_meant = id_key(named.number) in numbers or (named.id is not None and id_key(named.id) in ids)
+        return None if is_meant and not is_note else line
+
+    return Months(path).rewrite(keep)
 
 
 def index_decisions(path: Path) -> None:

@@ -97,6 +97,10 @@ class Fixing(Reconciling):
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
         """Mend one client; raises BudgetExceeded, before anything is marked, where that would delete too much."""
+        async with session.alone(uri, stop):
+            await self._mend(session, uri, reports, stop)
+
+    async def _mend(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
         compared = await self._look(session, uri, stop)
         if compared is None:
             return

@@ -85,7 +85,7 @@ class Retry(Work):
                 tracos = session.tracos(uri)
                 chain = self._chain(session, tracos, name, slips, stop)
                 reports.append(new_report(session, name, chain))
-                async with tracos:
+                async with session.alone(uri, stop), tracos:
                     await run(chain, report=reports[-1])
                 if name == "inbound" and not stop.is_set():
                     self._closed += len(slips) - reports[-1].received

@@ -57,7 +57,7 @@ class Restoring(Work):
                 f"order {one.number}: {one.client} has the say in {one.field}, and the next run would set it back: "
                 "nothing was set; change it there, or change the client's `authority`"
             )
-        async with session.tracos(uri) as tracos:
+        async with session.alone(uri, stop), session.tracos(uri) as tracos:
             self.change = await tracos.restore(terms, one)
         is_told = "outbound" in session.flows
         self.next = f"the next run tells {one.client}" if is_told else f"its direction leaves it untold to {one.client}"

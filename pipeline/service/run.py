@@ -184,8 +184,7 @@ class Runner:
         name = session.client.name
         try:
             reports = self._reports.setdefault(name, [])
-            async with session.alone(uri, self._stop):
-                await self._work.serve(session, uri, reports, self._stop)
+            await self._work.serve(session, uri, reports, self._stop)
         except TracosOutage:
             raise
         except Held as error:
@@ -321,14 +320,13 @@ class Sync(Work):
                 if name not in session.flows:
                     logger.info("{}: its direction leaves out {}", session.client.name, name)
                     continue
-                lanes = (
-                    {"lanes": partial(Dealer, self._workers, session, uri, tracos.deletes)}
-                    if self._workers and name == "inbound"
-                    else {}
-                )
-                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop, **lanes)
+                ends = {"budget": budget, "stop": stop}
+                if self._workers is not None and name == "inbound":
+                    ends |= {"lanes": partial(Dealer, self._workers, session, uri, tracos.deletes)}
+                chain = flow(session.client, tracos, session.dead(name), **ends)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:
+                    await opened.enter_async_context(session.alone(uri, stop))
                     await opened.enter_async_context(tracos)
                 with self._watch(chain, reports[-1]), _remembered(session, name, stop):
                     await run_chain(chain, report=reports[-1])

@@ -50,7 +50,7 @@ class Session:
         """What is remembered of its records' keys; None: nobody watches them."""
         self.drift: Sequence[str] = ()
         """What has drifted in this run, a line each."""
-        self.lease: Lease | None = None
+        self._lease: Lease | None = None
         """What says that the orders are this session's alone, while they are."""
 
     @property
@@ -74,21 +74,29 @@ class Session:
     @asynccontextmanager
     async def alone(self, uri: str, stop: asyncio.Event) -> AsyncIterator[None]:
         """Inside of this nobody else works on this customer's orders; raises Held where somebody does."""
-        lease = self._effects.lease(self.connection(uri), self.decisions.run, self.settings.lease_seconds, stop)
-        if lease is None:
+        lease = None
+        if self._lease is None:
+            run, seconds = self.decisions.run, self.settings.lease_seconds
+            lease = self._effects.lease(self.connection(uri), run, seconds, stop)
+        if lease is None:  # whoever only looks needs none, and whoever has it has it
             yield
             return
         async with lease:
-            self.lease = lease
+            self._lease = lease
             try:
                 yield
             finally:
-                self.lease = None
+                self._lease = None
+
+    async def confirm(self) -> None:
+        """See that nobody else has come to work on these orders; raises Held where somebody has."""
+        if self._lease is not None:
+            await self._lease.confirm()
 
     def tracos(self, uri: str, *, deletes: DeleteBudget | None = None, anew: bool = False) -> Tracos:
         """Our system, at ``uri``: the collection that holds this customer's orders; for the others see Tracos."""
         deletes = deletes or DeleteBudget(self.settings.sync_max_deletes)
-        return Tracos(self.connection(uri), self.decisions, deletes=deletes, lease=self.lease, anew=anew)
+        return Tracos(self.connection(uri), self.decisions, deletes=deletes, first=self.confirm, anew=anew)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""

@@ -1,6 +1,6 @@
 """TracOS's work orders in MongoDB: the connection and the two ends of the chains."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pipeline.dataflow.ports import Resource
 from pipeline.finding import Finding
@@ -14,7 +14,6 @@ from pipeline.tracos.comparing import AllDocuments, RecordComparer, unmark
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
-from pipeline.tracos.lease import Lease
 from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
@@ -26,7 +25,8 @@ __all__ = ["Tracos"]
 class Tracos(Resource):
     """The TracOS side of one run. Opening it connects and sees that numbers are unique.
 
-    ``deletes`` says how many live orders may become deleted in the run. With ``anew`` nothing that was taken before
+    ``deletes`` says how many live orders may become deleted in the run; ``first`` is awaited before a batch leaves, and
+    raises Fatal where none may any more. With ``anew`` nothing that was taken before
     is vouched for, so that everything is read again. Opening raises Outage, WrongSettings, or Fatal where twins exist
     already.
     """
@@ -37,19 +37,19 @@ class Tracos(Resource):
         decisions: Decisions,
         *,
         deletes: DeleteBudget | None = None,
-        lease: Lease | None = None,
+        first: Callable[[], Awaitable[None]] | None = None,
         anew: bool = False,
     ) -> None:
         self._connection = connection
         self._decisions = decisions
         self.deletes = deletes or DeleteBudget()
-        self._lease = lease
+        self._first = first
         self._anew = anew
 
     async def confirm(self) -> None:
         """See that the orders are this run's alone still; raises Held where they are not."""
-        if self._lease is not None:
-            await self._lease.confirm()
+        if self._first is not None:
+            await self._first()
 
     def sink(self, terms: Terms, witness: TracosWitness | None = None) -> TracosSink:
         """Where the records of a client go; ``witness`` sees what was taken."""

@@ -47,7 +47,7 @@ class Seen(Struct, frozen=True):
     letters: Any
     closed: Any
     files: Any
-    """What lies in the client's folders."""
+    """What lies in the client's folders, and how large it is."""
     decisions: Any
     """What gave way, came too late, or was set again by a person; that an order was made or sent may go untold."""
 
@@ -65,7 +65,8 @@ def look(world: World) -> Seen:
         if path.name != "closed.jsonl"
         for line in _whole_lines(path)
     ]
-    files = [str(path.relative_to(world.home)) for path in (world.home / "in").rglob("*")]
+    within = (world.home / "in").rglob("*")
+    files = [(str(path.relative_to(world.home)), path.stat().st_size * path.is_file()) for path in within]
     decisions = {
         msgspec.json.encode((one.number, one.rule, one.changes, one.lost)).decode()
         for one in read_decisions(world.home / "data/decisions.jsonl")

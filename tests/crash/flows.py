@@ -170,12 +170,26 @@ def aged(world: World) -> None:
     (flow / "closed.jsonl").write_bytes(LONG_CLOSED)
     with (data / "decisions.jsonl").open("ab") as log:
         log.write(MANY_LINES)
-    for name in ("decisions.jsonl", "runs.jsonl"):
-        (data / f"{name}.index").touch()
-        os.utime(data / name, (time.time() - 40 * 86_400,) * 2)
+    (data / "runs.jsonl.index").touch()
+    (flow / "discarded.jsonl").write_bytes(b"{}\n")
+    for path in (data / "decisions.jsonl", data / "runs.jsonl", flow / "discarded.jsonl"):
+        os.utime(path, (time.time() - 40 * 86_400,) * 2)
     for gone in (data / "decisions-2024-01.jsonl", data / "runs-2024-01.jsonl", flow / "resolved-2024-01.jsonl"):
         gone.touch()
         gone.with_name(f"{gone.name}.index").touch()
+
+
+def kept(world: World) -> None:
+    """Of order 8 there are entries in the log, an open letter, a closed one, and what was put away or remembered."""
+    inbound(world)
+    done(world, "run")
+    done(world, "dead-letters", "discard", world.letter_of(8), "--because", "it is")
+    world.show(order(8, "well", 335), order(1, "theirs again", 336))
+    world.show(order(8, "well again", 337))
+    (world.home / "data/state/north.sqlite3.damaged-1").touch()
+    done(world, "run")
+    world.show(order(8, "bad again", 340, "WHAT"), order(2, "theirs again", 341))
+    done(world, "run")
 
 
 FOLDERS: Final = ("folder", "archive", "csv")
@@ -223,6 +237,19 @@ FLOWS: Final = (
     Flow(name="written-again", arguments=["run"], prepare=inbound, dead=[8], worlds=["archive"], meddler="writer"),
     Flow(name="no-archive", arguments=["run"], prepare=inbound, dead=[8], worlds=["archive"], meddler="no archive"),
     Flow(name="aged", arguments=["run"], prepare=aged, dead=[8], worlds=["folder"]),
+    Flow(
+        name="erase",
+        arguments=["erase", "8", "--because", "they asked"],
+        prepare=kept,
+        dead=[8],
+        worlds=["rest", "folder"],
+    ),
+    Flow(
+        name="erase-archived",
+        arguments=["erase", "8", "--because", "they asked"],
+        prepare=kept,
+        worlds=["archive"],
+    ),
     Flow(name="forget", arguments=["state", "reset", "north"], prepare=known, dead=[6], worlds=["rest", "folder"]),
     Flow(
         name="set-since",

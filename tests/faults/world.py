@@ -164,6 +164,10 @@ SCENARIOS = {
     "conflicts": Scenario(lambda plant: (two_days(plant), plant.command("run")), lambda _: ("conflicts", "list")),
     "explain": Scenario(two_days, lambda _: ("explain", "1")),
     "history": Scenario(two_days, lambda _: ("history",)),
+    "erase": Scenario(
+        lambda plant: (two_days(plant), plant.command("run")), lambda _: ("erase", "1", "--because", "they asked")
+    ),
+    "reset": Scenario(lambda plant: (two_days(plant), plant.command("run")), lambda _: ("state", "reset", "erp_json")),
     "reconcile": Scenario(two_days, lambda _: ("reconcile", "--fix")),
 }
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 
 import pytest
 
@@ -117,10 +118,10 @@ def test_each_run_counts_its_own_by_side_and_an_idle_one_none(lost):
 
 
 def test_explain_and_the_journal_tell_of_it(lost):
-    lost.command("conflicts", "restore", "1", "status")
+    lost.command("conflicts", "restore", "1", "status", USER="ada")
     told = lost.command("explain", "1").splitlines()
     assert told[-2:] == [
-        "  restored: a value that had given way was set again by hand",
+        f"  restored: a value that had given way was set again by hand, by ada@{socket.gethostname()}",
         "  written: status: on_hold → completed",
     ]
     run = json.loads(lost.command("history", "--json"))[-1]

@@ -80,8 +80,7 @@ class Dealer(Lanes):
         if self._error is not None:
             raise self._error
         async with self._dealing:
-            if self._session.lease is not None:
-                await self._session.lease.confirm()
+            await self._session.confirm()
             deal = _deal(next(self._numbers), batch)
             self._order.deal(deal.number)
             done = min(self._lanes, key=len).deal(deal)

@@ -72,7 +72,7 @@ def rows(stream: Readable, form: CsvForm) -> Iterator[Part | Broken]:
                 message = f"a row of more than {MAX_RECORD // 2**20} MB: split it, or close its quote"
                 yield Broken(f":{number}", Reason(message))
             else:
-                yield Part(f":{number}", head + row)
+                yield Part(f":{number}", head + row, head=len(head))
     except UNREADABLE as error:
         yield Broken(f":{number + 1}", unreadable(error))
 

@@ -8,10 +8,13 @@ from msgspec import Meta, Struct
 
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Witness
 from pipeline.disk import Durability
+from pipeline.errors import Fatal
 from pipeline.finding import Finding, check_folder
 from pipeline.orders.terms import Ids
+from pipeline.transports.folder.archive import erase_archived
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
+from pipeline.transports.folder.names import ARCHIVE
 from pipeline.transports.folder.settled import InboundAfter
 from pipeline.transports.folder.sink import FolderSink
 from pipeline.transports.folder.source import QUIET_SECONDS, FolderSource
@@ -53,6 +56,18 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
         """The outbound folder; each order's file ends in ``suffix``."""
         called = settings.called("outbound_dir")
         return FolderSink(self.outbound_dir, suffix=suffix, setting=called, durability=self.durability)
+
+    def erase(self, settings: ClientSettings, is_meant: Callable[[bytes], bool], form: FileFormat = JSON_FILES) -> int:
+        """Remove the records that are meant from what was put away, and forget the files that were known; how many.
+
+        Raises Fatal where that cannot be done.
+        """
+        known = settings.state_dir / f"{settings.name}.files"
+        try:
+            known.unlink(missing_ok=True)
+        except OSError as error:
+            raise Fatal(f"{known} cannot be removed: {error.strerror}; set it right, then do it again") from error
+        return erase_archived(self.inbound_dir / ARCHIVE, form, is_meant)
 
     def check(self, called: Callable[[str], str], form: FileFormat = JSON_FILES) -> Sequence[Finding]:
         """Whether both folders can be used, and what nobody reads; ``called``: by which name an option is set."""

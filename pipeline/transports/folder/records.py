@@ -49,6 +49,8 @@ class Part(Struct, frozen=True, gc=False):
     raw: bytes
     is_understood: bool = True
     """Whether it is a record at all, as far as one can see without reading it: what is none is never put away."""
+    head: int = 0
+    """How many of the bytes are what stands above all records of the file."""
 
 
 class Broken(Struct, frozen=True, gc=False):

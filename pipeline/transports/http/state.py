@@ -196,6 +196,22 @@ class State(Resource):
         """The orders that the client calls so are known by these ids."""
         await self._write("DELETE FROM twins WHERE id = ?", [(one,) for one in ids])
 
+    async def erase(self, ids: Sequence[str]) -> int:
+        """Forget all of these orders, so that nothing is left of them in the file; of how many rows."""
+
+        def erase(database: sqlite3.Connection) -> int:
+            before = database.total_changes
+            with database:
+                for table in ("proofs", "orders", "addresses", "failures", "listed", "twins"):
+                    database.executemany(f"DELETE FROM {table} WHERE id = ?", [(one,) for one in ids])  # noqa: S608 - names of ours
+                database.executemany("DELETE FROM twins WHERE ours = ?", [(one,) for one in ids])
+            database.execute("VACUUM")  # what was deleted, or written over before, is in the file until then
+            for aside in self._path.parent.glob(f"{self._path.name}.damaged-*"):
+                aside.unlink()
+            return database.total_changes - before
+
+        return await self._do(erase)
+
     async def _known(self, table: str, column: str, ids: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for start in range(0, len(ids), GROUP):

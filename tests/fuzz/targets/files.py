@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import msgspec
 
 from pipeline.dataflow.locators import Locator
 from pipeline.errors import Rejected
+from pipeline.transports.folder.archive import _parts, erase_archived
 from pipeline.transports.folder.csv_head import CsvForm
 from pipeline.transports.folder.csv_reader import csv_files, rows
 from pipeline.transports.folder.csv_rows import read_row, write_row
@@ -20,6 +22,7 @@ from pipeline.transports.folder.formats import json_files
 from pipeline.transports.folder.records import UNREADABLE, Broken, Part, is_lines, lines, unreadable, whole
 from tests.fuzz.given import Given
 from tests.fuzz.laws import law, see_reasons
+from tests.fuzz.places import place
 from tests.fuzz.registry import target
 from tests.fuzz.targets.records import CLIENTS
 
@@ -50,6 +53,36 @@ def see_parts(parts: Iterator[Part | Broken]) -> list[Part | Broken]:
         if isinstance(part, Broken):
             see_reasons([part.reason])
     return found
+
+
+@target(
+    "file.erased",
+    b"\n".join(GOOD),
+    b"[%s]" % b", ".join(GOOD),
+    b"[7, 2,\n3]",
+    b"id,title\n7,a\n8,b\n",
+    b"\xff\n7\n",
+    share=0.2,
+)
+def erased(data: bytes) -> None:
+    """Of any file that was put away the records of an erased order are gone, and all others are what they were."""
+
+    def is_meant(raw: bytes) -> bool:
+        return b"2" in re.split(rb"[\r\n]", raw.strip())[-1]
+
+    archive = place("archive")
+    for name, form in (("a.ndjson", JSON), ("b.json.1", JSON), ("c.csv", CSV)):
+        path = archive / name
+        path.write_bytes(
+            data.replace(b'"', b"") if form is CSV else data
+        )  # a quote that nothing closes takes what follows
+        before = list(_parts(path, name.removesuffix(".1"), form))
+        erase_archived(archive, form, is_meant)
+        after = list(_parts(path, name.removesuffix(".1"), form)) if path.exists() else []
+        if all(isinstance(part, Part) and (part.suffix[:1] == "[" or name[0] != "b") for part in before):
+            left = [one.raw.strip() for one in before if not is_meant(one.raw)]
+            law([one.raw.strip() for one in after] == left, "others have changed")
+        path.unlink(missing_ok=True)
 
 
 @target(

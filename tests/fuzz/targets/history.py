@@ -11,7 +11,7 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history import index
 from pipeline.history.conflicts import read_conflicts
-from pipeline.history.decisions import index_decisions, read_decisions, read_order
+from pipeline.history.decisions import erase_decisions, index_decisions, read_decisions, read_order
 from pipeline.history.journal import FlowCounts, Journal, Run, last_runs, read_runs
 from pipeline.months import index_of
 from pipeline.service.drift import KnownKeys
@@ -63,6 +63,10 @@ def decisions(data: bytes) -> None:
         index_decisions(path)
         law([read_order(path, number) for number in (1, 2, 7)] == alone, "an index changes what is told")
     index_of(path).unlink()
+    erase_decisions(path, "erp", {7}, {7}, lambda line: b"7" in line)
+    left = list(read_decisions(path))
+    law(not [entry for entry in left if (entry.client, entry.number) == ("erp", 7)], "an entry is left")
+    law({1, 2} <= {entry.number for entry in left} or b"missed" in data, "an entry of another order is gone")
 
 
 @target("history.index", b"", b"wos1" * 30, b"\xff" * 200, share=0.2)

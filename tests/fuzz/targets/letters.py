@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from pipeline.clients.records.naming import naming
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.deadletters import DeadLetterOffice, Filters, Letter
 from pipeline.deadletters.drawer import CLOSED, Drawer
+from pipeline.deadletters.erasing import erase_letters
 from pipeline.deadletters.letter import again, as_json, first, key_of_name, mend, name_of, read_letter
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import lines_around, locate, readable
@@ -85,6 +87,25 @@ def kept(data: bytes) -> None:
     (place(FLOW) / NAME).write_bytes(as_json(letter))
     back = read_letter(place(FLOW) / NAME)
     law(back is not None and back.raw == raw and back.where == where, "a letter is read as another")
+
+
+@target("letter.erased", as_json(GOOD), as_json(GOOD, indent=0), b"{", b"\xff", b'{"id": 7', share=0.3)
+def erased(data: bytes) -> None:
+    """Whatever letters somebody has damaged, none of an erased order is left, and those of others are."""
+    folder = place("erp_json.erased")
+    archive, file = folder / "resolved.jsonl", folder / NAME
+    other = as_json(_letter(b'{"id": 8}', Locator("b.json"), Reason("x")), indent=0)
+    archive.write_bytes(as_json(GOOD, indent=0) + data.replace(b"\n", b" ") + b"\n" + other)
+    (folder / CLOSED).write_bytes(data.replace(b"\n", b" ") + b"\n")
+    file.write_bytes(data)
+    drawer = Drawer(folder)
+    drawer.look()
+    mention = naming(["id"], [7])
+    erase_letters(drawer, lambda letter: mention(letter.raw), mention)
+    left = archive.read_bytes().splitlines(keepends=True)
+    law(other in left and as_json(GOOD, indent=0) not in left, "a wrong letter is erased")
+    law(read_letter(file) is None or b'{"id": 7}' not in file.read_bytes(), "an open letter is left")
+    file.unlink(missing_ok=True)
 
 
 @target(

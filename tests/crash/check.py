@@ -31,8 +31,10 @@ WORDS: Final = {
     "completed": "DONE",
     "cancelled": "CANCELLED",
 }
-OF_EVERY_RUN: Final = ("history/journal.py", "tracos/embedded.py")
-"""Where a run makes changes that has nothing to do: it is noted, and the embedded server is started and stopped."""
+OF_EVERY_RUN: Final = ("history/journal.py", "tracos/embedded.py", "tracos/lease.py")
+"""Where a run makes changes that has nothing to do: it is noted, takes its lease, and starts and stops a server."""
+LEASES: Final = ".sync"
+"""How the collections are called that leases are in."""
 PROBE: Final = b"blat"
 """What Python's tempfile writes and removes at once, under a name of its own, to see where it may write at all."""
 KEPT: Final = (Rule.STALE, RESTORED, ABSENT)
@@ -120,7 +122,7 @@ def torn(world: World) -> Iterator[str]:
 
 
 def is_idle(before: Snapshot, after: Snapshot, lived: Lived) -> bool:
-    """Whether a run has changed nothing but the journal; what it has SQLite write is seen in the file."""
+    """Whether a run has changed nothing but the journal and its lease; what it has SQLite write is seen in the file."""
     noted = [one for one in lived.points if not any(file in OF_EVERY_RUN for file, _ in one.stack)]
     return all(one.kind == "commit" for one in noted) and _without_journal(before) == _without_journal(after)
 
@@ -157,7 +159,8 @@ def _document(document: Mapping[str, Any]) -> dict[str, Any]:
 def _without_journal(snapshot: Snapshot) -> tuple[Any, ...]:
     files = {name: (one.body, one.mtime) for name, one in snapshot.files.items() if one.body is not None}
     files = {name: said for name, said in files.items() if not name.endswith("runs.jsonl")}
-    return files, snapshot.documents, snapshot.theirs
+    documents = {name: found for name, found in snapshot.documents.items() if not name.endswith(LEASES)}
+    return files, documents, snapshot.theirs
 
 
 def _whole_lines(path: Path) -> Iterator[Any]:

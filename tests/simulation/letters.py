@@ -60,9 +60,9 @@ def _see_files(world: Any, letters: list[Letter], unreached: set[str | None]) ->
     """Of files: those that are bad, as long as no newer one of their order has come."""
     files = world.folders.files
     about = {one.file for one in letters}
-    for at, file in enumerate(files):
+    for file in files:
         is_bad = _is_bad(world, file)
-        later = [one for one in files[at + 1 :] if one.order_id == file.order_id and not _is_bad(world, one)]
+        later = [one for one in files if one.at > file.at and one.order_id == file.order_id and not _is_bad(world, one)]
         may_have_none = file.is_gone or (file.is_whole and file.order_id is not None and bool(later))
         if is_bad and not may_have_none and file.order_id not in unreached and file.name not in about:
             raise Wrong(f"the file {file.name} cannot be understood, and no letter says so")

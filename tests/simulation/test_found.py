@@ -18,6 +18,8 @@ TWO_CLOCKS = "a client that keeps the time that it is told has times of two cloc
 
 OPEN = {
     "last-first-with-our-times": TWO_CLOCKS,
+    "letter-of-a-killed-run-on-another-machine": "what a killed run has a letter of, and had read before, is not read "
+    "again where the other machine has it go through: the letter stays for a person",
     "our-time-in-their-list": TWO_CLOCKS,
     "taken-after-it-was-given-up": TWO_CLOCKS,
     "taken-once-more": TWO_CLOCKS,

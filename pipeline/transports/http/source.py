@@ -31,6 +31,9 @@ __all__ = ["HttpSource"]
 TOLD: Final = frozenset({Fate.DELIVERED, Fate.DEAD, Fate.HELD, Fate.CLOSED})
 """What is known to be gone: it has a letter, or was deleted in TracOS."""
 
+UNREAD: Final = frozenset({Fate.DEAD, Fate.HELD, Fate.DEFERRED})
+"""What is in the list, and not taken: nobody knows what telling the client of it would write over."""
+
 SECOND: Final = timedelta(seconds=1)
 """The header Date leaves out its fraction, so that what was just written may have a later time."""
 
@@ -144,7 +147,9 @@ class HttpSource(Source[bytes]):
         told = [seen[locator].id for locator, fate in fates.items() if seen[locator].is_gone and fate in TOLD]
         await self._state.set_unlisted(told)
         if self._options.etag:
-            await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
+            await self._state.set_etags({seen[locator].id: seen[locator].etag or None for locator in taken})
+            untaken = [seen[locator] for locator, fate in fates.items() if fate in UNREAD]
+            await self._state.set_untaken([one.id for one in untaken if not one.is_gone])
         elif read_again := self._stale.intersection(seen[locator].id for locator in taken):
             await self._state.set_etags(dict.fromkeys(read_again))  # else they would be read again each run
         if self._options.href:

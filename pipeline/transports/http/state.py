@@ -16,7 +16,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
 
-__all__ = ["State"]
+__all__ = ["UNTAKEN", "State"]
 
 T = TypeVar("T")
 
@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS failures (id TEXT PRIMARY KEY, runs INTEGER NOT NULL)
 CREATE TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY, is_there INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS twins (id TEXT PRIMARY KEY, ours TEXT NOT NULL) STRICT;
 """
+
+UNTAKEN: Final = ""
+"""What is known as the ETag of an order of which no state was ever taken, although the client has it."""
 
 NO_DAMAGE: Final = frozenset(
     {
@@ -120,6 +123,13 @@ class State(Resource):
         """These orders were taken, or told, as they are under these ETags."""
         rows = [(order_id, etag, 0) for order_id, etag in etags.items()]
         await self._write(_upsert("orders", "id", "etag", "is_stale"), rows)
+
+    async def set_untaken(self, ids: Sequence[str]) -> None:
+        """These orders were shown, and not taken: where no ETag of them is known, ``UNTAKEN`` stands for it."""
+        rows = [(order_id, UNTAKEN) for order_id in ids]
+        statement = """INSERT INTO orders (id, etag) VALUES (?, ?)
+            ON CONFLICT (id) DO UPDATE SET etag = excluded.etag WHERE orders.etag IS NULL"""
+        await self._write(statement, rows)
 
     async def stale(self) -> Sequence[str]:
         """The orders that somebody changed after they were last taken."""

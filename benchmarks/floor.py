@@ -16,6 +16,7 @@ import msgspec
 
 from benchmarks.place import WORDS, Documents, Place, groups
 from benchmarks.task import Task
+from pipeline.tracos.indexes import IS_ID
 
 __all__ = ["inbound_files", "inbound_lines", "merge_files", "outbound_files", "outbound_lines"]
 
@@ -59,7 +60,7 @@ def merge_files(place: Place, task: Task) -> int:
     orders, matched = place.orders, 0
     for batch in groups(_files(Path(task.source)), BATCH):
         shown = {order.id: (name, body, came, order) for name, body, came in batch for order in (decode(body),)}
-        found = orders.find({"number": {"$in": list(shown)}}, batch_size=BATCH)
+        found = orders.find({"number": {"$in": list(shown), **IS_ID}}, batch_size=BATCH)  # by the pipeline's index
         statements = []
         for document in found:
             name, body, came, order = shown[document["number"]]

@@ -13,7 +13,7 @@ from aiostream import pipe, stream
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import UpdateOne, WriteConcern
 
-from benchmarks.place import WORDS, Place, groups
+from benchmarks.place import WORDS, Place, groups, plain
 from benchmarks.task import Task
 
 __all__ = ["bulk_write", "gather", "naive_inbound", "naive_outbound", "per_item"]
@@ -77,7 +77,7 @@ def bulk_write(place: Place, task: Task) -> int:
     done = 0
     for paths in groups(sorted(Path(task.source).iterdir()), 500):
         read = [msgspec.json.decode(path.read_bytes()) for path in paths]
-        upserts = [UpdateOne({"number": one["id"]}, {"$set": _document(one)}, upsert=True) for one in read]
+        upserts = [UpdateOne({"number": one["id"]}, {"$set": plain(one)}, upsert=True) for one in read]
         done += len(place.orders.bulk_write(upserts, ordered=False).upserted_ids or {})
     return done
 
@@ -126,9 +126,4 @@ async def _read(path: Path) -> dict[str, Any]:
 
 
 async def _upsert(orders: Orders, order: dict[str, Any]) -> None:
-    await orders.update_one({"number": order["id"]}, {"$set": _document(order)}, upsert=True)
-
-
-def _document(order: dict[str, Any]) -> dict[str, Any]:
-    said = {key: order[key] for key in ("title", "description", "createdAt", "updatedAt")}
-    return {"status": WORDS[order["status"]], "isSynced": True, **said}
+    await orders.update_one({"number": order["id"]}, {"$set": plain(order)}, upsert=True)

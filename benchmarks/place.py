@@ -1,22 +1,29 @@
 """A place to measure in: a database of its own, folders of its own, and the orders in them."""
 
+import asyncio
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
+from pipeline.tracos import indexes as pipelines
 from pipeline.translation.status_order import TABLE
 from pipeline.translation.times import format_time
 
-__all__ = ["WORDS", "Documents", "Place", "fill_with_files", "fill_with_lines", "groups", "order"]
+__all__ = ["WORDS", "Documents", "Indexes", "Place", "fill_with_files", "fill_with_lines", "groups", "order", "plain"]
 
 Documents = Collection[dict[str, Any]]
+
+Indexes = Literal["none", "two", "pipeline"]
+"""Those of a new collection: two as a hand-written program has them, or the three that the pipeline makes itself."""
 
 BAD: Final = b'{"id": "no status", "createdAt": "yesterday"}'
 
@@ -33,17 +40,35 @@ class Place:
         concern = WriteConcern(w="majority", j=True)
         self.orders: Documents = self._client.get_database(name, write_concern=concern)["workorders"]
 
-    def make(self) -> "Place":
+    def make(self, indexes: Indexes = "two") -> "Place":
         """Make the folders and the indexes."""
         self.outbound.mkdir(parents=True)
-        self.orders.create_index("number", unique=True, partialFilterExpression={"number": {"$exists": True}})
-        self.orders.create_index([("isSynced", 1), ("_id", 1)])
+        match indexes:
+            case "two":
+                self.orders.create_index("number", unique=True, partialFilterExpression={"number": {"$exists": True}})
+                self.orders.create_index([("isSynced", 1), ("_id", 1)])
+            case "pipeline":
+                asyncio.run(self._make_the_pipelines())
+            case "none":
+                pass
         return self
 
+    async def _make_the_pipelines(self) -> None:
+        client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(self.uri)
+        await pipelines.prepare(client.get_database(self.name)[self.orders.name])
+        client.close()
+
     def remove(self) -> None:
-        """Forget the database."""
+        """Forget the database and what was noted.
+
+        Folders of many small files stay: making files soon after many were removed is up to five times slower on ext4,
+        which whoever comes next would pay for.
+        """
         self._client.drop_database(self.name)
         self.close()
+        shutil.rmtree(self.state, ignore_errors=True)
+        for path in self.root.glob("*.jsonl"):
+            path.unlink()
 
     def close(self) -> None:
         """Give the connection back."""
@@ -69,6 +94,12 @@ def order(number: int, *, edition: int = 0) -> dict[str, Any]:
         "createdAt": format_time(created),
         "updatedAt": format_time(created + timedelta(hours=1 + edition)),
     }
+
+
+def plain(said: dict[str, Any]) -> dict[str, Any]:
+    """The document that somebody makes of a status_order who wants no more than to have it in MongoDB."""
+    kept = {key: said[key] for key in ("title", "description", "createdAt", "updatedAt")}
+    return {"number": said["id"], "status": WORDS[said["status"]], "isSynced": True, **kept}
 
 
 def document(number: int, *, is_synced: bool) -> dict[str, Any]:

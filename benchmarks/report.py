@@ -12,12 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.goals import Reached, reached
+from benchmarks.sides import pathway_version
 from benchmarks.suite import Results, rate, ratio
 from benchmarks.task import Done
 
 __all__ = ["Machine", "Report", "table_of_goals", "tables"]
 
-PACKAGES: Final = ("aiostream", "motor", "pymongo", "aiofiles", "msgspec", "dlt", "singer-sdk")
+PACKAGES: Final = (
+    *("aiostream", "motor", "pymongo", "aiofiles", "msgspec"),
+    *("polars", "pymongoarrow", "pyarrow", "duckdb", "dlt", "singer-sdk"),
+)
 
 
 class Machine(Struct, frozen=True):
@@ -29,10 +33,12 @@ class Machine(Struct, frozen=True):
     python: str
     mongod: str
     packages: dict[str, str]
+    disk: str = ""
+    """The kind of file system that all of it lay on."""
 
     @classmethod
-    def here(cls, mongod: str) -> "Machine":
-        """This one; ``mongod`` is the server's version."""
+    def here(cls, mongod: str, root: Path, pathway: Path) -> "Machine":
+        """This one; ``mongod`` is the server's version, ``root`` where was measured, ``pathway`` the Python with it."""
         models = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
         return cls(
             system=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -40,7 +46,9 @@ class Machine(Struct, frozen=True):
             cores=os.cpu_count() or 1,
             python=platform.python_version(),
             mongod=mongod,
-            packages={name: found for name in PACKAGES if (found := _version(name))},
+            packages={name: found for name in PACKAGES if (found := _version(name))}
+            | ({"pathway": found} if (found := pathway_version(pathway)) else {}),
+            disk=_disk(root),
         )
 
 
@@ -63,16 +71,22 @@ def tables(report: Report) -> str:
     lines = [
         f"{machine.processor}, {machine.cores} cores, {machine.system}",
         f"Python {machine.python}, mongod {machine.mongod}, {packages}",
+        *([f"files on {machine.disk}"] if machine.disk else []),
     ]
     for name, sides in results.done.items():
         first, *_ = sides
-        lines += ["", name, f"  {'':26} {'orders':>9} {'orders/s':>10} {'spread':>7} {'ratio':>7} {'peak MB':>8}"]
+        lines += [
+            "",
+            name,
+            f"  {'':26} {'orders':>9} {'orders/s':>10} {'spread':>7} {'ratio':>7} {'cpu µs':>7} {'peak MB':>8}",
+        ]
         for side, done in sides.items():
             share = ratio(results, name, side, first)
             peak = max(one.peak_mb for one in done)
+            cpu = statistics.median(one.cpu_seconds / one.orders * 1e6 for one in done)
             lines.append(
                 f"  {side:26} {done[0].orders:9,} {rate(results, name, side):10,.0f} {_spread(done):7.0%} {share:7.2f} "
-                f"{peak:8.0f}"
+                f"{cpu:7.1f} {peak:8.0f}"
             )
     if results.starting:
         lines += ["", "start"] + [f"  {name:26} {seconds:9.2f} s" for name, seconds in results.starting.items()]
@@ -96,6 +110,15 @@ def _cpuinfo() -> Iterator[str]:
     path = Path("/proc/cpuinfo")
     if path.exists():
         yield from path.read_text().splitlines()
+
+
+def _disk(root: Path) -> str:
+    """ext4, tmpfs, ...: the kind of the mount that holds ``root``; empty where the system does not tell."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    kinds = {place: kind for _, place, kind, *_ in map(str.split, mounts.read_text().splitlines())}
+    return next((kinds[str(place)] for place in (root.resolve(), *root.resolve().parents) if str(place) in kinds), "")
 
 
 def _version(name: str) -> str | None:

@@ -1,9 +1,8 @@
 """All comparisons: which sides, on how many orders, what lies there before; measured A B A B."""
 
-import shutil
+import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -12,19 +11,10 @@ from msgspec.structs import replace
 
 from benchmarks import starting
 from benchmarks.place import Place, fill_with_files, fill_with_lines
+from benchmarks.sides import PATHWAY, Side, file_peers, line_peers, waiting, with_lanes
 from benchmarks.task import Done, Task, carry_out
 
-__all__ = ["Experiment", "Results", "Side", "Suite", "rate", "ratio"]
-
-
-class Side(Struct, frozen=True):
-    """One of those that are compared."""
-
-    work: str
-    orders: int
-    source: str = ""
-    prepare: Callable[[Place], object] = lambda place: None
-    options: Mapping[str, object] = {}
+__all__ = ["Experiment", "Results", "Suite", "rate", "ratio"]
 
 
 class Experiment(Struct, frozen=True):
@@ -55,10 +45,14 @@ def ratio(results: Results, experiment: str, side: str, other: str) -> float:
 
 
 class Suite:
-    """Measures on the server at ``uri``, in ``root``; ``scale`` makes all of it smaller."""
+    """Measures on the server at ``uri``, in ``root``; ``scale`` makes all of it smaller.
 
-    def __init__(self, uri: str, root: Path, *, scale: float = 1.0, rounds: int = 3) -> None:
+    ``pathway`` is the Python that has pathway, which is left out where there is none.
+    """
+
+    def __init__(self, uri: str, root: Path, *, scale: float = 1.0, rounds: int = 3, pathway: Path = PATHWAY) -> None:
         self._uri, self._root, self._scale, self._rounds = uri, root, scale, rounds
+        self._pathway = pathway
         self._numbers = count()
 
     def run(self, tell: Callable[[str], None], only: str = "") -> Results:
@@ -74,7 +68,8 @@ class Suite:
 
     def experiments(self) -> Iterator[Experiment]:
         """In the order in which they are measured."""
-        yield from self.basic(self._orders(100_000))
+        for experiment in self.basic(self._orders(100_000)):
+            yield replace(experiment, sides=with_lanes(experiment.sides))
         yield from self._inbound()
         yield from self._outbound()
         yield from self._curves()
@@ -85,52 +80,38 @@ class Suite:
         files = self._files(n)
         inbound = {"floor": Side("floor.inbound_files", n, files), "pipeline": Side("ours.inbound", n, files)}
         yield Experiment("inbound files", inbound, self._rounds)
-        outbound = {"floor": _waiting("floor.outbound_files", n), "pipeline": _waiting("ours.outbound", n)}
+        outbound = {"floor": waiting("floor.outbound_files", n), "pipeline": waiting("ours.outbound", n)}
         yield Experiment("outbound files", outbound, self._rounds)
 
     def _inbound(self) -> Iterator[Experiment]:
         n, few, rounds = self._orders(100_000), self._orders(5_000), self._rounds
         files, some = self._files(n), self._files(few)
-        peers = {
-            "naive": "peers.naive_inbound",
-            "gather": "peers.gather",
-            "aiostream per item": "peers.per_item",
-            "bulk_write": "peers.bulk_write",
-        }
-        if find_spec("dlt") and find_spec("singer_sdk"):
-            peers |= {"dlt": "frameworks.with_dlt", "singer-sdk": "frameworks.with_singer"}
-        yield Experiment(
-            "inbound peers",
-            {"pipeline": Side("ours.inbound", n, files)}
-            | {name: Side(work, few, some) for name, work in peers.items()},
-            rounds,
-        )
-        n = self._orders(1_000_000)
+        yield Experiment("inbound peers", {"pipeline": Side("ours.inbound", n, files), **file_peers(few, some)}, rounds)
         lines = self._lines(n)
-        yield Experiment(
-            "inbound lines",
-            {"floor": Side("floor.inbound_lines", n, lines), "pipeline": Side("ours.inbound", n, lines)},
-            rounds,
-        )
-        n = self._orders(100_000)
+        beside = with_lanes({"pipeline": Side("ours.inbound", n, lines)})
+        beside["floor"] = Side("floor.inbound_lines", n, lines)
+        yield Experiment("lines peers", beside | line_peers(n, lines, self._pathway), rounds)
+        million = self._orders(1_000_000)
+        lines = self._lines(million)
+        sides = {"floor": Side("floor.inbound_lines", million, lines), "pipeline": Side("ours.inbound", million, lines)}
+        yield Experiment("inbound lines", with_lanes(sides), rounds)
         yield Experiment("repeats", self._known(files, n), rounds)
         yield self._merge(n, files)
-        sides = {f"{bad:.0%} bad": Side("ours.inbound", n, self._lines(n, bad=bad)) for bad in (0, 0.01, 0.1, 0.5)}
-        yield Experiment("bad records", sides, rounds)
+        yield Experiment("bad records", {f"{bad:.0%} bad": self._bad(n, bad) for bad in (0, 0.01, 0.1, 0.5)}, rounds)
 
     def _outbound(self) -> Iterator[Experiment]:
         n, few = self._orders(100_000), self._orders(5_000)
         sides = {
-            "pipeline": _waiting("ours.outbound", n),
-            "naive": _waiting("peers.naive_outbound", few),
-            "floor of one NDJSON file": _waiting("floor.outbound_lines", n),
+            "pipeline": waiting("ours.outbound", n),
+            "naive": waiting("peers.naive_outbound", few),
+            "floor of one NDJSON file": waiting("floor.outbound_lines", n),
         }
         yield Experiment("outbound peers", sides, self._rounds)
         million = self._orders(1_000_000)
-        waiting = million // 100
+        some = million // 100
         sides = {
-            "1 % of many": _waiting("ours.outbound", waiting, among=million),
-            "alone": _waiting("ours.outbound", waiting),
+            "1 % of many": waiting("ours.outbound", some, among=million),
+            "alone": waiting("ours.outbound", some),
         }
         yield Experiment("backlog", sides, 1)
 
@@ -143,7 +124,7 @@ class Suite:
         )
         yield Experiment(
             "size outbound",
-            {f"{n:,}": _waiting("ours.outbound", n) for n in dict.fromkeys(sizes)},
+            {f"{n:,}": waiting("ours.outbound", n) for n in dict.fromkeys(sizes)},
             1,
         )
         n = self._orders(100_000)
@@ -162,7 +143,8 @@ class Suite:
             place.with_documents(documents, unsynced=0)
             self._do(Side("ours.inbound", files, folder, options={"remembers": True}), place)
 
-        idle = Side("ours.both", files, folder, prepare=settled, options={"remembers": True})
+        options = {"remembers": True}
+        idle = Side("ours.both", files, folder, prepare=settled, options=options, stored=documents)
         yield Experiment("idle", {"run": idle}, 1)
 
     def _known(self, files: str, n: int) -> dict[str, Side]:
@@ -185,14 +167,15 @@ class Suite:
             self._do(Side("ours.inbound", n, before), place)
             place.orders.update_many({}, {"$set": {"description": "Two bearings were changed", "isSynced": False}})
 
-        return Experiment(
-            "merge",
-            {
-                "floor": Side("floor.merge_files", n, after, loaded),
-                "pipeline": Side("ours.inbound", n, after, loaded),
-            },
-            self._rounds,
-        )
+        sides = {
+            "floor": Side("floor.merge_files", n, after, loaded, indexes="pipeline"),
+            "pipeline": Side("ours.inbound", n, after, loaded),
+        }
+        return Experiment("merge", with_lanes(sides), self._rounds)
+
+    def _bad(self, n: int, bad: float) -> Side:
+        """Lines of which some are no order."""
+        return Side("ours.inbound", n, self._lines(n, bad=bad), stored=n - (n // round(1 / bad) if bad else 0))
 
     def measure(self, experiment: Experiment, tell: Callable[[str], None] = lambda text: None) -> dict[str, list[Done]]:
         """What became of each side, round by round."""
@@ -200,18 +183,19 @@ class Suite:
         for round_ in range(experiment.rounds):
             for name, side in experiment.sides.items():
                 tell(f"{experiment.name}: {name}, round {round_ + 1} of {experiment.rounds}")
-                place = Place(self._uri, self._root, f"p{next(self._numbers)}").make()
+                place = Place(self._uri, self._root, f"p{next(self._numbers)}").make(side.prepared)
                 try:
                     side.prepare(place)
+                    os.sync()  # what was prepared is written by now, and at nobody's expense
                     measured[name].append(self._do(side, place))
+                    _look(side, place)
                 finally:
                     place.remove()
-                    shutil.rmtree(place.root)
         return measured
 
     def _do(self, side: Side, place: Place) -> Done:
         task = Task(work=side.work, uri=self._uri, root=str(self._root), place=place.name, source=side.source)
-        done = carry_out(replace(task, **side.options))
+        done = carry_out(replace(task, **side.options), side.python)
         if done.orders != side.orders:
             raise SystemExit(f"{side.work}: {side.orders} orders expected, {done.orders} done: it would mean nothing")
         return done
@@ -232,6 +216,10 @@ class Suite:
         return str(folder)
 
 
-def _waiting(work: str, orders: int, *, among: int | None = None) -> Side:
-    """``work`` on so many unsynced documents, among others that are synced."""
-    return Side(work, orders, prepare=lambda place: place.with_documents(among or orders, unsynced=orders))
+def _look(side: Side, place: Place) -> None:
+    """Ask the database, whatever the side said; raises SystemExit where it has not done what it was to do."""
+    expected = side.orders if side.stored is None else side.stored
+    stored = place.orders.count_documents({})
+    left = place.orders.count_documents({"isSynced": {"$ne": True}}) if side.sends else 0
+    if stored != expected or left:
+        raise SystemExit(f"{side.work}: {expected} documents expected, {stored} found, {left} of them not sent")

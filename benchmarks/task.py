@@ -25,6 +25,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """The pipeline's own, unless something else is tried."""
     remembers: bool = False
     """Whether the index of known files is used."""
+    workers: int | None = None
+    """How many lanes the command is told to have; None: it is told nothing."""
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -33,12 +35,13 @@ class Done(Struct, frozen=True, kw_only=True):
     orders: int
     seconds: float
     cpu_seconds: float
+    """Of the process, and of those that it started and that have ended; not of the server."""
     peak_mb: float
-    """The most memory that the process had, its program included."""
+    """The most memory that the process had, its program included, or the largest of those that it started."""
 
 
-def carry_out(task: Task) -> Done:
-    """Do ``task`` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.work", msgspec.json.encode(task).decode()]
+def carry_out(task: Task, python: str = sys.executable) -> Done:
+    """Do ``task`` in a process of its own, by ``python``."""
+    command = [python, "-m", "benchmarks.work", msgspec.json.encode(task).decode()]
     made = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=Path(__file__).parent.parent)
     return msgspec.json.decode(made.stdout.splitlines()[-1], type=Done)

@@ -2,7 +2,8 @@
 
 The rooms, each of which may know those above it:
 
-- ``errors``, ``version``, ``disk``, ``finding``: the words of the house; files that appear whole and durable
+- ``errors``, ``version``, ``disk``, ``months``, ``finding``: the words of the house; files that appear whole
+  and durable; files a month
 - ``orders``: pure: what a work order is, what a document remembers of the client's side, what a record means for it
 - ``dataflow``: the machinery: batches through typed stages, from a source to a sink; knows no work order
 - ``translation``: pure: how each customer says it, and our words for it

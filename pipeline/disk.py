@@ -24,8 +24,10 @@ from pipeline.errors import Fatal
 __all__ = [
     "Durability",
     "Scratch",
+    "alone",
     "append_lines",
     "in_thread",
+    "opened",
     "read_file",
     "read_lines",
     "remove_leftovers",
@@ -102,17 +104,14 @@ def write_all(file: int, body: bytes) -> None:
 def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) -> None:
     """Append lines to a file, made with mode 0600 where it is missing; a line torn by a crash is ended first.
 
-    Several may append to one file at once. Raises OSError; what was written of the lines by then is taken back. A pipe
-    is not waited for.
+    Several may append to one file at once, also while somebody has it ``alone``. Raises OSError; what was written of
+    the lines by then is taken back. A pipe is not waited for.
     """
     body = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
     if not body:
         return
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+    file = _locked_at(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
-        if stat.S_ISFIFO(os.fstat(file).st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe, and no file")
-        _lock(file)
         size = os.fstat(file).st_size
         torn = size and os.pread(file, 1, size - 1) != b"\n"
         try:
@@ -127,9 +126,22 @@ def append_lines(path: Path, lines: Iterable[bytes], *, durable: bool = True) ->
         os.close(file)
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[int]:
+    """Inside of this nobody appends to the file, which may be moved away, or replaced; yields its descriptor.
+
+    Raises OSError where there is none. A pipe is not waited for.
+    """
+    file = _locked_at(path, os.O_RDWR)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a file; raises OSError, also for what is none: a pipe is not waited for."""
-    with _opened(path) as file:
+    with opened(path) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is no file")
         return file.read()
@@ -140,14 +152,15 @@ def read_lines(path: Path, understand: Callable[[bytes], T]) -> Iterator[T]:
 
     A line that it raises ValueError or RecursionError for is passed over: a crash has torn it, or somebody damaged it.
     """
-    with contextlib.suppress(FileNotFoundError), _opened(path) as lines:
+    with contextlib.suppress(FileNotFoundError), opened(path) as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):
                 yield understand(line)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, to be read inside of this; a pipe is not waited for. Raises OSError."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         with os.fdopen(file, "rb", closefd=False) as opened:
@@ -235,6 +248,23 @@ def _if_dead(lock: Path) -> Iterator[bool]:
     try:
         yield is_dead
     finally:
+        os.close(file)
+
+
+def _locked_at(path: Path, flags: int) -> int:
+    """A descriptor of the file that is at ``path`` once it is ours alone: it may be moved away while we wait."""
+    while True:
+        file = os.open(path, flags | os.O_NONBLOCK, 0o600)
+        try:
+            if stat.S_ISFIFO(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, "it is a pipe, and no file")
+            _lock(file)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    return file
+        except BaseException:
+            os.close(file)
+            raise
         os.close(file)
 
 

@@ -1,15 +1,16 @@
 """The two chains: inbound, from the client to TracOS, and outbound, from TracOS to the client."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from pipeline.clients.connector import Connector
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.closing import close_unseen
+from pipeline.dataflow.lanes import Lanes, spread
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
-from pipeline.dataflow.stage import Chain
+from pipeline.dataflow.stage import Chain, Stage
 from pipeline.dataflow.stages import (
     dead_letters,
     deliver,
@@ -25,8 +26,9 @@ from pipeline.dataflow.stages import (
 from pipeline.orders.workorder import Record
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
+from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["FLOWS", "inbound", "outbound"]
+__all__ = ["FLOWS", "inbound", "outbound", "taking"]
 
 
 def inbound(
@@ -36,23 +38,34 @@ def inbound(
     *,
     source: Source[bytes] | None = None,
     sink: BatchSink[Record] | None = None,
+    lanes: Callable[[TracosWitness], Lanes] | None = None,
     budget: Budget | None = None,
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
-    """What the client shows, merged into TracOS; ``source`` and ``sink``, where they are not the usual ones."""
+    """What the client shows, merged into TracOS; ``source`` and ``sink``, where they are not the usual ones.
+
+    In ``lanes``, which keep the proofs of what they deliver in the witness, the records are taken side by side.
+    """
     witness = tracos.witness(client.terms)
     source = source or client.source(witness)
-    parsed = read(source, flow=f"{client.name}.inbound", stop=stop) | hold_known(dead) | parse(client.parse)
-    ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
+    taken = taking(client, sink or tracos.sink(client.terms, witness), first=tracos.confirm)
     return (
-        ours
-        | validate(client.validate)
-        | translate(client.to_record)
-        | deliver(sink or tracos.sink(client.terms, witness))
+        read(source, flow=f"{client.name}.inbound", stop=stop)
+        | hold_known(dead)
+        | (spread(taken, lanes(witness)) if lanes else taken)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)
     )
+
+
+def taking(
+    client: Connector, sink: BatchSink[Record], *, first: Callable[[], Awaitable[None]] | None = None
+) -> Stage[bytes, Outcome]:
+    """How a client's records are taken: from their bytes into TracOS; ``first`` is told by ``deliver``."""
+    parsed = parse(client.parse)
+    ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
+    return ours | validate(client.validate) | translate(client.to_record) | deliver(sink, first=first)
 
 
 def outbound(
@@ -73,7 +86,7 @@ def outbound(
         | hold_known(dead)
         | validate(source.to_record)
         | translate(client.from_record)
-        | deliver(sink)
+        | deliver(sink, first=tracos.confirm)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

@@ -18,13 +18,14 @@ from pipeline.version import VERSION
 ROOT = Path(pipeline.__file__).parent
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], "pipeline."))
 
-GROUND = {"errors", "version", "disk", "finding", "orders"}
+GROUND = {"errors", "version", "disk", "months", "finding", "orders"}
 LOWER = GROUND | {"dataflow", "translation"}
 WINGS = LOWER | {"transports", "deadletters", "history", "clients", "tracos"}
 ROOMS = {
     "errors": set(),
     "version": set(),
     "disk": {"errors"},
+    "months": {"disk"},
     "finding": set(),
     "orders": {"errors"},
     "dataflow": {"errors"},

@@ -20,7 +20,7 @@ EPILOGUE: Final = (
     "Settings come from the environment and from .env; .env.example lists them. "
     "Exit codes: 0 finished (dead letters are reported), 1 stopped, or problems found, 2 wrong settings or usage, "
     "3 finished with dead letters under --strict, 4 `plan` or `reconcile` found something to do, "
-    "5 a budget was exceeded, 130 interrupted."
+    "5 a budget was exceeded, 6 another run is working on these orders, 130 interrupted."
 )
 
 
@@ -50,6 +50,11 @@ CLIENTS: Final = {
     "schema": ("schema:schema", "Print what CLIENTS_FILE may hold, as JSON Schema, for an editor."),
     "try": ("sample:try_", "Show how a sample file is read, field by field."),
 }
+STATE: Final = {
+    "show": ("state:show", "Show what is remembered, client by client."),
+    "reset": ("state:reset", "Forget what a client remembers: everything is read again."),
+    "set": ("state:set_", "Set up to when an API counts as read."),
+}
 CONFLICTS: Final = {
     "list": ("conflicts:list_", "List the values that gave way, newest first."),
     "restore": ("conflicts:restore", "Set a value that gave way again, as a new edit."),
@@ -69,12 +74,16 @@ clients = App(
 )
 letters = App(name="dead-letters", help="Look into what could not pass, mend it, run it again.", help_epilogue="")
 conflicts = App(name="conflicts", help="See what gave way in merges, and set it again.", help_epilogue="")
-for _app, _commands in ((app, COMMANDS), (clients, CLIENTS), (conflicts, CONFLICTS), (letters, LETTERS)):
+state = App(name="state", help="See what clients remember from run to run, and have it forgotten.", help_epilogue="")
+GROUPS: Final = ((app, COMMANDS), (clients, CLIENTS), (conflicts, CONFLICTS), (letters, LETTERS), (state, STATE))
+for _app, _commands in GROUPS:
     for _name, (_function, _help) in _commands.items():
         _app.command(f"pipeline.cli.{_function}", name=_name, help=_help, help_epilogue="")
+app.command("pipeline.cli.lane:lane", name="lane", show=False)
 app.command(letters)
 app.command(conflicts)
 app.command(clients)
+app.command(state)
 
 
 def program() -> int:

@@ -7,12 +7,12 @@ from cyclopts import Parameter
 
 from pipeline.cli.ages import age
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table
-from pipeline.cli.plan import said
-from pipeline.cli.start import begin
+from pipeline.cli.output import Json, print_json, print_lines, print_table, said
+from pipeline.cli.start import Wait, begin, person
 from pipeline.cli.summary import SIDES
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.journal import Journal, new_run
+from pipeline.service.effects import Live
 from pipeline.service.restoring import Restoring, find_conflict
 from pipeline.service.session import Sessions
 
@@ -37,7 +37,9 @@ def list_(
         json: Print JSON.
     """
     path = begin().data_decision_log
-    found = [one for one in read_conflicts(path) if client in (None, one.client) and _is_young(one, since)]
+    oldest = None if since is None else datetime.now(UTC) - since
+    found = [one for one in read_conflicts(path, oldest) if client in (None, one.client)]
+    found = [one for one in found if oldest is None or one.at >= oldest]
     if json:
         print_json(found)
     elif found:
@@ -47,27 +49,25 @@ def list_(
     return 0
 
 
-def restore(number: str, field: str, /, *, client: str | None = None) -> int:
+def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait = 0) -> int:
     """Set the value that gave way last again, as a new edit in TracOS; the next run tells the client.
 
     Args:
         number: The order's number in TracOS, as `conflicts list` shows it.
         field: Of the order, as `conflicts list` names it.
         client: The client, where several have an order of this number.
+        wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
     """
     settings = begin()
     work, record = Restoring(find_conflict(settings.data_decision_log, number, field, client)), new_run("restore")
-    ended = conduct(Sessions(settings, run=record.run), work, record, Journal(settings.data_journal))
+    sessions = Sessions(settings, run=record.run, by=person(), effects=Live(wait=wait))
+    ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
         if change := work.change:
             one = work.conflict
             what = f"order {one.number}: {field} set again: {said(change.old)} → {said(change.new)}"
             print_lines([f"{what}; {work.next}"])
     return ended.exit
-
-
-def _is_young(conflict: Conflict, since: timedelta | None) -> bool:
-    return since is None or datetime.now(UTC) - conflict.at <= since
 
 
 def _row(one: Conflict) -> list[str]:
@@ -80,5 +80,5 @@ def _row(one: Conflict) -> list[str]:
         said(one.value),
         said(one.kept),
         one.because,
-        f"{one.restored:{MINUTES}}" if one.restored else "",
+        f"{one.restored:{MINUTES}} {one.restored_by}".strip() if one.restored else "",
     ]

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline.cli.output import Json, print_json, print_lines
-from pipeline.cli.plan import said
+from pipeline.cli.output import Json, print_json, print_lines, said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.history.decisions import ABSENT, RESTORED, SENT, Entry, read_decisions
-from pipeline.orders.workorder import ExternalId, id_key
+from pipeline.history.decisions import ABSENT, RESTORED, SENT, Entry, read_order
+from pipeline.orders.workorder import id_key
 
 __all__ = ["explain"]
 
@@ -32,10 +31,7 @@ def explain(number: str, /, *, json: Json = False) -> int:
         json: Print JSON: the entries of the decision log, and the open dead letters.
     """
     settings = begin()
-    log, keys = settings.data_decision_log, {id_key(number)}
-    for entry in read_decisions(log):
-        keys |= names if (names := _names(entry)) & keys else set()
-    entries = [entry for entry in read_decisions(log) if _names(entry) & keys]
+    entries, keys = read_order(settings.data_decision_log, number)
     letters = [
         filed
         for filed in DeadLetterOffice(settings.data_dead_letter_dir).find()
@@ -54,18 +50,13 @@ def explain(number: str, /, *, json: Json = False) -> int:
     return 0
 
 
-def _names(entry: Entry) -> set[ExternalId]:
-    """By what the order of an entry is known."""
-    return {id_key(entry.number), *([] if entry.id is None else [id_key(entry.id)])}
-
-
 def _told(entry: Entry) -> Iterator[str]:
     meaning = MEANING.get(entry.rule, entry.rule)
     version = f", of {entry.version:%Y-%m-%d %H:%M:%S} UTC" if entry.version else ""
     beside = "" if entry.id in (None, entry.number) else f"  order {entry.number}, {entry.id} there"
     place = f"{entry.locator}{version}"
     yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}{beside}  {place}"
-    yield f"  {entry.rule}: {meaning}"
+    yield f"  {entry.rule}: {meaning}{f', by {entry.by}' if entry.by else ''}"
     verb = "told" if entry.rule == SENT else "written"
     for change in entry.changes:
         yield f"  {verb}: {change.field}: {said(change.old)} → {said(change.new)}"

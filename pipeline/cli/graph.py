@@ -23,7 +23,7 @@ def graph(*, client: str | None = None, svg: Annotated[bool, Parameter(negative=
         svg: Print SVG instead.
     """
     sessions = Sessions(begin(), only=client, effects=Dry())
-    tell_problems(sessions)
+    tell_problems(sessions.problems)
     chains = [
         (f"{one.client.name}.{name}", flow(one.client, one.tracos("mongodb://localhost"), one.dead(name)))
         for one in sessions

@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 from pipeline.cli.output import Json, is_terminal, print_json, print_lines, print_table
 from pipeline.cli.start import begin
 from pipeline.cli.summary import WORDS, by_side
-from pipeline.history.journal import Run, read_runs
+from pipeline.history.journal import Run, last_runs
 
 __all__ = ["history"]
 
@@ -42,7 +42,7 @@ def history(
         json: Print JSON: the runs as the journal keeps them.
     """
     path = begin().data_journal
-    runs = list(read_runs(path))[-last:]
+    runs = last_runs(path, last)
     if json:
         print_json(runs)
     elif runs:

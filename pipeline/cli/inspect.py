@@ -14,7 +14,7 @@ import msgspec
 from cyclopts import Parameter
 
 from pipeline.cli.output import print_lines
-from pipeline.cli.start import begin, child
+from pipeline.cli.start import begin, child, person
 from pipeline.deadletters import Filters
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.service.replay import Retried
@@ -48,7 +48,7 @@ def inspect(
             raise WrongUsage(
                 f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
             ) from error
-        serve(settings, _again, port, announce, lambda: bool(signals))
+        serve(settings, _again, port, announce, lambda: bool(signals), person())
     return 0
 
 

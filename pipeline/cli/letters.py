@@ -87,7 +87,8 @@ def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = Fal
         places = [None if mark is None else {"line": mark.line, "column": mark.column} for mark in marks]
         print_json({**_brief(filed), "places": places, "payload": readable(letter.payload)})
         return 0
-    mended = ", mended since" if letter.mended is not None else ""
+    mended = f", mended since{_by(letter.mended_by)}" if letter.mended is not None else ""
+    mended += f", retried{_by(letter.retried_by)}" if letter.retried_by else ""
     print_lines(
         [
             f"dead letter {filed.id}  {filed.path}",
@@ -129,6 +130,10 @@ def stats(*, which: Which = NONE, json: Json = False) -> int:
         if counts:
             print_table([title, "letters"], [[name, f"{count:,}"] for name, count in counts.items()], right=["letters"])
     return 0
+
+
+def _by(person: str) -> str:
+    return f" by {person}" if person else ""
 
 
 def _office() -> DeadLetterOffice:

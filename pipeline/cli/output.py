@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline.cli.streams import is_heard, takes_unicode
 
-__all__ = ["Json", "as_json", "clean", "console", "is_terminal", "print_json", "print_lines", "print_table"]
+__all__ = ["Json", "as_json", "clean", "console", "is_terminal", "print_json", "print_lines", "print_table", "said"]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 """The option of every command that reports."""
@@ -80,6 +80,11 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     console().print(table)
+
+
+def said(value: Any) -> str:
+    """A value as a person reads it."""
+    return "-" if value is None else str(value)
 
 
 def clean(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.output import Json, print_json, print_lines, print_table, said
 from pipeline.cli.start import begin
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.history.decisions import SENT, Entry
@@ -87,8 +87,3 @@ def _rows(entries: Sequence[Entry]) -> Iterator[list[str]]:
 def side(entry: Entry) -> str:
     """Where an entry's values were written."""
     return "client" if entry.rule == SENT else "TracOS"
-
-
-def said(value: Any) -> str:
-    """A value as a person reads it."""
-    return "-" if value is None else str(value)

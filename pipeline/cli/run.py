@@ -1,17 +1,20 @@
 """``run``: all flows of all clients, a display of how far they are, the summary and the exit code."""
 
 import sys
+from datetime import datetime
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
-from pipeline.cli.start import begin
+from pipeline.cli.start import Wait, begin, workers_of
 from pipeline.cli.summary import summary_of
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
+from pipeline.service.effects import Live
 from pipeline.service.run import Sync
 from pipeline.service.session import Sessions
 
@@ -22,7 +25,10 @@ def run(
     *,
     only: Literal["inbound", "outbound"] | None = None,
     client: str | None = None,
+    since: Annotated[datetime | None, Parameter(converter=instant, n_tokens=1)] = None,
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    workers: str | None = None,
+    wait: Wait = 0,
     json: Json = False,
 ) -> int:
     """Sync both ways: what the clients show into TracOS, what TracOS has to tell to the clients.
@@ -30,14 +36,24 @@ def run(
     Args:
         only: Run this flow alone.
         client: Run this client alone.
+        since: Read again what changed since this time, such as 2026-10-31T12:00:00Z (without a zone: UTC), whatever is
+            remembered; up to when an API counts as read stays as it is.
         strict: Exit with 3 when there are dead letters, new or still open.
+        workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
+        wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
-    settings = begin()
+    settings = begin(said={"WORKERS": workers})
     record = new_run("run")
-    sessions = Sessions(settings, run=record.run, only=client)
+    sessions = Sessions(settings, run=record.run, only=client, since=since, effects=Live(wait=wait))
     flows = [only] if only else list(FLOWS)
-    work = Sync(settings, {name: FLOWS[name] for name in flows}, is_strict=strict, watch=watched(settings.log_format))
+    work = Sync(
+        settings,
+        {name: FLOWS[name] for name in flows},
+        is_strict=strict,
+        workers=workers_of(settings),
+        watch=watched(settings.log_format),
+    )
     ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
         if json:

@@ -3,20 +3,26 @@
 import gc
 import itertools
 import os
+import pwd
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
 import stamina.instrumentation
+from cyclopts import Parameter
 from loguru import logger
 
 from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
-from pipeline.service.session import Sessions
+from pipeline.service.lanes.dealer import Workers
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["begin", "child", "collect_rarely", "editor", "prepare", "tell_problems"]
+__all__ = ["Wait", "begin", "child", "collect_rarely", "editor", "person", "prepare", "tell_problems", "workers_of"]
+
+Wait = Annotated[float, Parameter(name="--wait", show_default=False)]
+"""The option of every command that works on a client's orders alone."""
 
 DOTENV: Final = Path(".env")
 
@@ -24,15 +30,22 @@ COLLECT_AFTER: Final = 100_000
 """How many new objects until Python looks for garbage. Its own 700 are reached many times a batch, and find nothing."""
 
 
-def begin(*, quiet: bool = False) -> Settings:
+MOST_BY_ITSELF: Final = 4
+"""Lanes that a run takes by itself; more gain little."""
+ENOUGH: Final = 20_000
+"""Records from which on lanes are worth what it takes to start them."""
+
+
+def begin(*, quiet: bool = False, said: Mapping[str, str | None] | None = None) -> Settings:
     """The settings, and the log as they want it; raises WrongSettings, with all that is wrong.
 
-    ``quiet``: errors alone are logged, unless the settings want details.
+    ``quiet``: errors alone are logged, unless the settings want details. ``said`` on the command line goes before the
+    environment.
     """
     collect_rarely()
     prepare()
     stamina.instrumentation.set_on_retry_hooks(())  # retries are told in our own words
-    settings = load(os.environ, DOTENV)
+    settings = load({**os.environ, **{name: value for name, value in (said or {}).items() if value}}, DOTENV)
     for note in settings.secrets.notes:
         logger.warning("{}", note)
     if quiet and settings.log_level in {"INFO", "WARNING"}:
@@ -57,9 +70,9 @@ def collect_rarely() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
-def tell_problems(sessions: Sessions) -> None:
+def tell_problems(problems: Mapping[str, Sequence[str]]) -> None:
     """Log why some clients cannot be served, while the others are."""
-    for problem in itertools.chain.from_iterable(sessions.problems.values()):
+    for problem in itertools.chain.from_iterable(problems.values()):
         logger.error("wrong settings: {}; this client is left out", problem)
 
 
@@ -71,6 +84,27 @@ def child(*arguments: str) -> tuple[Sequence[str], Mapping[str, str]]:
     places = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
     environment = {**os.environ, "PYTHONPATH": places, "LOG_FORMAT": "json"}
     return (sys.executable, "-P", "-m", "pipeline", *arguments), environment
+
+
+def workers_of(settings: Settings) -> Workers | None:
+    """How the lanes of a run are had, as WORKERS says; None: without lanes."""
+    is_auto = settings.workers == "auto"
+    count = min(len(os.sched_getaffinity(0)), MOST_BY_ITSELF) if settings.workers == "auto" else settings.workers
+    if count == 1:
+        return None
+    command, environment = child("lane")
+    return Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
+
+
+def person() -> str:
+    """Who gives this command, for logs and letters: user and host."""
+    user = os.environ.get("USER")
+    if not user:
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}".encode(errors="backslashreplace").decode()
 
 
 def editor() -> str:

@@ -5,13 +5,14 @@ All that the author of a client needs is named here.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
-from pipeline.errors import Rejected, WrongSettings
+from pipeline.errors import Rejected, WrongSettings, WrongUsage
 from pipeline.finding import Finding
 from pipeline.orders.terms import Authority, Ids, Terms, within
 from pipeline.orders.workorder import ExternalId, Kind, Record
@@ -50,6 +51,13 @@ class Connector(ABC):
         Override where there is something to see.
         """
         return ()
+
+    def set_since(self, time: datetime) -> None:
+        """Take what changed before ``time`` as read: it is remembered for the next run.
+
+        Raises WrongUsage where this client remembers no such time. Override where it does.
+        """
+        raise WrongUsage(f"{self.name}: nothing of it is read up to a time; `run --since` reads again what is newer")
 
     @property
     def is_choosy(self) -> bool:

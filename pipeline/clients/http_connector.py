@@ -14,7 +14,7 @@ from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.messages import Envelope, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
-from pipeline.errors import PipelineError, WrongSettings
+from pipeline.errors import PipelineError, WrongSettings, WrongUsage
 from pipeline.finding import Finding
 from pipeline.orders.workorder import ExternalId, Record, WorkOrder, id_key
 from pipeline.translation.layout import Layout
@@ -68,11 +68,18 @@ class HttpConnector(JsonConnector):
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The list of orders."""
-        return HttpSource(self._api(), self.options, self._state, self.identify, self.moment, witness)
+        since = self.settings.since
+        return HttpSource(self._api(), self.options, self._state, self.identify, self.moment, witness, since)
 
     def sink(self) -> BatchSink[Outgoing]:
         """Where orders are told."""
         return HttpSink(self._api(), self.options, self._state, self.ids_in, self.read)
+
+    def set_since(self, time: datetime) -> None:
+        """Take what changed before ``time`` as read; raises WrongUsage where the list is read whole each time."""
+        if not self.options.since_param:
+            raise WrongUsage(f"{self.name}: its list is read whole each time, because it has no since_param")
+        asyncio.run(self._set_since(time))
 
     def check(self) -> Sequence[Finding]:
         """Whether the list answers, in our words, at the right time, and without letting others listen."""
@@ -119,6 +126,10 @@ class HttpConnector(JsonConnector):
             return happened(said, self.timezone) if isinstance(said, str) else None
         except ValueError:
             return None
+
+    async def _set_since(self, time: datetime) -> None:
+        async with self._state:
+            await self._state.set_watermark(self.options.url, time)
 
     def _api(self) -> Api:
         return Api(self.name, self.options, self._credentials)

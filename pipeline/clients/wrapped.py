@@ -1,6 +1,7 @@
 """A client around another one, which does all that is not said otherwise."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ class WrappedClient(Connector):
     def check(self) -> Sequence[Finding]:
         """As the client."""
         return self.client.check()
+
+    def set_since(self, time: datetime) -> None:
+        """As the client."""
+        self.client.set_since(time)
 
     def is_ours(self, data: Any) -> bool:
         """As the client."""

@@ -1,7 +1,8 @@
 """The letters of one flow on disk: listed, written durably, and closed into an archive, never thrown away.
 
 A folder holds one file for each open letter, and beside them ``resolved.jsonl`` and ``discarded.jsonl``, the closed
-ones whole, and ``closed.jsonl``, a short line for each of those: how it was closed, and the state its place was in.
+ones whole, a file a month, and ``closed.jsonl``, a short line for each of those: how it was closed, and the state its
+place was in.
 """
 
 import errno
@@ -22,10 +23,11 @@ from pipeline.dataflow.locators import Locator
 from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, load_letter, name_of, unreadable
 from pipeline.disk import append_lines, read_lines, remove_leftovers, write_files
 from pipeline.errors import Fatal
+from pipeline.months import Months
 from pipeline.orders.workorder import ExternalId, Moment, id_key
 from pipeline.translation.json import encode
 
-__all__ = ["Drawer"]
+__all__ = ["Drawer", "prune_drawer"]
 
 CLOSED: Final = "closed.jsonl"
 ARCHIVES: Final[Mapping[Closed, str]] = {
@@ -34,6 +36,7 @@ ARCHIVES: Final[Mapping[Closed, str]] = {
     "retried": "resolved.jsonl",
     "discarded": "discarded.jsonl",
 }
+"""The closed letters, by how they were closed: each the newest file of its months."""
 
 
 class _Closing(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,9 +48,27 @@ class _Closing(Struct, frozen=True, kw_only=True, rename="camel"):
     stamp: str
     last_seen: Moment
     because: str | None = None
+    by: str = ""
 
 
 _CLOSINGS: Final = msgspec.json.Decoder(_Closing)
+
+
+def prune_drawer(directory: Path, before: datetime) -> None:
+    """Remove the letters of ``directory`` that were closed ``before``, a month at a time; the open ones stay.
+
+    Raises OSError, and Fatal while somebody else has the folder: then the short lines about them stay.
+    """
+    for name in set(ARCHIVES.values()):
+        Months(directory / name).prune(before)
+    oldest = next(read_lines(directory / CLOSED, _CLOSINGS.decode), None)
+    if oldest is not None and oldest.at <= before:
+        drawer = Drawer(directory)
+        drawer.open()
+        try:
+            drawer.prune(before)
+        finally:
+            drawer.close()
 
 
 class Drawer:
@@ -172,24 +193,38 @@ class Drawer:
             self._remember(name)
             self._index(name, letter)
 
-    def archive(self, letters: Mapping[str, Letter], how: Closed) -> None:
-        """Close letters: into the archive, durably, and only then away from the open ones."""
+    def archive(self, letters: Mapping[str, Letter], how: Closed, by: str = "") -> None:
+        """Close letters, for the person ``by``: into the archive, durably, and only then away from the open ones."""
         if not letters:
             return
         at = datetime.now(UTC)
-        done = {name: replace(letter, closed=how, resolved_at=at) for name, letter in letters.items()}
+        done = {name: replace(letter, closed=how, resolved_at=at, closed_by=by) for name, letter in letters.items()}
         closings = [
-            _Closing(name=name, how=how, at=at, stamp=letter.stamp, last_seen=letter.last_seen, because=letter.because)
+            _Closing(
+                name=name,
+                how=how,
+                at=at,
+                stamp=letter.stamp,
+                last_seen=letter.last_seen,
+                because=letter.because,
+                by=by,
+            )
             for name, letter in done.items()
         ]
         try:
             append_lines(self.directory / CLOSED, map(encode, closings))
-            append_lines(self.directory / ARCHIVES[how], (as_json(letter, indent=0) for letter in done.values()))
+            Months(self.directory / ARCHIVES[how]).append(as_json(letter, indent=0) for letter in done.values())
             self._unlink(done)
         except OSError as error:
             raise self._unusable(error) from error
         if how != "resolved":
             self._closed.update((line.name, line.stamp) for line in closings)
+
+    def prune(self, before: datetime) -> None:
+        """Forget what was closed ``before``: the places of those letters are like any others. Raises OSError."""
+        kept = [line for line in read_lines(self.directory / CLOSED, _CLOSINGS.decode) if line.at > before]
+        write_files(self.directory, {CLOSED: b"".join(encode(line) + b"\n" for line in kept)}, mode=0o600)
+        self.look()
 
     def _end_closings(self) -> None:
         """Carry to its end what a killed run began to close: archived exactly once, and gone from the open ones."""
@@ -198,12 +233,15 @@ class Drawer:
         for name in [name for names in self._open.values() for name in names if name in last]:
             letter, line = self.read(name), last[name]
             if letter is not None and letter.last_seen == line.last_seen:
-                begun[name] = replace(letter, closed=line.how, resolved_at=line.at, because=line.because)
+                begun[name] = replace(
+                    letter, closed=line.how, resolved_at=line.at, closed_by=line.by, because=line.because
+                )
         for how, file in ARCHIVES.items():
             bodies = [as_json(letter, indent=0) for letter in begun.values() if letter.closed == how]
             if bodies:
-                kept = set(bodies).intersection(read_lines(self.directory / file, bytes))
-                append_lines(self.directory / file, [body for body in bodies if body not in kept])
+                archive = Months(self.directory / file)
+                kept = {body for path in archive.files() for body in read_lines(path, bytes)}.intersection(bodies)
+                archive.append(body for body in bodies if body not in kept)
         self._unlink(begun)
 
     def _unlink(self, names: Iterable[str]) -> None:

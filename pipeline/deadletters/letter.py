@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import DeadLetter
+from pipeline.dataflow.messages import Arrival, DeadLetter
 from pipeline.disk import read_file
 from pipeline.errors import Fatal, Reason
 from pipeline.orders.workorder import ExternalId, Moment
@@ -69,18 +69,26 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     last_seen: Moment
     attempts: int
     stamp: str = ""
+    arrival: Arrival | None = None
+    """When it came, where its source can tell: nanoseconds since 1970, place, position there."""
     text: str | None = None
     base64: bytes | None = None
     """The bytes themselves; JSON has them in base64."""
     mended: str | None = None
     """The payload as a person has mended it: what a retry runs instead of the original bytes; stage and reasons are of
     it: no reason where nothing is known against it."""
+    mended_by: str = ""
+    """The person who has, with the host."""
+    retried_by: str = ""
+    """Who had it retried last."""
     raw_stage: str = ""
     """Where the original bytes fail, while there are mended ones."""
     raw_reasons: tuple[Reason, ...] = ()
     closed: Closed | None = None
     resolved_at: Moment | None = None
     """When it was closed, in whichever way."""
+    closed_by: str = ""
+    """The person who closed it, with the host, where one did."""
     because: str | None = None
     """Why it was discarded."""
 
@@ -125,6 +133,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         last_seen=letter.at,
         attempts=1,
         stamp=letter.stamp,
+        arrival=letter.arrival,
         text=text,
         base64=others,
     )
@@ -132,12 +141,13 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
 
 def again(before: Letter, now: Letter) -> Letter:
     """The letter of a failure met again; what a person has mended, and what is known against that, stays."""
-    now = replace(now, first_seen=before.first_seen, attempts=before.attempts + 1)
+    now = replace(now, first_seen=before.first_seen, attempts=before.attempts + 1, retried_by=before.retried_by)
     if before.mended is None:
         return now
     return replace(
         now,
         mended=before.mended,
+        mended_by=before.mended_by,
         stage=before.stage,
         reasons=before.reasons,
         raw_stage=now.stage,
@@ -145,20 +155,21 @@ def again(before: Letter, now: Letter) -> Letter:
     )
 
 
-def mend(letter: Letter, text: str, check: Check | None) -> Letter:
-    """The letter with ``text`` as what a retry runs, and with what ``check`` finds against it (None: as it was).
+def mend(letter: Letter, text: str, check: Check | None, by: str = "") -> Letter:
+    """The letter with ``text``, of the person ``by``, as what a retry runs, and what ``check`` finds against it.
 
-    With the text of the original bytes it is what it was before anybody mended it.
+    Without a ``check`` that is as it was. With the text of the original bytes it is as before anybody mended it.
     """
     if letter.raw_stage:
         letter = replace(letter, stage=letter.raw_stage, reasons=letter.raw_reasons)
-    letter = replace(letter, mended=None, raw_stage="", raw_reasons=())  # of the original bytes
+    letter = replace(letter, mended=None, mended_by="", raw_stage="", raw_reasons=())  # of the original bytes
     if text.encode() == letter.raw:
         return letter
     stage, reasons = check(text.encode()) if check else (letter.stage, letter.reasons)
     return replace(
         letter,
         mended=text,
+        mended_by=by,
         stage=stage or letter.stage,
         reasons=reasons,
         raw_stage=letter.stage,

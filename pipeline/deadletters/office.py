@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.deadletters.drawer import Drawer
+from pipeline.deadletters.drawer import Drawer, prune_drawer
 from pipeline.deadletters.letter import (
     Check,
     Letter,
@@ -80,10 +80,14 @@ class Stats(Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterOffice:
-    """Finds and handles the letters below ``root``. Reading needs no lock; what writes takes the flow's folder."""
+    """Finds and handles the letters below ``root``, for the person ``by``.
 
-    def __init__(self, root: Path) -> None:
+    Reading needs no lock; what writes takes the flow's folder.
+    """
+
+    def __init__(self, root: Path, by: str = "") -> None:
         self.root = root
+        self._by = by
 
     def find(self, filters: Filters | None = None) -> Iterator[Filed]:
         """The open letters, by flow and name, read one at a time."""
@@ -116,7 +120,7 @@ class DeadLetterOffice:
         """
         see_mendable(filed)
         with self._taken(filed) as (drawer, letter):
-            mended = mend(letter, text, check)
+            mended = mend(letter, text, check, self._by)
             drawer.write({filed.path.name: mended})
         return filed._replace(letter=mended)
 
@@ -136,7 +140,7 @@ class DeadLetterOffice:
         if not because.strip():
             raise WrongUsage("a dead letter is discarded for a reason: say why")
         with self._taken(filed) as (drawer, letter):
-            drawer.archive({filed.path.name: replace(letter, because=because.strip())}, "discarded")
+            drawer.archive({filed.path.name: replace(letter, because=because.strip())}, "discarded", self._by)
 
     def stats(self, filters: Filters | None = None) -> Stats:
         """Count the open letters."""
@@ -160,6 +164,15 @@ class DeadLetterOffice:
             oldest=oldest,
         )
 
+    def prune(self, before: datetime) -> None:
+        """Remove the letters that were closed ``before``, all of a month at once. Raises OSError.
+
+        What a run has at this moment waits for another time.
+        """
+        for directory in sorted(path for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else ():
+            with suppress(Fatal):
+                prune_drawer(directory, before)
+
     @contextmanager
     def drawer(self, directory: Path) -> Iterator[Drawer]:
         """The letters of one folder, for this process alone; raises Fatal while a run has them."""
@@ -169,6 +182,13 @@ class DeadLetterOffice:
             yield drawer
         finally:
             drawer.close()
+
+    @contextmanager
+    def taken(self, client: str) -> Iterator[Sequence[Drawer]]:
+        """All folders of the client, for this process alone: no run has it meanwhile. Raises Fatal while one does."""
+        with ExitStack() as opened:
+            folders = sorted(path for path in self.root.glob(f"{client}.*") if path.is_dir())
+            yield [opened.enter_context(self.drawer(path)) for path in folders]
 
     @contextmanager
     def _taken(self, filed: Filed) -> Iterator[tuple[Drawer, Letter]]:

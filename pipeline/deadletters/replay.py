@@ -52,14 +52,15 @@ class LetterSource(Source[bytes]):
 
 
 class RetriedLetters(DeadLetters):
-    """Closes the letters of what goes through, and raises ``attempts`` in those of what fails again.
+    """Closes the letters of what goes through, and raises ``attempts`` in those of what fails again, as ``by`` had it.
 
     All of it may be interrupted at any instant and done again: what was delivered already is a repeat to the sink.
     """
 
-    def __init__(self, drawer: Drawer, identify: Identify) -> None:
+    def __init__(self, drawer: Drawer, identify: Identify, by: str = "") -> None:
         self._drawer = drawer
         self._identify = identify
+        self._by = by
 
     async def open(self) -> None:
         """Take the folder."""
@@ -92,13 +93,14 @@ class RetriedLetters(DeadLetters):
                     reasons=dead.reasons,
                     last_seen=dead.at,
                     attempts=letter.attempts + 1,
+                    retried_by=self._by,
                     id=letter.id if letter.mended is None else self._identify(dead.raw),
                 )
         self._drawer.write(again)
 
     def _close(self, names: Sequence[str]) -> None:
         letters = {name: letter for name in names if (letter := self._drawer.read(name)) is not None}
-        self._drawer.archive(letters, "retried")
+        self._drawer.archive(letters, "retried", self._by)
 
 
 class AgainFolder(DeadLetters):

@@ -1,5 +1,6 @@
 """Conflicts: the values that gave way to another side's, as the decision log tells them, and which were set again."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -9,7 +10,7 @@ from msgspec import Struct
 from pipeline.history.decisions import RESTORED, Entry, read_decisions
 from pipeline.orders.workorder import ExternalId, id_key
 
-__all__ = ["Conflict", "read_conflicts"]
+__all__ = ["Conflict", "conflicts_in", "read_conflicts"]
 
 Where: TypeAlias = tuple[str, ExternalId, str]
 """Client, order and field."""
@@ -33,16 +34,23 @@ class Conflict(Struct, kw_only=True, omit_defaults=True):
     because: str
     restored: datetime | None = None
     """When a person has had it set again, last."""
+    restored_by: str = ""
+    """Who has."""
 
 
-def read_conflicts(path: Path) -> list[Conflict]:
-    """All conflicts in the decision log at ``path``, newest first.
+def read_conflicts(path: Path, since: datetime | None = None) -> list[Conflict]:
+    """All conflicts in the decision log at ``path``, newest first; with ``since`` not those of months over by then.
 
     What was restored is the one of its field that gave way last before.
     """
+    return conflicts_in(read_decisions(path, since))
+
+
+def conflicts_in(entries: Iterable[Entry]) -> list[Conflict]:
+    """The conflicts that these entries tell of, as ``read_conflicts`` has them."""
     found: list[Conflict] = []
     last: dict[Where, Conflict] = {}
-    for entry in read_decisions(path):
+    for entry in entries:
         for lost in entry.lost:
             found.append(
                 Conflict(
@@ -62,7 +70,7 @@ def read_conflicts(path: Path) -> list[Conflict]:
         if entry.rule == RESTORED:
             for change in entry.changes:
                 if conflict := last.get(_where(entry, change.field)):
-                    conflict.restored = entry.at
+                    conflict.restored, conflict.restored_by = entry.at, entry.by
     found.reverse()
     return found
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.ports import Resource
-from pipeline.disk import append_lines, in_thread
+from pipeline.disk import in_thread
 from pipeline.errors import Fatal
-from pipeline.history.lines import read_told
+from pipeline.history.index import lines_about, marks_in, refresh
+from pipeline.history.lines import read_told, readable
+from pipeline.months import Months
 from pipeline.orders.merge import Lost, Rule
-from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Moment, Values, WorkOrder
+from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Moment, Values, WorkOrder, id_key
 
 __all__ = [
     "ABSENT",
@@ -28,13 +31,13 @@ __all__ = [
     "Decisions",
     "Entry",
     "changed",
+    "index_decisions",
+    "names_of",
     "read_decisions",
+    "read_order",
 ]
 
 CALLED: Final = "the decision log"
-
-REMEMBERED: Final = 200_000
-"""How many of the last entries are looked through for a record that is told of already."""
 
 SENT: Final = "sent"
 """In place of a rule: the order was handed to the client."""
@@ -77,9 +80,20 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     changes: tuple[Change, ...] = ()
     """What was written: into TracOS, or, for ``sent``, what the client was told that it had not shown."""
     lost: tuple[Lost, ...] = ()
+    by: str = ""
+    """The person who had it done, with the host, where one had."""
+
+
+class _Named(Struct, frozen=True, gc=False):
+    """What an entry is found by."""
+
+    number: ExternalId
+    id: ExternalId | None = None
+    rule: str = ""
 
 
 _DECODER: Final = msgspec.json.Decoder(Entry)
+_NAMED: Final = msgspec.json.Decoder(_Named)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -101,8 +115,10 @@ def changed(before: WorkOrder | Values | None, after: WorkOrder | Values) -> tup
 class Decisions(Resource):
     """Keeps the entries of one run in memory; what keeps them on disk is DecisionLog."""
 
-    def __init__(self, run: str = "") -> None:
+    def __init__(self, run: str = "", by: str = "") -> None:
         self.run = run
+        self.by = by
+        """The person who gave the command."""
         self.entries: list[Entry] = []
 
     async def record(self, entries: Sequence[Entry]) -> None:
@@ -117,8 +133,8 @@ class DecisionLog(Decisions):
     would add lines each run.
     """
 
-    def __init__(self, path: Path, run: str = "") -> None:
-        super().__init__(run)
+    def __init__(self, path: Path, run: str = "", by: str = "") -> None:
+        super().__init__(run, by)
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
         self.gave_way: Counter[str] = Counter()
@@ -154,7 +170,7 @@ class DecisionLog(Decisions):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._fresh(entries)
             kept_out = any(entry.lost or entry.rule in (Rule.STALE, RESTORED) for entry in fresh)
-            append_lines(self._path, [_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
+            Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
             self.rules.update([entry.rule for entry in fresh])
             for entry in fresh:
                 for lost in entry.lost:
@@ -167,20 +183,79 @@ class DecisionLog(Decisions):
         if self._told is None:
             if not any(entry.rule == Rule.STALE for entry in entries):
                 return entries
-            self._told = set(deque(map(_key, read_decisions(self._path)), REMEMBERED))
+            self._told = {mark for month in Months(self._path).files() for mark in marks_in(month, _names)}
         fresh = [entry for entry in entries if entry.rule != Rule.STALE or _key(entry) not in self._told]
         self._told.update(map(_key, fresh))
         return fresh
 
 
-def read_decisions(path: Path) -> Iterator[Entry]:
+def read_decisions(path: Path, since: datetime | None = None) -> Iterator[Entry]:
     """All entries, oldest first; a line that is torn or damaged is passed over, a missing file has none.
 
-    What was told ahead of a write that was not made is left out, and with it what takes it back. Raises what
-    read_told raises.
+    With ``since`` the months that were over by then are left out. What was told ahead of a write that was not made is
+    left out too, and with it what takes it back. Raises what read_told raises.
     """
-    missed = Counter(_attempt(entry) for entry in read_told(path, CALLED, _missed) if entry is not None)
-    for entry in read_told(path, CALLED, _DECODER.decode):
+    missed = Counter(_attempt(entry) for entry in read_told(path, CALLED, _missed, since) if entry is not None)
+    yield from _standing(read_told(path, CALLED, _DECODER.decode, since), missed)
+
+
+def read_order(path: Path, number: ExternalId) -> tuple[list[Entry], set[ExternalId]]:
+    """The entries about an order, oldest first, and all ids that it is known by; ``number`` is one of them.
+
+    Where the log is indexed, no more of it is read than what may be about it. Raises what read_told raises.
+    """
+    keys, entries = {id_key(number)}, list[Entry]()
+    while True:
+        said = [line for month in _months(path) for line in _lines_about(month, keys)]
+        entries = [entry for line in said if (entry := _about(line, keys)) is not None]
+        more = keys.union(*map(names_of, entries))
+        if more == keys:
+            missed = Counter(_attempt(entry) for entry in entries if entry.rule == MISSED)
+            return list(_standing(entries, missed)), keys
+        keys = more
+
+
+def names_of(entry: Entry) -> set[ExternalId]:
+    """By what the order of an entry is known."""
+    return {id_key(entry.number), *([] if entry.id is None else [id_key(entry.id)])}
+
+
+def index_decisions(path: Path) -> None:
+    """Make the log quick to be asked for an order; raises OSError, and then it is only slow."""
+    for month in Months(path).files():
+        with suppress(FileNotFoundError):
+            refresh(month, _names)
+
+
+def _months(path: Path) -> list[Path]:
+    with readable(path, CALLED):
+        return Months(path).files()
+
+
+def _lines_about(month: Path, keys: set[ExternalId]) -> Iterator[bytes]:
+    with readable(month, CALLED):
+        yield from lines_about(month, [str(key) for key in keys])
+
+
+def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
+    """The entry in a line, where it is about one of ``keys``; quick where it is not."""
+    with suppress(ValueError, RecursionError):
+        named = _NAMED.decode(line)
+        if id_key(named.number) in keys or (named.id is not None and id_key(named.id) in keys):
+            return _DECODER.decode(line)
+    return None
+
+
+def _names(line: bytes) -> tuple[list[str], int | None]:
+    """What a line is found by: the order's ids, and the record that it tells to be stale."""
+    named = _NAMED.decode(line)
+    ids = [named.number] if named.id is None else [named.number, named.id]
+    return [str(id_key(one)) for one in ids], _key(_DECODER.decode(line)) if named.rule == Rule.STALE else None
+
+
+def _standing(entries: Iterable[Entry], missed: Counter[tuple[Any, ...]]) -> Iterator[Entry]:
+    """Without what was told ahead of the attempts that missed, and without what says so."""
+    for entry in entries:
         if entry.rule == MISSED:
             continue
         if missed and missed[_attempt(entry)]:

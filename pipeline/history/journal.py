@@ -10,12 +10,15 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.run import Report
-from pipeline.disk import append_lines
+from pipeline.disk import read_lines
 from pipeline.errors import Fatal
-from pipeline.history.lines import read_told
+from pipeline.history.lines import read_told, readable
+from pipeline.months import Months
 from pipeline.orders.workorder import Moment
 
-__all__ = ["FlowCounts", "Journal", "Run", "counts", "new_run", "read_runs"]
+__all__ = ["FlowCounts", "Journal", "Run", "counts", "last_runs", "new_run", "read_runs"]
+
+CALLED: Final = "the journal"
 
 
 class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,7 +84,7 @@ class Journal:
         """Append ``run``; raises Fatal when that cannot be done."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            append_lines(self._path, [_encoded(run)], durable=False)
+            Months(self._path).append([_encoded(run)], durable=False)
         except OSError as error:
             raise Fatal(
                 f"the journal {self._path} cannot be written ({error.strerror}); free the disk or set DATA_JOURNAL to "
@@ -129,5 +132,18 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
 
 def read_runs(path: Path) -> Iterator[Run]:
     """All runs in the order in which they began, each as the last line about it says; raises what read_told raises."""
-    runs = {run.run: run for run in read_told(path, "the journal", _RUNS.decode)}
+    runs = {run.run: run for run in read_told(path, CALLED, _RUNS.decode)}
     yield from runs.values()
+
+
+def last_runs(path: Path, count: int) -> list[Run]:
+    """The last ``count`` of them; no more months are read than it takes. Raises what read_told raises."""
+    with readable(path, CALLED):
+        months = Months(path).files()
+    told: list[Run] = []
+    for month in reversed(months):
+        with readable(month, CALLED):
+            told = [*read_lines(month, _RUNS.decode), *told]
+        if len({run.run for run in told}) > count:  # one more: it may have begun in the month before
+            break
+    return list({run.run: run for run in told}.values())[-count:]

@@ -7,21 +7,34 @@ from typing import Final
 
 import msgspec
 from loguru import logger
+from msgspec import Struct
 
 from pipeline.clients.connector import Connector
-from pipeline.clients.records.drift import LIMIT, Keys, Watch
+from pipeline.clients.records.drift import LIMIT, Keys, Tally, Watch
 from pipeline.clients.records.shapes import named, outermost
 from pipeline.clients.watched import WatchedClient
 from pipeline.disk import read_file, write_files
 from pipeline.finding import Finding
 from pipeline.service.customers import OnUnknown
 
-__all__ = ["KnownKeys"]
+__all__ = ["KnownKeys", "described"]
 
 TOLD_FOR: Final = timedelta(days=30)
 """How long ``doctor`` tells of a change."""
 
-_DECODER: Final = msgspec.json.Decoder(dict[str, Keys])
+FORMAT: Final = 1
+
+
+class _Known(Struct, frozen=True):
+    """What is kept from run to run."""
+
+    version: int
+    layouts: dict[str, Keys]
+
+
+_DECODER: Final = msgspec.json.Decoder(_Known)
+_BEFORE: Final = msgspec.json.Decoder(dict[str, Keys])
+"""Of the release that did not say its version."""
 
 
 class KnownKeys:
@@ -36,11 +49,24 @@ class KnownKeys:
         self._known: Mapping[str, Keys] = {}
         self._watched = WatchedClient(client, self._begin, refuses=on_unknown == "dead_letter")
         self._called = client.name
+        self._is_whole = True
 
     @property
     def client(self) -> Connector:
         """The client, watched."""
         return self._watched
+
+    def tallies(self) -> dict[str, Tally]:
+        """What was noted here, for the run that this is a lane of."""
+        return self._watched.watch.tallies() if self._watched.watch is not None else {}
+
+    def add(self, tallies: Mapping[str, Tally] | None) -> None:
+        """Count what a lane has noted; None: it is lost, and so no key counts as gone."""
+        if tallies is None:
+            self._is_whole = False
+        else:
+            self._watched.watch = self._watched.watch or self._begin()
+            self._watched.watch.add(tallies)
 
     def remember(self, *, is_whole: bool) -> Sequence[str]:
         """Remember what this run has seen, if that changes anything; returns what has drifted, a line each."""
@@ -48,7 +74,7 @@ class KnownKeys:
         if watch is None:
             return ()
         today = datetime.now(UTC).date().isoformat()
-        known, found = watch.ended(today, is_whole=is_whole, learns=self._on_unknown == "report")
+        known, found = watch.ended(today, is_whole=is_whole and self._is_whole, learns=self._on_unknown == "report")
         if known != self._known:
             self._write(known)
             if _is_full(known) and not _is_full(self._known):
@@ -61,7 +87,7 @@ class KnownKeys:
     def findings(self) -> list[Finding]:
         """What ``doctor`` tells: the changes of the last 30 days, as far as nobody has named them since."""
         try:
-            known = _DECODER.decode(read_file(self._path))
+            known = _load(self._path).layouts
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError):
@@ -86,7 +112,7 @@ class KnownKeys:
 
     def _begin(self) -> Watch:
         try:
-            self._known = _DECODER.decode(read_file(self._path))
+            self._known = _load(self._path).layouts
         except FileNotFoundError:
             self._known = {}
         except (OSError, ValueError, RecursionError):
@@ -97,11 +123,29 @@ class KnownKeys:
     def _write(self, known: Mapping[str, Keys]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            body = msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=1)
+            body = msgspec.json.format(msgspec.json.encode(_Known(FORMAT, dict(known)), order="sorted"), indent=1)
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except (OSError, UnicodeEncodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "a key is no Unicode"
             logger.warning("{} cannot be written ({}): what is new is told again", self._path, why)
+
+
+def described(path: Path) -> tuple[int, list[str]]:
+    """The version of what is remembered in ``path``, and what that is; raises OSError, and ValueError for damage."""
+    known = _load(path)
+    return known.version, [f"{len(keys.seen):,} keys are known in {layout}" for layout, keys in known.layouts.items()]
+
+
+def _load(path: Path) -> _Known:
+    """What is kept in ``path``; raises OSError, and ValueError or RecursionError for what cannot be understood."""
+    body = read_file(path)
+    try:
+        known = _DECODER.decode(body)
+    except msgspec.ValidationError:
+        return _Known(0, _BEFORE.decode(body))
+    if known.version > FORMAT:
+        raise ValueError("it is of a later version")
+    return known
 
 
 def _is_full(known: Mapping[str, Keys]) -> bool:

@@ -115,7 +115,7 @@ class Retry(Work):
         if name == "inbound":
             drawer = Drawer(self._office.root / f"{session.client.name}.{name}")
             letters = LetterSource(drawer, [slip.filed_name for slip in slips])
-            dead = RetriedLetters(drawer, session.identify(name))
+            dead = RetriedLetters(drawer, session.identify(name), session.decisions.by)
             return inbound(session.client, tracos, dead, source=letters, stop=stop)
         numbers = list({slip.order for slip in slips if slip.order is not None})
         orders = tracos.source(session.client.terms, numbers)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipeline.dataflow.run import Report
 from pipeline.errors import WrongUsage
-from pipeline.history.conflicts import Conflict, read_conflicts
-from pipeline.history.decisions import Change
+from pipeline.history.conflicts import Conflict, conflicts_in
+from pipeline.history.decisions import Change, read_order
 from pipeline.orders.terms import Authority
 from pipeline.orders.workorder import id_key
 from pipeline.service.run import Work
@@ -21,7 +21,11 @@ def find_conflict(path: Path, number: str, field: str, client: str | None = None
     Raises WrongUsage where there is none, and where several clients have one and none of them is named.
     """
     key = id_key(number)
-    found = [one for one in read_conflicts(path) if id_key(one.number) == key and client in (None, one.client)]
+    found = [
+        one
+        for one in conflicts_in(read_order(path, number)[0])
+        if id_key(one.number) == key and client in (None, one.client)
+    ]
     meant = [one for one in found if one.field == field]
     if not meant:
         of_client = f" of the client {client}" if client else ""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Literal
 
 from loguru import logger
@@ -22,6 +23,8 @@ from pipeline.dataflow.run import run as run_chain
 from pipeline.dataflow.stage import Chain
 from pipeline.errors import Fatal, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
+from pipeline.service.keeping import tidy
+from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
@@ -103,7 +106,10 @@ class Runner:
         except (Exception, KeyboardInterrupt) as error:
             stopped = error
         self._phase = "over"
-        return self._end(stopped, began)
+        ended = self._end(stopped, began)
+        if self._journal is not None:
+            tidy(self._sessions.settings)
+        return ended
 
     def interrupt(self) -> None:
         """Stop when what is on its way is done; asked again, or after 5 seconds, at once.
@@ -147,7 +153,9 @@ class Runner:
     async def _one(self, session: Session, uri: str) -> None:
         name = session.client.name
         try:
-            await self._work.serve(session, uri, self._reports.setdefault(name, []), self._stop)
+            reports = self._reports.setdefault(name, [])
+            async with session.alone(uri, self._stop):
+                await self._work.serve(session, uri, reports, self._stop)
         except TracosOutage:
             raise
         except Exception as error:
@@ -254,12 +262,14 @@ class Sync(Work):
         *,
         is_strict: bool = False,
         anew: bool = False,
+        workers: Workers | None = None,
         watch: Watch = lambda chain, report: nullcontext(),
     ) -> None:
         self._settings = settings
         self._flows = flows
         self._is_strict = is_strict
         self._anew = anew
+        self._workers = workers
         self._watch = watch
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
@@ -271,7 +281,12 @@ class Sync(Work):
                 if name not in session.flows:
                     logger.info("{}: its direction leaves out {}", session.client.name, name)
                     continue
-                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop)
+                lanes = (
+                    {"lanes": partial(Dealer, self._workers, session, uri, tracos.deletes)}
+                    if self._workers and name == "inbound"
+                    else {}
+                )
+                chain = flow(session.client, tracos, session.dead(name), budget=budget, stop=stop, **lanes)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:
                     await opened.enter_async_context(tracos)

@@ -1,7 +1,9 @@
 """Sessions with the systems that the settings name: each customer's client, TracOS, the dead letters."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from difflib import get_close_matches
 
 from pipeline.clients.connector import ClientSettings, Connector
@@ -18,10 +20,12 @@ from pipeline.service.drift import KnownKeys
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
 from pipeline.tracos.address import read_address
+from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
+from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Session", "Sessions", "session_of"]
 
 
 class Session:
@@ -45,6 +49,8 @@ class Session:
         """What is remembered of its records' keys; None: nobody watches them."""
         self.drift: Sequence[str] = ()
         """What has drifted in this run, a line each."""
+        self.lease: Lease | None = None
+        """What says that the orders are this session's alone, while they are."""
 
     @property
     def place(self) -> str:
@@ -59,12 +65,29 @@ class Session:
         """Those that are run for this customer."""
         return self.customer.flows
 
-    def tracos(self, uri: str, *, anew: bool = False) -> Tracos:
-        """Our system, at ``uri``: the collection that holds this customer's orders; ``anew``: see Tracos."""
+    @asynccontextmanager
+    async def alone(self, uri: str, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Inside of this nobody else works on this customer's orders; raises Held where somebody does."""
+        one, settings = self.customer, self.settings
+        connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
+        lease = self._effects.lease(connection, self.decisions.run, settings.lease_seconds, stop)
+        if lease is None:
+            yield
+            return
+        async with lease:
+            self.lease = lease
+            try:
+                yield
+            finally:
+                self.lease = None
+
+    def tracos(self, uri: str, *, deletes: DeleteBudget | None = None, anew: bool = False) -> Tracos:
+        """Our system, at ``uri``: the collection that holds this customer's orders; for the others see Tracos."""
         settings = self.settings
         one = self.customer
         connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
-        return Tracos(connection, self.decisions, max_deletes=settings.sync_max_deletes, anew=anew)
+        deletes = deletes or DeleteBudget(settings.sync_max_deletes)
+        return Tracos(connection, self.decisions, deletes=deletes, lease=self.lease, anew=anew)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""
@@ -77,11 +100,11 @@ class Session:
 
 
 class Sessions:
-    """A session for each customer, or with ``only`` for that one, under the run's id ``run``.
+    """A session for each customer, or with ``only`` for that one, under the run's id ``run``, for the person ``by``.
 
-    ``effects`` are what they may do to the world: all of it, unless something else is said. ``problems`` are those
-    customers that cannot be served, by name; they keep nobody else from it. Raises WrongSettings
-    where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
+    What changed at ``since`` or later is read again. ``effects`` are what they may do to the world: all of it, unless
+    something else is said. ``problems`` are those customers that cannot be served, by name; they keep nobody else from
+    it. Raises WrongSettings where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
     """
 
     def __init__(
@@ -89,12 +112,15 @@ class Sessions:
         settings: Settings,
         *,
         run: str = "",
+        by: str = "",
         only: str | None = None,
+        since: datetime | None = None,
         effects: Effects | None = None,
     ) -> None:
         self.settings = settings
-        self.decisions = DecisionLog(settings.data_decision_log, run)
+        self.decisions = DecisionLog(settings.data_decision_log, run, by)
         self._effects = effects or Live()
+        self._since = since
         found = customers(settings)
         if only is not None and only not in found:
             known = ", ".join({**found.named, **found.problems})
@@ -133,44 +159,56 @@ class Sessions:
                     yield uri
 
     def _make(self, customer: Customer) -> None:
+        wrong = self.problems.get(customer.name, [])
         try:
-            client = find_client(customer.kind)(
-                ClientSettings(
-                    name=customer.name,
-                    timezone=customer.timezone,
-                    layout=customer.layout,
-                    layouts=customer.layouts,
-                    number=customer.number,
-                    authority=customer.authority,
-                    options=customer.options,
-                    defaults=customer.defaults,
-                    variables=customer.variables,
-                    said=customer.said,
-                    state_dir=self._effects.state_dir(self.settings.data_state_dir),
-                    secret=self.settings.secrets.get,
-                )
-            )
-            problems = [located(customer, problem) for problem in _disagreements(customer, client)]
-        except WrongTable as error:
-            problems = located_mistakes(customer, error)
+            decisions = self._effects.decisions(self.decisions)
+            one = session_of(self.settings, customer, decisions, self._effects, since=self._since)
         except WrongSettings as error:
-            problems = [located(customer, problem) for problem in error.problems]
-        except Exception as error:  # somebody else's code: it stops nobody else's client
-            what = f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"
-            problems = [located(customer, what)]
-        wrong = self.problems.get(customer.name, []) + problems
+            wrong = wrong + list(error.problems)
         if wrong:
             self.problems[customer.name] = wrong
         else:
-            effects = self._effects
-            decisions = effects.decisions(self.decisions)
-            keys = None
-            if customer.on_unknown != "ignore" and isinstance(client, Connector):  # one that is none cannot be watched
-                path = self.settings.data_state_dir / f"{customer.name}.keys"
-                keys = KnownKeys(client, path, customer.on_unknown)
-                client = keys.client
-            one = Session(self.settings, customer, effects.client(client), decisions, effects, keys)
             self._made[customer.name] = one
+
+
+def session_of(
+    settings: Settings, customer: Customer, decisions: Decisions, effects: Effects, *, since: datetime | None = None
+) -> Session:
+    """The session with one customer; raises WrongSettings, each problem with file and line, where it cannot be made."""
+    try:
+        client = find_client(customer.kind)(
+            ClientSettings(
+                name=customer.name,
+                timezone=customer.timezone,
+                layout=customer.layout,
+                layouts=customer.layouts,
+                number=customer.number,
+                authority=customer.authority,
+                options=customer.options,
+                defaults=customer.defaults,
+                variables=customer.variables,
+                said=customer.said,
+                state_dir=effects.state_dir(settings.data_state_dir),
+                since=since,
+                secret=settings.secrets.get,
+            )
+        )
+        problems = [located(customer, problem) for problem in _disagreements(customer, client)]
+    except WrongTable as error:
+        problems = located_mistakes(customer, error)
+    except WrongSettings as error:
+        problems = [located(customer, problem) for problem in error.problems]
+    except Exception as error:  # somebody else's code: it stops nobody else's client
+        what = f"{customer.name}: its client cannot be made: {type(error).__name__}: {error}"
+        problems = [located(customer, what)]
+    if problems:
+        raise WrongSettings(problems)
+    keys = None
+    if customer.on_unknown != "ignore" and isinstance(client, Connector):  # one that is none cannot be watched
+        path = settings.data_state_dir / f"{customer.name}.keys"
+        keys = KnownKeys(client, path, customer.on_unknown)
+        client = keys.client
+    return Session(settings, customer, effects.client(client), decisions, effects, keys)
 
 
 def _disagreements(customer: Customer, client: Connector) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Settings from the environment and ``.env``; what is wrong with them is told all at once."""
 
 from collections.abc import Callable, Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from msgspec import Meta, Struct
 
 from pipeline.dataflow.budget import Budget
 from pipeline.errors import WrongSettings
+from pipeline.months import Months
 from pipeline.service.environment import read_environment
 from pipeline.service.places import Claim, claimed_path, crossings
 from pipeline.service.secrets import Secrets, beside
@@ -18,6 +20,7 @@ from pipeline.tracos.address import read_address, wrong_names
 __all__ = ["LogLevel", "Settings", "load"]
 
 Count = Annotated[int, Meta(ge=0)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Words = tuple[str, ...]
 LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
@@ -57,10 +60,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How long an inbound file must have been left alone before it is read."""
     durability: Literal["file", "batch", "none"] = "batch"
     """How outbound files are made to survive a loss of power."""
+    keep_days: Days = 400
+    """How long the decision log and the journal are kept: a month that was over before goes."""
+    keep_mb: Annotated[int, Meta(ge=1)] | None = None
+    """How much of each of them is kept at most; the oldest months go. None: no limit."""
+    letters_keep_days: Days = 400
+    """How long closed dead letters are kept."""
     sync_max_deletes: Count = 1000
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
+    lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30
+    """How long a run that is killed, or held up, keeps others from its orders."""
+    workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
+    """How many processes take the clients' records; ``auto``: as many as pay."""
     log_level: LogLevel = "INFO"
     log_format: Literal["text", "json"] = "text"
     secrets: Secrets = Secrets()
@@ -97,7 +110,12 @@ EXPECTED: Final[Mapping[str, str]] = {
     "inbound_after": "keep, archive or delete",
     "inbound_quiet_seconds": "a number of seconds, from 0 to 86400",
     "durability": "file, batch or none",
+    "keep_days": "a number of days, from 1 to 36500",
+    "keep_mb": "a number of megabytes, 1 or more",
+    "letters_keep_days": "a number of days, from 1 to 36500",
     "sync_max_deletes": "a whole number, 0 or more",
+    "lease_seconds": "a number of seconds, from 1 to 3600",
+    "workers": "a number of processes, from 1 to 64, or auto",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
 }
@@ -119,6 +137,7 @@ _FOLD: Final[Mapping[str, Callable[[str], Any]]] = {
     "clients": lambda text: [name.strip() for name in text.split(",") if name.strip()],
     "inbound_after": str.lower,
     "durability": str.lower,
+    "workers": str.lower,
     "log_level": str.upper,
     "log_format": str.lower,
 }
@@ -179,6 +198,12 @@ def _contradictions(settings: Settings) -> list[str]:
             for name in _OF_FOLDERS
             if name in settings.secrets.said
         ]
+    logs = {"DATA_DECISION_LOG": settings.data_decision_log, "DATA_JOURNAL": settings.data_journal}
+    problems += [
+        f"{name}: it has the name of an earlier month of {other}: give it another"
+        for (name, path), (other, log) in permutations(logs.items(), 2)
+        if Months(log).names(path)
+    ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
 

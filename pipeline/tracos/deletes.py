@@ -11,11 +11,11 @@ __all__ = ["DeleteBudget"]
 class DeleteBudget:
     """Counts the orders that a run turns from live to deleted, each once."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = 1000) -> None:
         self.limit = limit
         self._deleted: set[ExternalId] = set()
 
-    def spend(self, numbers: Iterable[ExternalId]) -> None:
+    async def spend(self, numbers: Iterable[ExternalId]) -> None:
         """Count these orders; raises BudgetExceeded, before any of them is touched, when they are too many."""
         self._deleted.update(map(id_key, numbers))
         if len(self._deleted) > self.limit:

@@ -151,6 +151,7 @@ class Restorer:
             locator=conflict.locator,
             rule=RESTORED,
             changes=(self._change,),
+            by=self._decisions.by,
         )
 
 

@@ -71,7 +71,7 @@ class TracosSink(BatchSink[Record]):
                 see_confirmed(found.get(key, ()), latest.get(key, ()))
             merge.miss(unmoved)
         plans, entries = merge.plan(found, now())
-        self._deletes.spend(plan.key for plan in plans if plan.deletes)
+        await self._deletes.spend(plan.key for plan in plans if plan.deletes)
         await self._decisions.record(entries)
         if plans:
             await self._write(merge, plans)

@@ -137,7 +137,9 @@ class TracosSource(Source[Found]):
                     known, refused = await self._intents.made_known(list(fresh.values()))
                     left_out += len(fresh) - len(known)
                     fresh = {locator_of(found): found for found in known}
-                self._deletes.spend(found.readable["number"] for found in fresh.values() if self._tells_deletion(found))
+                await self._deletes.spend(
+                    found.readable["number"] for found in fresh.values() if self._tells_deletion(found)
+                )
                 refused = {**refused, **dict.fromkeys(await self._unmarkable(fresh), UNMARKABLE)}
                 if self._is_noting:
                     ready, unfit = await self._noted(fresh, refused)
@@ -202,7 +204,7 @@ class TracosSource(Source[Found]):
         at = now()
         known = list(self._understood(gone))
         live = [(found, current) for found, current in known if not current.order.deleted]
-        self._deletes.spend(current.order.number for _, current in live)
+        await self._deletes.spend(current.order.number for _, current in live)
         deleted = await self._marker.delete(known, at) if known else ()
         entries = [
             Entry(

@@ -14,6 +14,7 @@ from pipeline.tracos.comparing import AllDocuments, RecordComparer, unmark
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
+from pipeline.tracos.lease import Lease
 from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
@@ -25,29 +26,41 @@ __all__ = ["Tracos"]
 class Tracos(Resource):
     """The TracOS side of one run. Opening it connects and sees that numbers are unique.
 
-    ``max_deletes`` is how many live orders may become deleted in the run. With ``anew`` nothing that was taken before
+    ``deletes`` says how many live orders may become deleted in the run. With ``anew`` nothing that was taken before
     is vouched for, so that everything is read again. Opening raises Outage, WrongSettings, or Fatal where twins exist
     already.
     """
 
     def __init__(
-        self, connection: Connection, decisions: Decisions, *, max_deletes: int = 1000, anew: bool = False
+        self,
+        connection: Connection,
+        decisions: Decisions,
+        *,
+        deletes: DeleteBudget | None = None,
+        lease: Lease | None = None,
+        anew: bool = False,
     ) -> None:
         self._connection = connection
         self._decisions = decisions
-        self._deletes = DeleteBudget(max_deletes)
+        self.deletes = deletes or DeleteBudget()
+        self._lease = lease
         self._anew = anew
+
+    async def confirm(self) -> None:
+        """See that the orders are this run's alone still; raises Held where they are not."""
+        if self._lease is not None:
+            await self._lease.confirm()
 
     def sink(self, terms: Terms, witness: TracosWitness | None = None) -> TracosSink:
         """Where the records of a client go; ``witness`` sees what was taken."""
         self._connection.read_too(terms.fields)
         witness = witness or self.witness(terms)
-        return TracosSink(self._connection, terms, self._decisions, self._deletes, witness)
+        return TracosSink(self._connection, terms, self._decisions, self.deletes, witness)
 
     def source(self, terms: Terms, numbers: Sequence[ExternalId] | None = None) -> TracosSource:
         """The orders that a client has not been told of; with ``numbers`` only those among them."""
         self._connection.read_too(terms.fields)
-        return TracosSource(self._connection, terms, self._decisions, self._deletes, numbers)
+        return TracosSource(self._connection, terms, self._decisions, self.deletes, numbers)
 
     def witness(self, terms: Terms) -> TracosWitness:
         """What vouches that a client's delivered records are still here."""

@@ -73,6 +73,15 @@ class TracosWitness(Witness):
         """From now on, keep a proof of each record that is delivered until it is taken."""
         self._is_asked = True
 
+    @property
+    def is_attended(self) -> bool:
+        """Whether somebody takes the proofs."""
+        return self._is_asked
+
+    def keep(self, proofs: Mapping[Locator, bytes]) -> None:
+        """These were delivered elsewhere, where these proofs were made."""
+        self._proofs.update(proofs)
+
     def note(
         self, item: Envelope[Record], document_id: Any, digest: str, sync: SyncState, encoded: bytes | None = None
     ) -> None:

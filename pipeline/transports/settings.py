@@ -1,6 +1,7 @@
 """What a client is made from, and what its transport may know of it."""
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +41,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     """Those of ``defaults`` that somebody has said: where this kind of client does not have one, that is wrong."""
     state_dir: Path = Path("data/state")
     """Where a client may keep what it has to remember from run to run, in files that begin with its name."""
+    since: datetime | None = None
+    """What changed at this time or later is read again, whatever is remembered; how far was read stays as it is."""
     secret: Callable[[str], str | None] = lambda name: None
     """The value of an environment variable, or of the file that the variable beside it (``_FILE``) names.
 

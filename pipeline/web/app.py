@@ -23,7 +23,7 @@ from pipeline.deadletters.pointer import lines_around, locate, readable
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.conflicts import read_conflicts
-from pipeline.history.journal import Run, read_runs
+from pipeline.history.journal import Run, last_runs
 from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried
 from pipeline.service.settings import Settings
@@ -47,9 +47,12 @@ FILTERS: Final = ("flow", "client", "stage", "reason")
 _ID: Final = re.compile(r"[0-9a-f]{10}")
 
 
-def make_app(settings: Settings, again: Again, secret: Secrets, port: int) -> ASGIApp:
-    """The page for ``settings``, served at ``port`` under the token of ``secret``; letters are retried by ``again``."""
-    page = _Page(settings, again, secret)
+def make_app(settings: Settings, again: Again, secret: Secrets, port: int, by: str = "") -> ASGIApp:
+    """The page for ``settings``, served at ``port`` under the token of ``secret``; letters are retried by ``again``.
+
+    What is done there is done by the person ``by``.
+    """
+    page = _Page(settings, again, secret, by)
     routes = [
         Route("/", page.letters),
         Route("/retry", page.retry_all, methods=["POST"]),
@@ -65,11 +68,11 @@ def make_app(settings: Settings, again: Again, secret: Secrets, port: int) -> AS
 
 
 class _Page:
-    def __init__(self, settings: Settings, again: Again, secret: Secrets) -> None:
+    def __init__(self, settings: Settings, again: Again, secret: Secrets, by: str) -> None:
         self._settings = settings
         self._again = again
         self._secret = secret
-        self._office = DeadLetterOffice(settings.data_dead_letter_dir)
+        self._office = DeadLetterOffice(settings.data_dead_letter_dir, by)
         self._retrying = asyncio.Lock()
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -167,7 +170,7 @@ class _Page:
         return self._to("", f"{told.tried} retried: {told.passed} passed, {told.failed} failed again")
 
     async def runs(self, _: Request) -> Response:
-        runs = list(reversed(await in_thread(lambda: list(read_runs(self._settings.data_journal))[-RUNS:])))
+        runs = list(reversed(await in_thread(last_runs, self._settings.data_journal, RUNS)))
         return self._html("runs.html", runs=[_counted(run) for run in runs], chart=_chart(runs[::-1]), told="")
 
     async def conflicts(self, _: Request) -> Response:

@@ -19,11 +19,13 @@ def serve(
     port: int,
     announce: Callable[[str], None],
     is_unwanted: Callable[[], bool] = lambda: False,
+    by: str = "",
 ) -> None:
     """Serve until SIGINT or SIGTERM, at ``port`` of 127.0.0.1 (0: a free one); ``announce`` is told the whole address.
 
     It is told once the page is served, by when the server handles both signals itself. ``is_unwanted`` says whether one
-    came before: then nothing is announced, and the server ends as after any other. Raises Fatal when the port is taken.
+    came before: then nothing is announced, and the server ends as after any other. ``by`` is who uses the page. Raises
+    Fatal when the port is taken.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,7 +34,7 @@ def serve(
         except OSError as error:
             raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with --port") from error
         secret, port = Secrets(), listener.getsockname()[1]
-        app = make_app(settings, again, secret, port)
+        app = make_app(settings, again, secret, port, by)
         config = uvicorn.Config(
             app, log_config=None, log_level="warning", lifespan="off", server_header=False, ws="none"
         )

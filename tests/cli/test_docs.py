@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.cli.app import CLIENTS, COMMANDS, CONFLICTS, LETTERS
+from pipeline.cli.app import CLIENTS, COMMANDS, CONFLICTS, LETTERS, STATE
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/commands.md").read_text()
 PLAN, RECONCILED, RUN, LETTER = [
@@ -26,6 +26,8 @@ def test_every_command_is_there():
         assert f"| `clients {command}" in TEXT
     for command in CONFLICTS:
         assert f"| `conflicts {command}" in TEXT
+    for command in STATE:
+        assert f"| `state {command}" in TEXT
 
 
 def test_the_json_is_what_the_commands_print(plant):
@@ -57,6 +59,7 @@ def test_the_json_is_what_the_commands_print(plant):
     plant.command("conflicts", "restore", "103", "title")
     conflicts = json.loads(plant.command("conflicts", "list", "--json"))
     assert set().union(*(one.keys() for one in conflicts)) == named("`conflicts list --json`")
+    assert json.loads(plant.command("state", "show", "--json"))[0].keys() == named("`state show --json`")
     assert json.loads(plant.command("doctor", "--json"))[0].keys() == named("`doctor --json`")
     assert json.loads(plant.command("dead-letters", "retry", "--all", "--json", exits=3)).keys() == named(
         "`retry --json`"

@@ -1,10 +1,13 @@
 """What the program is doing when it is killed: each flow with what led up to it."""
 
+import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from pipeline.history.index import BLOCK
 from tests.crash.worlds import WORLDS, FolderWorld, World, moment, order
 
 __all__ = ["FLOWS", "SAMPLED", "Flow"]
@@ -160,7 +163,32 @@ def damaged(world: World) -> None:
     (world.home / "data/state/north.sqlite3").write_bytes(b"damaged" * 999)
 
 
+def aged(world: World) -> None:
+    """Logs and closed letters are of earlier months; some of them are older than they are kept."""
+    inbound(world)
+    data, flow = world.home / "data", world.home / "data/dead-letter/north.inbound"
+    (flow / "closed.jsonl").write_bytes(LONG_CLOSED)
+    with (data / "decisions.jsonl").open("ab") as log:
+        log.write(MANY_LINES)
+    for name in ("decisions.jsonl", "runs.jsonl"):
+        (data / f"{name}.index").touch()
+        os.utime(data / name, (time.time() - 40 * 86_400,) * 2)
+    for gone in (data / "decisions-2024-01.jsonl", data / "runs-2024-01.jsonl", flow / "resolved-2024-01.jsonl"):
+        gone.touch()
+        gone.with_name(f"{gone.name}.index").touch()
+
+
 FOLDERS: Final = ("folder", "archive", "csv")
+LONG_CLOSED: Final = (
+    b'{"name":"x.json~000000000000~000000000000.json","how":"discarded","at":"2024-01-01T00:00:00Z","stamp":"",'
+    b'"lastSeen":"2024-01-01T00:00:00Z"}\n'
+)
+MANY_LINES: Final = (
+    2
+    * BLOCK
+    // 100
+    * (b'{"at":"2024-01-01T00:00:00Z","client":"north","number":99,"locator":"x.json","rule":"insert","run":"r"}\n')
+)
 ELSEWHERE: Final = {"DATA_DECISION_LOG": "log/decisions.jsonl"}
 
 FLOWS: Final = (
@@ -194,6 +222,15 @@ FLOWS: Final = (
     ),
     Flow(name="written-again", arguments=["run"], prepare=inbound, dead=[8], worlds=["archive"], meddler="writer"),
     Flow(name="no-archive", arguments=["run"], prepare=inbound, dead=[8], worlds=["archive"], meddler="no archive"),
+    Flow(name="aged", arguments=["run"], prepare=aged, dead=[8], worlds=["folder"]),
+    Flow(name="forget", arguments=["state", "reset", "north"], prepare=known, dead=[6], worlds=["rest", "folder"]),
+    Flow(
+        name="set-since",
+        arguments=["state", "set", "north", "--since", "2024-01-01"],
+        prepare=known,
+        dead=[6],
+        worlds=["rest"],
+    ),
     Flow(name="damaged", arguments=["run"], prepare=damaged, dead=[6], worlds=["rest"]),
     Flow(
         name="embedded",

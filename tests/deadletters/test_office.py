@@ -1,5 +1,6 @@
 """The letters as a person handles them: found, mended, closed once and for all."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from pipeline.dataflow.messages import DeadLetter, Envelope, Outcome
 from pipeline.deadletters import DeadLetterFolder, DeadLetterOffice, Drawer, Filters
 from pipeline.deadletters.replay import LetterSource, RetriedLetters
 from pipeline.errors import Fatal, Reason, WrongUsage
+from pipeline.months import Months
 from tests.places import place
 
 NOW = datetime.now(UTC)
+OLD = datetime(2025, 12, 15, tzinfo=UTC)
 
 
 def identify(raw):
@@ -176,15 +179,13 @@ async def test_a_closing_that_was_torn_is_carried_to_its_end_and_archived_once(t
     class Killed(BaseException):
         pass
 
-    from pipeline.deadletters import drawer as room
-
     calls = []
-    target, name = (room, "append_lines") if torn_at == "the archive" else (Path, "unlink")
+    target, name = (Months, "append") if torn_at == "the archive" else (Path, "unlink")
     real = getattr(target, name)
 
     def torn(*arguments, **options):
         calls.append(1)
-        if torn_at == "the removal" or len(calls) == 2:
+        if torn_at != "the removal of the second" or len(calls) == 2:
             raise Killed
         return real(*arguments, **options)
 
@@ -210,6 +211,57 @@ async def test_a_line_of_the_closed_that_was_torn_leaves_its_letter_open(tmp_pat
     assert len(list(office.find())) == 2
     office.discard(next(office.find()), "why")
     assert len(list(office.find())) == 1
+
+
+class TestPrune:
+    """What was closed long ago goes."""
+
+    async def test_the_months_that_are_over_and_what_was_remembered_of_their_places(self, tmp_path, office):
+        await put(tmp_path, dead("a.json"), dead("b.json"), dead("open.json"))
+        first, second, _ = office.find()
+        office.discard(first, "long ago")
+        home = tmp_path / "erp.inbound"
+        for name in ("closed.jsonl", "discarded.jsonl"):
+            old = (home / name).read_bytes().replace(f"{NOW:%Y-%m-%d}".encode(), b"2025-12-31")
+            (home / name).write_bytes(old)
+            os.utime(home / name, (OLD.timestamp(),) * 2)
+        office.discard(second, "now")
+        assert len(closed(tmp_path, "closed.jsonl")) == 2
+        office.prune(datetime(2025, 12, 31, tzinfo=UTC))
+        assert {path.name for path in home.glob("d*")} == {"discarded-2025-12.jsonl", "discarded.jsonl"}
+        assert len(closed(tmp_path, "closed.jsonl")) == 2
+        office.prune(datetime(2026, 1, 1, tzinfo=UTC))
+        assert [one["because"] for one in closed(tmp_path, "discarded.jsonl")] == ["now"]
+        assert {path.name for path in home.glob("d*")} == {"discarded.jsonl"}
+        assert len(closed(tmp_path, "closed.jsonl")) == 1
+        async with folder(tmp_path) as later:
+            found = await later.recall([item("a.json"), item("b.json"), item("open.json")])
+        assert shown(found) == {"b.json": "closed", "open.json": "open"}
+
+    async def test_what_a_run_has_waits_and_where_there_is_nothing_to_do_nothing_is_done(self, tmp_path, office):
+        await put(tmp_path, dead("a.json"))
+        (filed,) = office.find()
+        office.discard(filed, "now")
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        async with folder(tmp_path):
+            office.prune(NOW + timedelta(days=9))
+        office.prune(OLD)
+        DeadLetterOffice(tmp_path / "none").prune(NOW)
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+    async def test_a_closing_that_was_torn_is_not_archived_again_in_another_month(self, tmp_path, office):
+        await put(tmp_path, dead("a.json"))
+        (filed,) = office.find()
+        body = filed.path.read_bytes()
+        office.discard(filed, "why")
+        filed.path.write_bytes(body)
+        archive = tmp_path / "erp.inbound/discarded.jsonl"
+        os.utime(archive, (OLD.timestamp(),) * 2)
+        office.prune(OLD)
+        assert not archive.exists()
+        await put(tmp_path)
+        assert [path.name for path in tmp_path.rglob("*d*.jsonl")].count("discarded.jsonl") == 0
+        assert list(office.find()) == []
 
 
 class TestReplay:

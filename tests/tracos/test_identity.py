@@ -7,6 +7,7 @@ from pipeline.dataflow.messages import Fate, Outcome, Unreadable
 from pipeline.errors import BudgetExceeded, Fatal, Rejected
 from pipeline.history.decisions import read_decisions
 from pipeline.orders.workorder import Kind
+from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.dry import DryConnection
 from tests.places import deliver_all
 from tests.tracos.orders import at, envelope, order, taken, terms
@@ -231,7 +232,7 @@ class TestGone:
         assert "absent" not in {entry.rule for entry in read_decisions(decision_file)}
 
     async def test_too_many_stop_the_run_before_any_is_deleted(self, make_tracos, orders):
-        async with make_tracos(max_deletes=1) as tracos:
+        async with make_tracos(deletes=DeleteBudget(1)) as tracos:
             await self.edited(tracos.sink(THEIRS), orders, "E1", "E2")
             with pytest.raises(BudgetExceeded):
                 await self.settled(tracos.source(THEIRS))

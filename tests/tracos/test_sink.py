@@ -14,6 +14,7 @@ from pipeline.errors import BudgetExceeded, Deferred, Rejected
 from pipeline.history.decisions import read_decisions
 from pipeline.orders.workorder import Status
 from pipeline.testing import ListSource
+from pipeline.tracos.deletes import DeleteBudget
 from tests.tracos.orders import TERMS, at, envelope, order, taken
 
 CREATED, UPDATED, UNCHANGED = Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED
@@ -181,7 +182,7 @@ async def test_a_document_that_cannot_be_understood_makes_its_record_a_dead_lett
 
 
 async def test_more_deletions_than_allowed_stop_the_run_before_any_is_written(make_tracos, orders):
-    async with make_tracos(max_deletes=2) as tracos:
+    async with make_tracos(deletes=DeleteBudget(2)) as tracos:
         sink = tracos.sink(TERMS)
         await taken(sink, [envelope(order(n, updated=at(8)), str(n)) for n in range(4)])
         gone = [envelope(order(n, updated=at(9), deleted=True, deleted_at=at(9)), str(n)) for n in range(4)]

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
+from pipeline.tracos.deletes import DeleteBudget
 from tests.places import deliver_all
 from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 
@@ -89,6 +90,20 @@ async def test_an_edit_made_while_sending_is_kept_and_sent_next_time(source, ord
     assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["sent", "edited"]
 
 
+async def test_an_order_that_somebody_else_has_told_and_marked_meanwhile_is_told_again(tracos, orders):
+    held_up, other = tracos.source(TERMS), tracos.source(TERMS)
+    await orders.insert_one({"number": 1, "status": "created", "title": "older"})
+    (before,) = await everything(held_up)
+    await orders.update_one({}, {"$set": {"title": "newer"}})
+    (item,) = await everything(other)
+    await deliver_all(other, [item])
+    assert (await orders.find_one())["isSynced"] is True
+    await deliver_all(held_up, [before])  # what it told has overwritten what is newer, for all that we know
+    document = await orders.find_one()
+    assert (document["title"], document["isSynced"]) == ("newer", False)
+    assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["newer", "older"]
+
+
 async def test_only_the_edited_one_of_a_batch_stays_unsynced(source, orders):
     await orders.insert_many([{"number": number, "status": "created"} for number in range(5)])
     items = await everything(source)
@@ -134,7 +149,7 @@ async def test_the_original_bytes_are_the_same_until_the_order_says_something_el
 
 
 async def test_more_deletions_than_allowed_stop_the_run_before_any_is_sent(make_tracos, orders):
-    async with make_tracos(max_deletes=1) as tracos:
+    async with make_tracos(deletes=DeleteBudget(1)) as tracos:
         sink = tracos.sink(TERMS)
         await taken(sink, [envelope(order(number, updated=at(8)), str(number)) for number in range(2)])
         await orders.update_many({}, {"$set": {"deleted": True, "isSynced": False}})
@@ -144,7 +159,7 @@ async def test_more_deletions_than_allowed_stop_the_run_before_any_is_sent(make_
 
 async def test_deleted_orders_that_the_client_never_knew_cost_nothing(make_tracos, orders):
     await orders.insert_many([{"number": number, "deleted": True} for number in range(3)])
-    async with make_tracos(max_deletes=0) as tracos:
+    async with make_tracos(deletes=DeleteBudget(0)) as tracos:
         assert len(await everything(tracos.source(TERMS))) == 3
 
 

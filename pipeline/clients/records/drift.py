@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pipeline.clients.records.shapes import Shape, outermost, paths_of, shape_of
 
-__all__ = ["LIMIT", "Drift", "Keys", "Watch"]
+__all__ = ["LIMIT", "Drift", "Keys", "Tally", "Watch"]
 
 LIMIT: Final = 1000
 """How many paths of a client are remembered; of one with more, nothing is new."""
@@ -62,11 +62,12 @@ class Drift(Struct, frozen=True):
             yield f"{_keys(self.gone)} in none of {self.records:,} records in {self.layout}: {_some(self.gone)}"
 
 
-class _Tally(Struct):
+class Tally(Struct):
     """The records of one layout in this run."""
 
     records: int = 0
     paths: Counter[str] = Counter()
+    """In how many of them each path is."""
 
 
 class _Seen(Struct):
@@ -92,7 +93,7 @@ class Watch:
         self._shapes: dict[Shape, _Seen] = {}
         self._alike: dict[Shape, _Seen] = {}
         """By outermost keys, what was looked at last."""
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, Tally] = {}
         self._is_full = sum(len(keys.seen) for keys in known.values()) >= LIMIT
 
     def note(self, data: Mapping[str, Any], recognise: Callable[[Any], str]) -> tuple[str, ...]:
@@ -118,6 +119,19 @@ class Watch:
             seen = self._shapes[shape] = _Seen(layout, self._unknown(layout, paths_of(shape)))
         self._alike[keys] = seen
         return seen
+
+    def tallies(self) -> dict[str, Tally]:
+        """What was noted, by layout."""
+        self._fold()
+        return self._tallies
+
+    def add(self, tallies: Mapping[str, Tally]) -> None:
+        """Count what another watch has noted of the same client's records."""
+        for layout, other in tallies.items():
+            tally = self._tallies.setdefault(layout, Tally(0, Counter()))
+            tally.records += other.records
+            tally.paths.update(other.paths)
+            self._noted += other.records
 
     def ended(self, day: str, *, is_whole: bool, learns: bool) -> tuple[dict[str, Keys], list[Drift]]:
         """What is known now, and what has changed; of a run that is not whole nothing is gone.
@@ -155,7 +169,7 @@ class Watch:
             return ()
         return outermost(paths - keys.seen - self._named(layout))
 
-    def _gone(self, layout: str, before: Keys, tally: _Tally) -> frozenset[str]:
+    def _gone(self, layout: str, before: Keys, tally: Tally) -> frozenset[str]:
         expected = before.always
         if tally.records >= ENOUGH:
             some = before.often & self._named(layout)
@@ -169,7 +183,7 @@ class Watch:
     def _fold(self) -> None:
         """Count the shapes together."""
         for shape, seen in self._shapes.items():
-            tally = self._tallies.setdefault(seen.layout, _Tally(0, Counter()))
+            tally = self._tallies.setdefault(seen.layout, Tally(0, Counter()))
             tally.records += seen.count
             for path in paths_of(shape):
                 if path in tally.paths or len(tally.paths) < LIMIT:

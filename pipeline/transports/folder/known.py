@@ -6,6 +6,7 @@ that the systems which took the records do not bear out now.
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final, cast
@@ -18,7 +19,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
 from pipeline.disk import in_thread, read_file, write_files
 
-__all__ = ["KnownFiles"]
+__all__ = ["KnownFiles", "described"]
 
 
 class _File(Struct, frozen=True, array_like=True, gc=False):
@@ -34,6 +35,11 @@ class _Index(Struct, frozen=True, array_like=True):
     understood: str
     files: dict[str, _File]
     """By place."""
+    version: int = 0
+    """Of this form; 0: the release that did not say it, which had the same."""
+
+
+FORMAT: Final = 1
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Index)
@@ -42,11 +48,13 @@ _DECODER: Final = msgspec.msgpack.Decoder(_Index)
 class KnownFiles:
     """Remembers files in the file ``path``, one run long; ``witness`` says what of it still holds.
 
-    ``understood`` says all that the meaning of a file's bytes depends on: where it is another, nothing is known.
+    ``understood`` says all that the meaning of a file's bytes depends on: where it is another, nothing is known. What
+    was written at ``since`` or later is as if it were not known.
     """
 
-    def __init__(self, path: Path, understood: str, witness: Witness) -> None:
+    def __init__(self, path: Path, understood: str, witness: Witness, since: datetime | None = None) -> None:
         self._path = path
+        self._since = since
         self._understood = understood
         self._witness = witness
         self._before: dict[str, _File] = {}
@@ -75,7 +83,8 @@ class KnownFiles:
         """Whether the file at this place, which was listed in this state, is known."""
         self._listed.append(place)
         before = self._before.get(place)
-        if before is not None and before.mark == _mark(state):
+        is_asked = self._since is not None and state.st_mtime >= self._since.timestamp()
+        if before is not None and before.mark == _mark(state) and not is_asked:
             self.spared += 1
             return True
         self._before.pop(place, None)
@@ -105,15 +114,21 @@ class KnownFiles:
         except (OSError, ValueError, RecursionError):
             logger.info("{} cannot be used: all inbound files are read again", self._path)
             return None
-        return index if index.understood == self._understood else None
+        return index if index.understood == self._understood and index.version <= FORMAT else None
 
     def _store(self, files: dict[str, _File]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            body = msgspec.msgpack.encode(_Index(self._understood, files))
+            body = msgspec.msgpack.encode(_Index(self._understood, files, FORMAT))
             write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
         except OSError as error:
             logger.warning("{} cannot be written ({}): the next run reads all files again", self._path, error.strerror)
+
+
+def described(path: Path) -> tuple[int, list[str]]:
+    """The version of what is remembered in ``path``, and what that is; raises OSError, and ValueError for damage."""
+    index = _DECODER.decode(read_file(path))
+    return index.version, [f"{len(index.files):,} files are not read again before they change"]
 
 
 def _mark(state: os.stat_result) -> int:

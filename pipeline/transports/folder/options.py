@@ -44,7 +44,7 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
             self.inbound_dir,
             after=self.inbound_after,
             form=form,
-            known=KnownFiles(settings.state_dir / f"{settings.name}.files", repr(understood), witness),
+            known=KnownFiles(settings.state_dir / f"{settings.name}.files", repr(understood), witness, settings.since),
             setting=settings.called("inbound_dir"),
             quiet_seconds=self.quiet_seconds,
         )

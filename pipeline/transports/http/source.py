@@ -57,7 +57,7 @@ class HttpSource(Source[bytes]):
     With ``since_param`` only what changed since the last run is asked for, and a little before it, as long as
     ``witness`` vouches for all that was taken before. How far the list was read is the greatest time seen in the data,
     not later than the server's own clock, or than ours where it does not tell its own, and it is remembered once all
-    that came before is settled.
+    that came before is settled. With ``since`` what changed since then is asked for, and how far was read stays.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class HttpSource(Source[bytes]):
         identify: Callable[[bytes], ExternalId | None],
         moment: Callable[[Any], datetime | None],
         witness: Witness = NOTHING_IS_SURE,
+        since: datetime | None = None,
     ) -> None:
         self._api = api
         self._options = options
@@ -75,6 +76,7 @@ class HttpSource(Source[bytes]):
         self._identify = identify
         self._moment = moment
         self._witness = witness
+        self._asked_since = since
         self._watermark = Watermark(in_order=options.in_order)
         self._seen: dict[Locator, _Seen] = {}
         self._absence = Absence(api, options, state)
@@ -166,6 +168,8 @@ class HttpSource(Source[bytes]):
         if not self._options.since_param:
             return None
         self._witness.attend()
+        if self._asked_since is not None:
+            return format_time(self._asked_since)
         if not self._witness.vouches:
             return None
         known = await self._state.watermark(self._options.url)
@@ -264,7 +268,7 @@ class HttpSource(Source[bytes]):
 
     async def _remember(self) -> None:
         sure = self._watermark.advance()
-        if sure is not None and self._options.since_param:
+        if sure is not None and self._options.since_param and self._asked_since is None:
             await self._state.set_watermark(self._options.url, sure)
 
 

@@ -16,7 +16,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
 
-__all__ = ["UNTAKEN", "State"]
+__all__ = ["UNTAKEN", "State", "described"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,9 @@ GROUP: Final = 1000
 AHEAD: Final = timedelta(days=1)
 """How far ahead of our clock a server's may be; what was read up to a later time was not."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+FORMAT: Final = 1
+"""What ``user_version`` says of the tables below; 0: the release that did not say it, which had the same."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS read_to (url TEXT PRIMARY KEY, time TEXT NOT NULL) STRICT;
@@ -37,6 +40,16 @@ CREATE TABLE IF NOT EXISTS twins (id TEXT PRIMARY KEY, ours TEXT NOT NULL) STRIC
 
 UNTAKEN: Final = ""
 """What is known as the ETag of an order of which no state was ever taken, although the client has it."""
+
+COUNTED: Final = {
+    "orders were taken": "proofs",
+    "orders have an ETag": "orders WHERE etag <> ''",
+    "orders are read again: they were changed when they were to be told": "orders WHERE is_stale",
+    "orders were shown by the list": "listed WHERE is_there",
+    "orders could not be told": "failures",
+    "orders were made of ours under ids of the client's own": "twins",
+}
+"""What is told of the tables, and what is counted."""
 
 NO_DAMAGE: Final = frozenset(
     {
@@ -52,6 +65,13 @@ NO_DAMAGE: Final = frozenset(
     }
 )
 """What ails the place and not the file: putting the file aside would not help."""
+
+
+class _Later(sqlite3.DatabaseError):
+    """A later version of the program has written the file."""
+
+    def __str__(self) -> str:
+        return "is of a later version"
 
 
 class State(Resource):
@@ -238,7 +258,10 @@ class State(Resource):
                     (said,) = cursor.execute("PRAGMA quick_check(1)").fetchone()
                     if said != "ok":
                         raise sqlite3.DatabaseError(said)
-                    cursor.executescript(SCHEMA)
+                    (version,) = cursor.execute("PRAGMA user_version").fetchone()
+                    if version > FORMAT:
+                        raise _Later
+                    cursor.executescript(SCHEMA if version == FORMAT else f"{SCHEMA}PRAGMA user_version = {FORMAT};")
             except sqlite3.Error:
                 database.close()
                 raise
@@ -263,7 +286,24 @@ class State(Resource):
             if beside.exists():
                 beside.replace(aside.with_name(aside.name + ending))
         self._is_whole = False
-        logger.warning("{} is damaged ({}): put aside as {}; everything is read again", self._path, error, aside.name)
+        what = error if isinstance(error, _Later) else f"is damaged ({error})"
+        logger.warning("{} {}: put aside as {}; everything is read again", self._path, what, aside.name)
+
+
+def described(path: Path) -> tuple[int, list[str]]:
+    """The version of what is remembered in ``path``, and what that is, a line each; writes nothing.
+
+    Raises OSError and sqlite3.Error where that cannot be told.
+    """
+    with path.open("rb"):
+        pass  # SQLite does not say why it cannot
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        says = [f"{url} is read up to {time}" for url, time in database.execute("SELECT url, time FROM read_to")]
+        for what, where in COUNTED.items():
+            (count,) = database.execute(f"SELECT count(*) FROM {where}").fetchone()  # noqa: S608 - names of ours
+            says += [f"{count:,} {what}"] if count else []
+    return version, says
 
 
 def _upsert(table: str, key: str, *columns: str) -> str:

@@ -1,19 +1,25 @@
 """The decision log, the journal, and what clients remember, as files that somebody else has damaged."""
 
 import sqlite3
+from contextlib import suppress
 from datetime import UTC, datetime
+from unittest import mock
 
 import msgspec
 
 from pipeline.dataflow.ports import NOTHING_IS_SURE
 from pipeline.errors import Fatal, WrongUsage
+from pipeline.history import index
 from pipeline.history.conflicts import read_conflicts
-from pipeline.history.decisions import read_decisions
-from pipeline.history.journal import FlowCounts, Journal, Run, read_runs
+from pipeline.history.decisions import index_decisions, read_decisions, read_order
+from pipeline.history.journal import FlowCounts, Journal, Run, last_runs, read_runs
+from pipeline.months import index_of
 from pipeline.service.drift import KnownKeys
+from pipeline.service.drift import described as keys_described
 from pipeline.service.restoring import find_conflict
 from pipeline.transports.folder.known import KnownFiles
-from pipeline.transports.http.state import State
+from pipeline.transports.folder.known import described as files_described
+from pipeline.transports.http.state import State, described
 from tests.fuzz.laws import law, see_line
 from tests.fuzz.places import place
 from tests.fuzz.registry import target
@@ -52,6 +58,27 @@ def decisions(data: bytes) -> None:
         except WrongUsage as error:
             see_line(str(error))
     sorted(entry.at for entry in read_decisions(path))
+    alone = [read_order(path, number) for number in (1, 2, 7)]
+    with mock.patch.object(index, "BLOCK", 50):
+        index_decisions(path)
+        law([read_order(path, number) for number in (1, 2, 7)] == alone, "an index changes what is told")
+    index_of(path).unlink()
+
+
+@target("history.index", b"", b"wos1" * 30, b"\xff" * 200, share=0.2)
+def beside(data: bytes) -> None:
+    """An index that somebody else has written changes nothing of what is told of an order."""
+    path = place() / "indexed.jsonl"
+    path.write_bytes(b"\n".join((ENTRY % 1, ENTRY % 2, ENTRY % 3, b"")))
+    alone = [read_order(path, number) for number in (1, 2, 3)]
+    with mock.patch.object(index, "BLOCK", 300):
+        index_of(path).unlink(missing_ok=True)
+        index_decisions(path)
+        index_of(path).write_bytes(index_of(path).read_bytes() + data)
+        for _ in range(2):
+            law([read_order(path, number) for number in (1, 2, 3)] == alone, "an index changes what is told")
+            index_of(path).write_bytes(data)
+        index_decisions(path)
 
 
 @target("history.journal", RUN % 7, RUN.replace(b"00Z", b"00") % 7, *DAMAGE)
@@ -60,6 +87,7 @@ def journal(data: bytes) -> None:
     path = place() / "runs.jsonl"
     path.write_bytes(b"\n".join((RUN % 1, data.replace(b"\n", b" "), RUN % 2, b"")))
     runs = list(read_runs(path))
+    law(last_runs(path, 99) == runs, "the last runs are others")
     law({"1", "2"} <= {run.run for run in runs}, "a damaged line costs others")
     sorted(run.began for run in runs)
 
@@ -93,6 +121,9 @@ def known_files(data: bytes) -> None:
     path.write_bytes(data)
     known = KnownFiles(path, "x", NOTHING_IS_SURE)
     run(known.recall())
+    with suppress(ValueError, RecursionError):
+        for line in files_described(path)[1]:
+            see_line(line)
 
 
 @target(
@@ -107,6 +138,9 @@ def known_keys(data: bytes) -> None:
     path.write_bytes(data)
     known = KnownKeys(CLIENTS["erp_json"], path, "report")
     known.findings()
+    with suppress(ValueError, RecursionError):
+        for line in keys_described(path)[1]:
+            see_line(line)
     known.client.validate({"id": 1, "status": "NEW", "createdAt": "2026-10-01", "x": 1})
     for line in known.remember(is_whole=True):
         see_line(line)
@@ -134,6 +168,10 @@ def database(data: bytes) -> None:
         old.unlink()
     path = place() / "erp.sqlite3"
     path.write_bytes(data)
+
+    with suppress(sqlite3.Error):
+        for line in described(path)[1]:
+            see_line(line)
 
     async def used() -> None:
         state = State(path)

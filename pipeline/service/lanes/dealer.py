@@ -1,0 +1,186 @@
+"""The run's end of its lanes: starts the processes, deals groups to them, and does for them what only one can do."""
+
+import asyncio
+import itertools
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from loguru import logger
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.clients.records.drift import Tally
+from pipeline.dataflow.lanes import Lanes
+from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome
+from pipeline.errors import Fatal
+from pipeline.history.decisions import DecisionLog
+from pipeline.orders.workorder import ExternalId
+from pipeline.service.lanes.order import Order
+from pipeline.service.lanes.process import Lane
+from pipeline.service.lanes.wire import Allowed, Deal, Done, FromLane, Hello, Keys, Over, Problem, Said, Spend
+from pipeline.service.session import Session
+from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.witness import TracosWitness
+
+__all__ = ["Dealer", "Workers"]
+
+DEPTH: Final = 3
+"""Groups that a lane may have in hand: one that is parsed, two that are written."""
+OUTCOMES: Final = {str(outcome): outcome for outcome in Outcome}
+
+
+class Workers(Struct, frozen=True, kw_only=True):
+    """How the lanes of a run are had."""
+
+    count: int
+    after: int = 0
+    """So many records are taken without lanes."""
+    command: Sequence[str]
+    """Starts a process that is one; the number of its socket is added."""
+    environment: Mapping[str, str]
+
+
+class Dealer(Lanes):
+    """The lanes of one flow: processes that take the records of ``session``'s client into the TracOS at ``uri``.
+
+    ``deletes`` is the run's budget of them, ``witness`` keeps the proofs of what is delivered. A lane that ends before
+    it is told to loses nothing: another takes its place, and its groups are dealt to that one again.
+    """
+
+    def __init__(
+        self, workers: Workers, session: Session, uri: str, deletes: DeleteBudget, witness: TracosWitness
+    ) -> None:
+        self.in_flight = DEPTH * workers.count
+        self.after = workers.after
+        self._workers = workers
+        self._session = session
+        self._uri = uri
+        self._deletes = deletes
+        self._witness = witness
+        self._numbers = itertools.count()
+        self._dealing = asyncio.Lock()
+        self._order = Order()
+        self._lanes: list[Lane] = []
+        self._error: Fatal | None = None
+
+    async def open(self) -> None:
+        """Start the lanes."""
+        self._lanes = [Lane(self) for _ in range(self._workers.count)]
+
+    async def close(self) -> None:
+        """End the lanes; what one still has in hand is broken off, as a run that stops breaks it off."""
+        await asyncio.gather(*(lane.end() for lane in self._lanes))
+
+    async def work(self, batch: Batch[Any]) -> Batch[Any]:
+        """What a lane makes of ``batch``."""
+        if not batch.items:
+            return batch
+        if self._error is not None:
+            raise self._error
+        async with self._dealing:
+            if self._session.lease is not None:
+                await self._session.lease.confirm()
+            deal = _deal(next(self._numbers), batch)
+            self._order.deal(deal.number)
+            done = min(self._lanes, key=len).deal(deal)
+        return self._made(batch, await done)
+
+    @property
+    def hello(self) -> Hello:
+        """What a lane is for."""
+        session = self._session
+        return Hello(
+            session.settings, session.customer, session.decisions.run, self._uri, is_attended=self._witness.is_attended
+        )
+
+    def start(self, end: socket.socket) -> "subprocess.Popen[bytes]":
+        """A process that is a lane, with this end of its wire."""
+        return subprocess.Popen(  # noqa: S603 - this very program
+            [*self._workers.command, str(end.fileno())],
+            env=dict(self._workers.environment),
+            pass_fds=[end.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is meant for the run, which ends its lanes
+        )
+
+    async def heard(self, message: FromLane) -> Allowed | None:
+        """Do what only one can do; returns what the lane is to be answered."""
+        match message:
+            case Keys(number, keys):
+                self._let(self._order.announce(number, keys))
+            case Done(number):
+                self._let(self._order.done(number))
+            case Spend(numbers):
+                return await self._allowed(numbers)
+            case Said(level, kind, said):
+                logger.bind(kind=kind or None).log(level, "{}", said)
+            case Over(tallies):
+                self._noted(tallies)
+        return None
+
+    def died(self, dealt: Sequence[Deal]) -> None:
+        """A lane has ended before it was told to; another begins with what it had in hand."""
+        self._noted(None)
+        for deal in dealt:
+            self._order.deal(deal.number)
+
+    def fail(self, error: Fatal) -> None:
+        """Something stopped a lane, and so stops the run."""
+        self._error = self._error or error
+        for lane in self._lanes:
+            lane.give_up(self._error)
+
+    def _let(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            next(lane for lane in self._lanes if lane.has(number)).let(number)
+
+    async def _allowed(self, numbers: Sequence[ExternalId]) -> Allowed:
+        try:
+            await self._deletes.spend(numbers)
+        except Fatal as error:
+            return Allowed(Problem.of(error))
+        return Allowed(None)
+
+    def _noted(self, tallies: Mapping[str, Tally] | None) -> None:
+        if self._session.keys is not None:
+            self._session.keys.add(tallies)
+
+    def _made(self, batch: Batch[Any], done: Done) -> Batch[Outcome]:
+        items = batch.items
+        locators = [item.locator for item in items]
+        self._witness.keep({locators[position]: proof for position, proof in done.proofs.items()})
+        decisions = self._session.decisions
+        if isinstance(decisions, DecisionLog):
+            decisions.rules.update(done.rules)
+            decisions.gave_way.update(done.gave_way)
+        failed = [
+            DeadLetter.of(items[position], flow=batch.flow, stage=stage, reasons=reasons)
+            for position, stage, reasons in done.failed
+        ]
+        return replace(
+            batch,
+            items=[_delivered(items[position], outcome) for position, outcome in done.outcomes.items()],
+            skipped=[*batch.skipped, *(locators[position] for position in done.skipped)],
+            deferred=[*batch.deferred, *(locators[position] for position in done.deferred)],
+            failed=[*batch.failed, *failed],
+            stop=done.stop.error if done.stop is not None else None,
+        )
+
+
+def _deal(number: int, batch: Batch[Any]) -> Deal:
+    items = batch.items
+    return Deal(
+        number=number,
+        flow=batch.flow,
+        payloads=[item.payload for item in items],
+        places=[item.locator.place for item in items],
+        parts=[item.locator.part for item in items],
+        arrivals=[item.arrival for item in items],
+    )
+
+
+def _delivered(item: Envelope[Any], outcome: str) -> Envelope[Outcome]:
+    return Envelope(OUTCOMES[outcome], item.locator, item.raw, item.stamp, item.arrival)

@@ -151,6 +151,10 @@ class State(Resource):
             ON CONFLICT (id) DO UPDATE SET etag = excluded.etag WHERE orders.etag IS NULL"""
         await self._write(statement, rows)
 
+    async def untaken(self) -> Sequence[str]:
+        """The orders that were shown, and of which nothing was ever taken."""
+        return [row[0] for row in await self._read("SELECT id FROM orders WHERE etag = ?", [UNTAKEN])]
+
     async def stale(self) -> Sequence[str]:
         """The orders that somebody changed after they were last taken."""
         return [row[0] for row in await self._read("SELECT id FROM orders WHERE is_stale", [])]

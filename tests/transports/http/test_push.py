@@ -38,9 +38,10 @@ class TestPush:
         assert "theirs" in [one["title"] for one in await pull(client)]
         assert await push(client, outgoing(1, "ours")) == [Outcome.SENT]
 
+    @pytest.mark.parametrize("etag", ["_etag", ""])
     @pytest.mark.parametrize("fate", [Fate.DEAD, Fate.HELD, Fate.DEFERRED])
-    async def test_an_order_that_was_shown_and_never_taken_is_not_told_over(self, erp, tmp_path, fate):
-        client = client_of(erp, tmp_path, etag="_etag")
+    async def test_an_order_that_was_shown_and_never_taken_is_not_told_over(self, erp, tmp_path, fate, etag):
+        client = client_of(erp, tmp_path, etag=etag)
         erp.put(order(1, title="theirs"))
         await pull(client, fate=fate)
         (result,) = await push(client, outgoing(1, "ours"))

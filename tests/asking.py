@@ -10,12 +10,12 @@ from pipeline.clients import rest_json
 from pipeline.clients.connector import ClientSettings, Outgoing
 from pipeline.clients.http_connector import HttpConnector
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import Envelope
+from pipeline.dataflow.messages import Envelope, Fate
 from pipeline.orders.workorder import Intent
 from pipeline.translation import status_order
 from pipeline.translation.codecs import Reference
 from pipeline.translation.table import at
-from tests.places import Vouching, deliver_all
+from tests.places import Vouching
 from tests.scripted import serving
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -55,14 +55,14 @@ async def told(client, *orders):
         return await sink.write_batch([Envelope(one, Locator(one.id), raw=one.body) for one in orders])
 
 
-async def pull(client, *, ack=True, witness=None):
-    """The payloads of one pull; with ``ack`` all are settled, page by page."""
+async def pull(client, *, ack=True, fate=Fate.DELIVERED, witness=None):
+    """The payloads of one pull; with ``ack`` all are settled, page by page, and meet this ``fate``."""
     found = []
     async with client.source(witness or Vouching()) as source:
         async for group in source.read():
             found += [client.parse(item.payload) for item in group]
             if ack:
-                await deliver_all(source, group)
+                await source.settle({item.locator: fate for item in group})
     return found
 
 

@@ -116,6 +116,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     at: datetime
     raw: bytes = b""
     stamp: str = ""
+    arrival: Arrival | None = None
 
     @classmethod
     def of(
@@ -130,6 +131,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
             at=datetime.now(UTC),
             raw=item.raw,
             stamp=item.stamp,
+            arrival=item.arrival if isinstance(item, Envelope) else None,
         )
 
     @property

@@ -140,4 +140,5 @@ def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter)
         return None
     if where == item.locator:
         return "resolved"
-    return None if item.payload in OLD else "overtaken"
+    came_before = letter.arrival is not None and item.arrival is not None and item.arrival < letter.arrival
+    return None if item.payload in OLD or came_before else "overtaken"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import DeadLetter
+from pipeline.dataflow.messages import Arrival, DeadLetter
 from pipeline.disk import read_file
 from pipeline.errors import Fatal, Reason
 from pipeline.orders.workorder import ExternalId, Moment
@@ -69,6 +69,8 @@ class Letter(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     last_seen: Moment
     attempts: int
     stamp: str = ""
+    arrival: Arrival | None = None
+    """When it came, where its source can tell: nanoseconds since 1970, place, position there."""
     text: str | None = None
     base64: bytes | None = None
     """The bytes themselves; JSON has them in base64."""
@@ -131,6 +133,7 @@ def first(letter: DeadLetter, client: str, order_id: ExternalId | None) -> Lette
         last_seen=letter.at,
         attempts=1,
         stamp=letter.stamp,
+        arrival=letter.arrival,
         text=text,
         base64=others,
     )

@@ -142,9 +142,12 @@ def _load(path: Path) -> _Known:
     try:
         known = _DECODER.decode(body)
     except msgspec.ValidationError:
-        return _Known(0, _BEFORE.decode(body))
+        known = _Known(0, _BEFORE.decode(body))
     if known.version > FORMAT:
         raise ValueError("it is of a later version")
+    paths = (path for keys in known.layouts.values() for path in (*keys.seen, *keys.always, *keys.new, *keys.gone))
+    if not all(path.isprintable() for path in (*known.layouts, *paths)):
+        raise ValueError("it has keys that were never noted so")
     return known
 
 

@@ -97,6 +97,14 @@ def test_where_the_client_shows_only_its_rendering_of_ours_our_own_older_word_co
     assert yielding(later, terms)[0].title == "Pump & valve"
 
 
+@pytest.mark.parametrize("say", Authority)
+def test_the_clients_first_rendering_of_ours_makes_nothing_give_way(say):
+    terms = replace(TERMS, authority={"title": say})
+    born = sent(Current(order=shown(3, title="Pump & valve").order))
+    decision = decide(shown(12, title="PUMP &amp; VALVE"), "b.json", born, terms=terms)
+    assert (decision.order.title, decision.lost, decision.is_synced) == ("Pump & valve", (), True)
+
+
 class TestOutbound:
     def edited(self, current, **values):
         return Current(order=with_values(current.order, values), sync=current.sync)

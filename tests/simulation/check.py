@@ -17,11 +17,12 @@ def always(world: Any) -> None:
     if len(documents) > made:
         raise Wrong(f"{made} orders, and {len(documents)} documents")
     # A restored TracOS has forgotten which orders the ERP was told of, and learns it from their records alone.
-    is_unlearned = world.is_restored and any(is_spoiled(world.erp.form, one) for one in records.values())
+    is_unread = any(is_spoiled(world.erp.form, one) for one in records.values()) or is_held(world)
+    is_unlearned = world.is_restored and is_unread
     if len(records) > made and not is_unlearned:
         raise Wrong(f"{made} orders, and {len(records)} in the ERP")
     may_be_told = world.is_restored or world.tracos_had_a_say
-    for slot in () if may_be_told else world.people.made.keys() - world.people.touched:
+    for slot in () if may_be_told else world.people.made.keys() - world.people.touched - world.people.undeleted:
         if world.theirs.id_of(slot) in world.erp.told:
             raise Wrong(f"order {slot} was edited in the ERP alone, and the ERP was told of it")
     for document in documents:
@@ -31,6 +32,11 @@ def always(world: Any) -> None:
             title = token(sent["values"].get("title"))
             if title not in world.erp.handed:
                 raise Wrong(f"order {document['number']} is marked as handed over ({title}), and was not")
+
+
+def is_held(world: Any) -> bool:
+    """Whether a record is held, which failed for the document that it met, and is not tried again with another."""
+    return any(one.flow == "erp.inbound" for one in world.letters())
 
 
 def at_the_end(world: Any) -> None:
@@ -100,11 +106,13 @@ def _typed(world: Any, slot: int, document: dict[str, Any]) -> None:
 def _status_was_set(world: Any, slot: int, document: dict[str, Any]) -> None:
     """Its status is one that somebody set, as far as the ERP's words can tell it.
 
-    A deleted order of flags has none, and is cancelled once it is there.
+    A deleted order of flags has none, and is cancelled once it is there; one that is created or pending is shown as
+    the latter, which is taken where the ERP has the say, or nobody noted what it was told.
     """
     known = set(world.people.statuses[slot])
     if world.setting.layout == "flag_order":
-        known |= {"cancelled"} | ({"created", "pending"} if slot in world.people.lost else set())
+        is_shown = (world.erp_had_a_say or is_unsure(world)) and "created" in known
+        known |= {"cancelled"} | ({"created", "pending"} if is_shown or slot in world.people.lost else set())
     if document["status"] not in known:
         raise Wrong(f"order {slot}: nobody set the status {document['status']!r}")
 

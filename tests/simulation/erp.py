@@ -130,7 +130,7 @@ class Erp:
         record |= told
         record = {key: value for key, value in record.items() if value is not None}
         record[self.form.id] = order_id
-        if self.setting.stamps == "own":
+        if self.setting.stamps == "own" or (self.setting.is_asked_by_time and self.form.updated not in record):
             record[self.form.updated] = self.time(self.latest.get(order_id))
         self.put(order_id, record)
         self.told.add(order_id)

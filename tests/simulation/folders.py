@@ -35,6 +35,8 @@ class File(Struct):
     is_whole: bool = True
     is_gone: bool = False
     """Somebody has removed it, perhaps unread."""
+    at: int = 0
+    """When it was written last, in nanoseconds."""
 
 
 class Folders:
@@ -101,6 +103,7 @@ class Folders:
         path, at = self.inbound / file.name, int(self._erp.clock.time() * 1000) * 1_000_000
         path.write_bytes(raw)
         os.utime(path, ns=(at, at))
+        file.at = at
 
     def _take_all(self) -> None:
         """The ERP takes our files, each once; what it has by our number already it does not make again."""

@@ -93,7 +93,7 @@ class ListSink(BatchSink[Outgoing]):
             known = self._etags.get(order.id)
             if known is not None and erp.etags.get(order.id) != known:
                 raise Deferred("it was changed there")
-            if known is None and order.id in erp.records:
+            if (known is None or order.is_new) and order.id in erp.records:
                 raise Deferred("it is there, and was never read")
             erp.take(body, order.id)
             self._etags[order.id] = erp.etags[order.id]

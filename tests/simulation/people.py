@@ -39,6 +39,8 @@ class People:
         self.typed: list[Made] = []
         self.deleted: set[tuple[int, str]] = set()
         """Who ever deleted which order."""
+        self.undeleted: set[int] = set()
+        """The orders that the ERP's people brought back without a time that counts, which may be in vain."""
         self.excused: set[str | None] = set()
         """Values that nobody needs to find again: what was there where somebody made an order one that cannot be
         understood, and what was typed into a database that was then restored, or into a document that was removed."""

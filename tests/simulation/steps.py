@@ -185,6 +185,11 @@ class Setting(Struct, frozen=True):
     api: Api = Api()
     machines: int = 1
 
+    @property
+    def is_asked_by_time(self) -> bool:
+        """Whether the ERP shows what has changed since a time; then it dates all its orders."""
+        return self.transport == "http" and self.api.since
+
     def __str__(self) -> str:
         says = ", ".join(f"{field}: {who}" for field, who in self.authority) or "the newest"
         more = {"folders": f", files: {self.after}", "http": f", {self.api}"}.get(self.transport, "")

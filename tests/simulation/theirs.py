@@ -39,6 +39,8 @@ class Theirs:
         record = dict(self._erp.records[order_id])
         if can_be(edit, is_deleted=self._is_deleted(record)) and self._can_say(edit, record):
             before = self._erp.latest.get(order_id)
+            if edit.what in ("undelete", "remake") and edit.time in ("none", "sentinel"):
+                self._people.undeleted.add(edit.slot)
             self._change(record, edit, before)
             self._stamp(record, edit, before)
             self._erp.put(order_id, record)
@@ -82,9 +84,8 @@ class Theirs:
         """
         setting, updated = self._erp.setting, self._erp.form.updated
         is_ordered = setting.transport != "folders" and setting.stamps == "own"
-        is_asked_by_time = setting.transport == "http" and setting.api.since
         time = edit.time
-        if (time == "same" and not is_ordered) or setting.transport == "folders" or is_asked_by_time:
+        if (time == "same" and not is_ordered) or setting.transport == "folders" or setting.is_asked_by_time:
             time = "now"
         if edit.what == "spoil":
             return

@@ -74,9 +74,9 @@ class World:
         """The ERP was told of something in a run that went wrong, so that perhaps nobody noted it."""
         self.ended: tuple[Any, ...] = ()
         """What ``end`` told when it had ended."""
-        self.tracos_had_a_say = any(one.value == "tracos" for one in history.steps if isinstance(one, Change)) or any(
-            who == "tracos" for _, who in history.setting.authority
-        )
+        says = {one.value for one in history.steps if isinstance(one, Change)}
+        says |= {who for _, who in history.setting.authority}
+        self.tracos_had_a_say, self.erp_had_a_say = "tracos" in says, "client" in says
         self.is_restored = False
         """TracOS was restored to what it had been."""
         self._is_backed_up = any(isinstance(step, Restore) for step in history.steps)

@@ -18,6 +18,8 @@ from pipeline.transports.http.api import Api
 from pipeline.transports.http.options import HttpOptions, Patience
 from pipeline.transports.http.pages import order_in
 from pipeline.transports.http.reasons import find, reason
+from pipeline.transports.http.state import UNTAKEN
+from pipeline.transports.http.verdicts import Changed
 
 __all__ = ["GONE", "Known", "Push", "decoded", "is_same", "makes"]
 
@@ -79,8 +81,10 @@ class Push:
         else:
             method, url = options.push, order_address(options, order.id, known.addresses.get(order.id))
         body, etag = order.body, ""
-        if not (is_made and options.ids == "client"):
+        if not is_made:  # else what is known is of another document, which is gone
             etag = known.etags.get(order.id, "")
+            if known.etags.get(order.id) == UNTAKEN:
+                raise Changed("what the client has of it was never taken: it is read and merged first")
         if method == "PUT" and not is_made:
             shown = await self._shown(order, url, patience)
             if not shown.body:

@@ -22,7 +22,7 @@ from pipeline.transports.http.pages import order_in, read_page
 from pipeline.transports.http.push import GONE, Known, Push, is_same, makes
 from pipeline.transports.http.reasons import find, reason, speaks
 from pipeline.transports.http.search import Search
-from pipeline.transports.http.state import State
+from pipeline.transports.http.state import UNTAKEN, State
 from pipeline.transports.http.verdicts import Changed, Doubt, verdict
 
 __all__ = ["HttpSink"]
@@ -116,8 +116,9 @@ class HttpSink(BatchSink[Outgoing]):
         twins = await state.twins()
         if options.ids == "client":
             await state.forget_twins([one for one in ids if one in twins])  # they are linked
+        etags = await state.etags(ids)
         return Known(
-            await state.etags(ids) if options.etag else {},
+            etags if options.etag else {one: etag for one, etag in etags.items() if etag == UNTAKEN},
             await state.addresses(ids) if options.href else {},
             await state.failures([_name(order) for order in orders]),
             {ours: theirs for theirs, ours in twins.items()},
@@ -255,7 +256,7 @@ class HttpSink(BatchSink[Outgoing]):
                 etag = find(_DECODER.decode(self._order_in(answer)), self._options.etag)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
-        return etag if isinstance(etag, str) else None
+        return etag or None if isinstance(etag, str) else None
 
 
 def _twin(theirs: str) -> Rejected:

@@ -31,6 +31,9 @@ __all__ = ["HttpSource"]
 TOLD: Final = frozenset({Fate.DELIVERED, Fate.DEAD, Fate.HELD, Fate.CLOSED})
 """What is known to be gone: it has a letter, or was deleted in TracOS."""
 
+UNREAD: Final = frozenset({Fate.DEAD, Fate.HELD, Fate.DEFERRED})
+"""What is in the list, and not taken: nobody knows what telling the client of it would write over."""
+
 SECOND: Final = timedelta(seconds=1)
 """The header Date leaves out its fraction, so that what was just written may have a later time."""
 
@@ -46,6 +49,8 @@ class _Seen(Struct, frozen=True):
     href: str | None = None
     is_gone: bool = False
     """It is not seen any more, in truth."""
+    is_nameless: bool = False
+    """Its id cannot be read, and ``id`` is one that stands for it here."""
 
 
 class HttpSource(Source[bytes]):
@@ -80,7 +85,7 @@ class HttpSource(Source[bytes]):
         self._is_nameless = False
         """Whether the list showed an order whose id cannot be read: it may be any."""
         self._stale: set[str] = set()
-        """The orders that a push found changed, and that are read again."""
+        """The orders that a push found changed, or that were shown and not taken, and that are read again."""
         self._twins: Mapping[str, str] = {}
         self._shows_all = False
         self._read = 0
@@ -115,6 +120,7 @@ class HttpSource(Source[bytes]):
         Raises Outage when the API stays away.
         """
         self._twins = await self._state.twins()
+        self._stale.update(await self._state.untaken())
         since = await self._since()
         listing = Listing(self._options, since)
         while listing.request is not None:
@@ -145,8 +151,10 @@ class HttpSource(Source[bytes]):
         await self._state.set_listed([seen[locator].id for locator in taken])
         told = [seen[locator].id for locator, fate in fates.items() if seen[locator].is_gone and fate in TOLD]
         await self._state.set_unlisted(told)
+        untaken = [seen[locator] for locator, fate in fates.items() if fate in UNREAD]
+        await self._state.set_untaken([one.id for one in untaken if not one.is_gone and not one.is_nameless])
         if self._options.etag:
-            await self._state.set_etags({seen[locator].id: seen[locator].etag for locator in taken})
+            await self._state.set_etags({seen[locator].id: seen[locator].etag or None for locator in taken})
         elif read_again := self._stale.intersection(seen[locator].id for locator in taken):
             await self._state.set_etags(dict.fromkeys(read_again))  # else they would be read again each run
         if self._options.href:
@@ -256,7 +264,7 @@ class HttpSource(Source[bytes]):
         order_id = self._identify(raw)
         if order_id is None:
             self._is_nameless = True
-            return _Seen(f"without-an-id-{_hash(raw)}")
+            return _Seen(f"without-an-id-{_hash(raw)}", is_nameless=True)
         data, options = _DECODER.decode(raw), self._options
         time, shown = self._moment(find(data, options.updated)), _text(find(data, options.etag))
         return _Seen(str(order_id), time, shown or etag, _text(find(data, options.href)))

@@ -16,7 +16,7 @@ from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread
 from pipeline.errors import Fatal
 
-__all__ = ["State", "described"]
+__all__ = ["UNTAKEN", "State", "described"]
 
 T = TypeVar("T")
 
@@ -38,9 +38,12 @@ CREATE TABLE IF NOT EXISTS listed (id TEXT PRIMARY KEY, is_there INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS twins (id TEXT PRIMARY KEY, ours TEXT NOT NULL) STRICT;
 """
 
+UNTAKEN: Final = ""
+"""What is known as the ETag of an order of which no state was ever taken, although the client has it."""
+
 COUNTED: Final = {
     "orders were taken": "proofs",
-    "orders have an ETag": "orders WHERE etag IS NOT NULL",
+    "orders have an ETag": "orders WHERE etag <> ''",
     "orders are read again: they were changed when they were to be told": "orders WHERE is_stale",
     "orders were shown by the list": "listed WHERE is_there",
     "orders could not be told": "failures",
@@ -140,6 +143,17 @@ class State(Resource):
         """These orders were taken, or told, as they are under these ETags."""
         rows = [(order_id, etag, 0) for order_id, etag in etags.items()]
         await self._write(_upsert("orders", "id", "etag", "is_stale"), rows)
+
+    async def set_untaken(self, ids: Sequence[str]) -> None:
+        """These orders were shown, and not taken: where no ETag of them is known, ``UNTAKEN`` stands for it."""
+        rows = [(order_id, UNTAKEN) for order_id in ids]
+        statement = """INSERT INTO orders (id, etag) VALUES (?, ?)
+            ON CONFLICT (id) DO UPDATE SET etag = excluded.etag WHERE orders.etag IS NULL"""
+        await self._write(statement, rows)
+
+    async def untaken(self) -> Sequence[str]:
+        """The orders that were shown, and of which nothing was ever taken."""
+        return [row[0] for row in await self._read("SELECT id FROM orders WHERE etag = ?", [UNTAKEN])]
 
     async def stale(self) -> Sequence[str]:
         """The orders that somebody changed after they were last taken."""

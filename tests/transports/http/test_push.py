@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.clients.connector import Outgoing
 from pipeline.dataflow.locators import Locator
-from pipeline.dataflow.messages import Envelope, Outcome
+from pipeline.dataflow.messages import Envelope, Fate, Outcome
 from pipeline.errors import Deferred, Fatal, Rejected, WrongSettings
 from tests.asking import client_of, order, outgoing, pull, push
 from tests.scripted import Reply
@@ -37,6 +37,26 @@ class TestPush:
         assert isinstance(result, Deferred)
         assert "theirs" in [one["title"] for one in await pull(client)]
         assert await push(client, outgoing(1, "ours")) == [Outcome.SENT]
+
+    @pytest.mark.parametrize("etag", ["_etag", ""])
+    @pytest.mark.parametrize("fate", [Fate.DEAD, Fate.HELD, Fate.DEFERRED])
+    async def test_an_order_that_was_shown_and_never_taken_is_not_told_over(self, erp, tmp_path, fate, etag):
+        client = client_of(erp, tmp_path, etag=etag)
+        erp.put(order(1, title="theirs"))
+        await pull(client, fate=fate)
+        (result,) = await push(client, outgoing(1, "ours"))
+        assert isinstance(result, Deferred)
+        assert (erp.orders["1"]["title"], {asked.method for asked in erp.requests}) == ("theirs", {"GET"})
+        await pull(client)
+        assert await push(client, outgoing(1, "ours")) == [Outcome.SENT]
+
+    async def test_what_is_known_of_an_order_is_not_known_to_another_document(self, erp, tmp_path):
+        client = client_of(erp, tmp_path, etag="_etag")
+        erp.put(order(1, title="theirs"))
+        await pull(client)
+        (result,) = await push(client, outgoing(1, "made anew", is_new=True))
+        assert isinstance(result, Deferred)
+        assert erp.orders["1"]["title"] == "theirs"
 
     async def test_what_is_new_is_created_by_its_own_request_and_never_over_another(self, erp, tmp_path):
         client = client_of(erp, tmp_path, etag="_etag", create="POST", push="PATCH")

@@ -25,6 +25,7 @@ from pipeline.errors import Fatal, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.lanes.dealer import Dealer, Workers
+from pipeline.service.passes import Passes, whose
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
@@ -72,13 +73,22 @@ class Runner:
     """Does a work with one client after the other, from the first line of the journal to the last.
 
     What stops one client stops no other, but for MongoDB's own outage. Without a ``journal`` nothing is written.
+    ``passes`` is told of each client's, and how it ended; what it does about that takes place when all has ended.
     """
 
-    def __init__(self, sessions: Sessions, work: Work, record: Run, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        work: Work,
+        record: Run,
+        journal: Journal | None = None,
+        passes: Passes | None = None,
+    ) -> None:
         self._work = work
         self._record = record
         self._journal = journal
         self._sessions = sessions
+        self._passes = passes or Passes(sessions.settings)
         self._serve = [session for session in sessions if self._is_meant(session.client.name)]
         self._problems = {name: lines for name, lines in sessions.problems.items() if self._is_meant(name)}
         known = {session.client.name for session in self._serve} | self._problems.keys()
@@ -107,6 +117,8 @@ class Runner:
             stopped = error
         self._phase = "over"
         ended = self._end(stopped, began)
+        if self._passes.are_watched:
+            asyncio.run(self._settle(stopped))
         if self._journal is not None:
             tidy(self._sessions.settings)
         return ended
@@ -130,10 +142,11 @@ class Runner:
         return self._work.clients is None or name in self._work.clients
 
     def _begin(self) -> None:
+        self._passes.expect(self._serve, self._problems)
         if self._journal is not None:
             self._journal.write(self._record)
         for problem in (line for lines in self._problems.values() for line in lines):
-            logger.error("wrong settings: {}; this client is left out", problem)
+            logger.bind(event="left_out").error("wrong settings: {}; this client is left out", problem)
         for name in self._unknown:
             self._failed[name] = tell(WrongUsage("the settings have no such client"), who=name)
 
@@ -154,12 +167,23 @@ class Runner:
         name = session.client.name
         try:
             reports = self._reports.setdefault(name, [])
-            async with session.alone(uri, self._stop):
+            async with self._passes.one(session, uri, reports, self._stop), session.alone(uri, self._stop):
                 await self._work.serve(session, uri, reports, self._stop)
         except TracosOutage:
             raise
         except Exception as error:
-            self._failed[name] = tell(error, who="" if self._is_alone else name)
+            with whose(session):
+                self._failed[name] = tell(error, who="" if self._is_alone else name)
+
+    async def _settle(self, stopped: BaseException | None) -> None:
+        """Have those who watch know of the clients that had no pass, and do what they have to do."""
+        for name, lines in self._problems.items():
+            self._passes.failed(name, WrongSettings(lines))
+        if isinstance(stopped, Exception):
+            for session in self._serve:
+                if session.client.name not in self._reports:
+                    self._passes.failed(session.client.name, stopped)
+        await self._passes.settle()
 
     def _stop_soon(self) -> None:
         if self._is_interrupted:
@@ -167,7 +191,7 @@ class Runner:
             return
         self._is_interrupted = True
         self._stop.set()
-        logger.warning("stopping when what is on its way is done; once more to stop at once")
+        logger.bind(event="interrupted").warning("stopping when what is on its way is done; once more to stop at once")
         self._loop.call_later(PATIENCE_SECONDS, self._cancel)
 
     def _cancel(self) -> None:
@@ -197,7 +221,7 @@ class Runner:
             untold = tell(error)
             code = code or untold.exit_code
         if isinstance(stopped, KeyboardInterrupt):
-            logger.warning("interrupted")
+            logger.bind(event="interrupted").warning("interrupted")
         elif stopped is not None:
             tell(stopped)
         befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
@@ -290,7 +314,7 @@ class Sync(Work):
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:
                     await opened.enter_async_context(tracos)
-                with self._watch(chain, reports[-1]), _remembered(session, name, stop):
+                with logger.contextualize(flow=name), self._watch(chain, reports[-1]), _remembered(session, name, stop):
                     await run_chain(chain, report=reports[-1])
                 if stop.is_set():
                     break

@@ -24,6 +24,7 @@ from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
+from pipeline.tracos.waiting import Waiting
 
 __all__ = ["Session", "Sessions", "session_of"]
 
@@ -88,6 +89,11 @@ class Session:
         connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
         deletes = deletes or DeleteBudget(settings.sync_max_deletes)
         return Tracos(connection, self.decisions, deletes=deletes, lease=self.lease, anew=anew)
+
+    async def waiting(self, uri: str) -> Waiting:
+        """How many orders wait to be told, looked at once in the TracOS at ``uri``; raises Fatal."""
+        connection = self._effects.connection(uri, self.customer.database, self.customer.collection, 0)
+        return await Tracos(connection, self.decisions).waiting()
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""

@@ -19,7 +19,18 @@ from pipeline.service.environment import peek
 from pipeline.service.lanes.dealer import Workers
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["Wait", "begin", "child", "collect_rarely", "editor", "person", "prepare", "tell_problems", "workers_of"]
+__all__ = [
+    "Wait",
+    "begin",
+    "child",
+    "collect_rarely",
+    "editor",
+    "person",
+    "prepare",
+    "settings_now",
+    "tell_problems",
+    "workers_of",
+]
 
 Wait = Annotated[float, Parameter(name="--wait", show_default=False)]
 """The option of every command that works on a client's orders alone."""
@@ -51,6 +62,11 @@ def begin(*, quiet: bool = False, said: Mapping[str, str | None] | None = None) 
     if quiet and settings.log_level in {"INFO", "WARNING"}:
         _configure("ERROR", settings.log_format)
     return settings
+
+
+def settings_now() -> Settings:
+    """The settings as they are said now; raises WrongSettings."""
+    return load(os.environ, DOTENV)
 
 
 def prepare() -> None:

@@ -20,6 +20,7 @@ from pipeline.dataflow.messages import Fate, Outcome
 from pipeline.dataflow.run import Report
 from pipeline.deadletters import Standing
 from pipeline.disk import read_file, write_files
+from pipeline.errors import Held, TracosOutage
 from pipeline.service.passes import Pass, Watcher
 from pipeline.tracos.waiting import Waiting
 
@@ -86,12 +87,13 @@ class Metrics(Watcher, Collector):
             for outcome, count in _outcomes(report).items():
                 client.items[flow, outcome] += count
         client.gave_way.update(one.gave_way)
-        if one.reports:  # else it was none: nothing was begun
+        if one.reports and not one.is_held:  # else nothing was begun
             client.took[next((bound for bound in BUCKETS if one.seconds <= bound), float("inf"))] += 1
             client.seconds += one.seconds
         if one.is_good:
             client.succeeded = datetime.now(UTC).timestamp()
-        client.has_lease = one.is_good or (bool(one.reports) and not one.is_held)
+        is_ours = bool(one.reports) and not isinstance(one.error, Held | TracosOutage)
+        client.has_lease = one.is_good or is_ours
         if one.letters is not None:
             client.letters = {**dict.fromkeys(client.letters, Standing()), **one.letters}
         client.waiting = one.waiting or client.waiting

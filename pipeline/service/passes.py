@@ -7,7 +7,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.run import Report
 from pipeline.deadletters import Census, Standing
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal, Held, TracosOutage
+from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings
 from pipeline.history.decisions import DecisionLog
 from pipeline.service.session import Session
 from pipeline.service.settings import Settings
@@ -85,16 +85,17 @@ class Passes:
     def __init__(self, settings: Settings, watchers: Sequence[Watcher] = ()) -> None:
         self._watchers = watchers
         self._census = Census(settings.data_dead_letter_dir)
+        self._missed: set[str] = set()
+        """Those that have had no pass yet."""
 
     @property
     def are_watched(self) -> bool:
         """Whether there is anybody to be told."""
         return bool(self._watchers)
 
-    def expect(self, sessions: Iterable[Session], left_out: Collection[str] = ()) -> None:
-        """Say which clients there are; also those that are left out because their settings are wrong."""
-        clients: dict[str, Collection[str]] = dict.fromkeys(left_out, ())
-        clients |= {session.client.name: session.flows for session in sessions}
+    def expect(self, clients: Mapping[str, Collection[str]]) -> None:
+        """From now on there are these clients, each with these flows; none: its settings are wrong."""
+        self._missed = set(clients)
         for watcher in self._watchers:
             watcher.expect(clients)
 
@@ -106,6 +107,7 @@ class Passes:
 
         Whatever stops it is raised on, once the watchers are told. One that ``stop`` has cut short is not whole.
         """
+        self._missed.discard(session.client.name)
         name, began, started, before = session.client.name, datetime.now(UTC), time.monotonic(), _gave_way(session)
         error: Exception | None = None
         is_cancelled = False
@@ -135,6 +137,20 @@ class Passes:
     def failed(self, client: str, error: Exception) -> None:
         """A client has no pass, because of ``error``: its settings are wrong, or there is no MongoDB to begin with."""
         self._tell(Pass(client=client, began=datetime.now(UTC), seconds=0, error=as_fatal(error)))
+
+    def over(self, problems: Mapping[str, Sequence[str]], stopped: BaseException | None) -> None:
+        """A run is over, outside of any event loop: tell of those that had no pass, and have all settled.
+
+        They have ``problems``, or the run was stopped before them.
+        """
+        if not self.are_watched:
+            return
+        for name in sorted(self._missed):
+            if name in problems:
+                self.failed(name, WrongSettings(problems[name]))
+            elif isinstance(stopped, Exception):
+                self.failed(name, stopped)
+        asyncio.run(self.settle())
 
     async def settle(self) -> None:
         """Wait for what the watchers are doing; to be called at the end."""

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.dataflow.run import Report
 from pipeline.deadletters import Standing
-from pipeline.errors import Held, Outage
+from pipeline.errors import Held, Outage, TracosOutage, WrongSettings
 from pipeline.service.metrics import Metrics
 from pipeline.service.passes import Pass
 from pipeline.tracos.waiting import Waiting
@@ -146,7 +146,8 @@ def test_who_has_the_lease(metrics):
         (passed(reports=[]), 1),  # none of its flows was asked for
         (passed(error=held), 0),
         (passed(error=Outage("away")), 1),
-        (passed(reports=[], error=Outage("MongoDB is away")), 0),
+        (passed(error=TracosOutage("MongoDB is away")), 0),
+        (passed(reports=[], error=WrongSettings(["odd"])), 0),
     ]:
         metrics.passed(one)
         assert read(metrics.text())["lease_held", "acme"] == has

@@ -42,8 +42,8 @@ class _Kinds:
         return self._seen[kind] <= SHOWN
 
     def take_rest(self, client: str | None) -> list[tuple[int, "Record"]]:
-        """Count and first line of each kind that was not all shown, of the client or of all; counting begins anew."""
-        kinds = [kind for kind in self._seen if client in (None, kind[0])]
+        """Count and first line of each kind that was not all shown, of the client and nobody's, which begins anew."""
+        kinds = [kind for kind in self._seen if client is None or kind[0] in (client, None)]
         counted = [(self._seen.pop(kind) - SHOWN, self._first.pop(kind)) for kind in kinds]
         return [(more, first) for more, first in counted if more > 0]
 
@@ -77,7 +77,7 @@ def configure(level: str, style: str, *, colored: bool = False) -> None:
 
 
 def tell_the_rest(client: str | None = None) -> None:
-    """Say how many lines were left out since the last time, kind by kind; with ``client``, of those of its passes.
+    """Say how many lines were left out since the last time, kind by kind: of all, or of ``client`` and nobody's.
 
     To be called whenever a pass, or all, has ended: counting begins anew then.
     """

@@ -27,8 +27,6 @@ __all__ = ["Alert", "Alerts", "Event", "due"]
 
 TIMEOUT_SECONDS: Final = 5
 """How long a request may take in all."""
-GRACE_SECONDS: Final = 8
-"""How long all that are on their way are waited for at the end."""
 
 PLACE: Final = "{client}"
 """In PING_URL: the client's name, so that each has a dead man's switch of its own."""
@@ -81,17 +79,17 @@ class Alerts(Watcher):
         if self._at_once:
             self._start(one.client)
 
-    async def settle(self) -> None:
-        """Tell all that is to be told yet, as far as that is done within 8 seconds."""
+    async def settle(self, seconds: float) -> None:
+        """Tell all that is to be told yet, as far as that is done within so many seconds."""
         for client in list(self._waiting):
             self._start(client)
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks.values(), timeout=GRACE_SECONDS)
+            _, late = await asyncio.wait(self._tasks.values(), timeout=seconds)
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
-                logger.warning("alerts: not all could be told within {} s: they are told next time", GRACE_SECONDS)
+                logger.warning("alerts: not all could be told within {:g} s: they are told next time", seconds)
 
     def _start(self, client: str) -> None:
         if client not in self._tasks:

@@ -99,7 +99,7 @@ class Metrics(Watcher, Collector):
         client.waiting = one.waiting or client.waiting
         client.is_left_alone = one.is_left_alone
 
-    async def settle(self) -> None:
+    async def settle(self, seconds: float) -> None:
         """Nothing is waited for."""
 
     def text(self) -> bytes:

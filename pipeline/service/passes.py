@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 from loguru import logger
 from msgspec import Struct
@@ -26,6 +27,9 @@ from pipeline.service.telling import as_fatal
 from pipeline.tracos.waiting import Waiting
 
 __all__ = ["Pass", "Passes", "Watcher", "whose"]
+
+PATIENCE_SECONDS: Final = 8.0
+"""How long a run that is over waits for those who watch."""
 
 
 class Pass(Struct, frozen=True, kw_only=True):
@@ -75,8 +79,8 @@ class Watcher(ABC):
         """A pass has ended."""
 
     @abstractmethod
-    async def settle(self) -> None:
-        """Wait for what is being done."""
+    async def settle(self, seconds: float) -> None:
+        """Wait for what is being done, but not longer than so long."""
 
 
 class Passes:
@@ -85,6 +89,8 @@ class Passes:
     def __init__(self, settings: Settings, watchers: Sequence[Watcher] = ()) -> None:
         self._watchers = watchers
         self._census = Census(settings.data_dead_letter_dir)
+        self._ended: list[tuple[Pass, Session | None, str]] = []
+        """Passes that are not told yet; without a session where there is no time to look at the client."""
         self._missed: set[str] = set()
         """Those that have had no pass yet."""
 
@@ -105,7 +111,7 @@ class Passes:
     ) -> AsyncIterator[None]:
         """Inside of this one pass of the client is made, which fills ``reports``; what it logs says whose it is.
 
-        Whatever stops it is raised on, once the watchers are told. One that ``stop`` has cut short is not whole.
+        Whatever stops it is raised on. One that ``stop`` has cut short is not whole. ``look`` tells the watchers of it.
         """
         self._missed.discard(session.client.name)
         name, began, started, before = session.client.name, datetime.now(UTC), time.monotonic(), _gave_way(session)
@@ -132,7 +138,19 @@ class Passes:
                     is_whole=not (stop.is_set() or is_cancelled),
                 )
                 if self.are_watched:
-                    self._tell(done if is_cancelled else await self._looked(done, session, uri))
+                    self._ended.append((done, None if is_cancelled else session, uri))
+
+    async def look(self, run: str) -> None:
+        """Tell the watchers of the passes of this run that have ended, with what is seen of their clients now."""
+        for ended in [ended for ended in self._ended if ended[0].run == run]:
+            done, session, uri = ended
+            try:
+                if session is not None:
+                    with whose(session):
+                        done = await self._looked(done, session, uri)
+            finally:
+                self._ended.remove(ended)
+                self._tell(done)
 
     def failed(self, client: str, error: Exception) -> None:
         """A client has no pass, because of ``error``: its settings are wrong, or there is no MongoDB to begin with."""
@@ -150,12 +168,11 @@ class Passes:
                 self.failed(name, WrongSettings(problems[name]))
             elif isinstance(stopped, Exception):
                 self.failed(name, stopped)
-        asyncio.run(self.settle())
+        asyncio.run(self.settle(PATIENCE_SECONDS))
 
-    async def settle(self) -> None:
-        """Wait for what the watchers are doing; to be called at the end."""
-        for watcher in self._watchers:
-            await watcher.settle()
+    async def settle(self, seconds: float) -> None:
+        """Wait for what the watchers are doing, for so long; to be called at the end."""
+        await asyncio.gather(*(watcher.settle(seconds) for watcher in self._watchers))
 
     def _tell(self, one: Pass) -> None:
         for watcher in self._watchers:

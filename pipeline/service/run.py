@@ -26,11 +26,11 @@ from pipeline.history.journal import Journal, Run, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.passes import Passes, whose
-from pipeline.service.session import Session, Sessions
+from pipeline.service.session import Session, Sessions, new_report
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
 
-__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work", "new_report"]
+__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work"]
 
 INTERRUPTED: Final = 130
 DEAD_LETTERS: Final = 3
@@ -127,7 +127,7 @@ class Runner:
         try:
             with self._sessions.mongo() if self._serve else nullcontext("") as uri:
                 self._phase = "entering"
-                asyncio.run(self._all(uri))
+                asyncio.run(self._all(uri, is_last=True))
         except (Exception, KeyboardInterrupt) as error:
             stopped = error
         self._phase = "over"
@@ -144,7 +144,9 @@ class Runner:
             await self._all(uri)
         except Exception as error:
             stopped = error
-        return self._end(stopped, began, is_loud=False)
+        ended = self._end(stopped, began, is_loud=False)
+        await self._passes.look(self._record.run)
+        return ended
 
     def stop(self) -> None:
         """Stop when what is on its way is done."""
@@ -178,8 +180,8 @@ class Runner:
         for name in self._unknown:
             self._failed[name] = tell(WrongUsage("the settings have no such client"), who=name)
 
-    async def _all(self, uri: str) -> None:
-        """All clients, one after the other."""
+    async def _all(self, uri: str, *, is_last: bool = False) -> None:
+        """All clients, one after the other; with ``is_last`` they are looked at afterwards."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._phase = "running"
         try:
@@ -190,6 +192,9 @@ class Runner:
                     await self._one(session, uri)
         finally:
             self._phase = "over"
+            with suppress(asyncio.CancelledError):
+                if is_last:
+                    await self._passes.look(self._record.run)
 
     async def _one(self, session: Session, uri: str) -> None:
         name = session.client.name
@@ -277,13 +282,6 @@ class Runner:
             yield str(stopped)
         elif isinstance(stopped, Exception):
             yield f"an unexpected {type(stopped).__name__}"
-
-
-def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
-    """The report of a chain that has not begun, with the places that it reads and writes."""
-    source, sink = (step.end.title for step in chain.steps if step.kind in {"source", "sink"} and step.end is not None)
-    source, sink = (source, session.place) if flow == "inbound" else (session.place, sink)
-    return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
 
 
 @contextmanager

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
+from typing import Any
 
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.registry import find_client
 from pipeline.clients.spelling import WrongTable
 from pipeline.dataflow.ports import DeadLetters
+from pipeline.dataflow.run import Report
+from pipeline.dataflow.stage import Chain
 from pipeline.deadletters import Identify
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
@@ -27,7 +30,7 @@ from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
 from pipeline.tracos.waiting import Waiting
 
-__all__ = ["Session", "Sessions", "session_of"]
+__all__ = ["Session", "Sessions", "new_report", "session_of"]
 
 
 class Session:
@@ -178,6 +181,13 @@ class Sessions:
             self.problems[customer.name] = wrong
         else:
             self._made[customer.name] = one
+
+
+def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
+    """The report of a chain that has not begun, with the places that it reads and writes."""
+    source, sink = (step.end.title for step in chain.steps if step.kind in {"source", "sink"} and step.end is not None)
+    source, sink = (source, session.place) if flow == "inbound" else (session.place, sink)
+    return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
 
 
 def session_of(

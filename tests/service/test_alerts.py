@@ -147,7 +147,7 @@ class TestDelivery:
         for error in (AWAY, AWAY, None):
             alerts = Alerts(settings_in(tmp_path, hooks))
             alerts.passed(passed(error=error))
-            await alerts.settle()
+            await alerts.settle(8)
         assert hooks.events == ["failed", "recovered"]
         assert hooks.asked == [f"/{SECRET}/acme"], "a ping for the good pass alone"
         assert described(tmp_path / "state/acme.alerts") == (1, ["no trouble was told"])
@@ -158,13 +158,13 @@ class TestDelivery:
         alerts = Alerts(settings_in(tmp_path, hooks))
         hooks.status = 503
         alerts.passed(passed(error=AWAY, letters=[0]))
-        await alerts.settle()
+        await alerts.settle(8)
         (line,) = log
         assert line.startswith("WARNING the alert failed of acme cannot be delivered")
         assert line.endswith("it answers 503")
         hooks.status = 200
         alerts.passed(passed(1, error=AWAY, letters=[0]))
-        await alerts.settle()
+        await alerts.settle(8)
         assert hooks.events == ["failed", "dead_letters"]
         assert SECRET not in "".join(log)
 
@@ -172,7 +172,7 @@ class TestDelivery:
     async def test_whoever_is_away_stops_nothing(self, tmp_path, hooks, log, address):
         alerts = Alerts(settings_in(tmp_path, hooks, alert_url=address + SECRET, ping_url=address + SECRET))
         alerts.passed(passed(letters=[0]))
-        await alerts.settle()
+        await alerts.settle(8)
         assert [line.partition(":")[0] for line in log] == [
             "WARNING the alert dead_letters of acme cannot be delivered, and is tried after the next pass",
             "WARNING PING_URL cannot be asked",
@@ -186,7 +186,7 @@ class TestDelivery:
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
             alerts = Alerts(settings_in(tmp_path, hooks, alert_url=url, ping_url=None))
             alerts.passed(passed(error=AWAY))
-            await alerts.settle()
+            await alerts.settle(8)
         assert "cannot be delivered" in log[0]
 
     @pytest.mark.parametrize("damage", [b"", b"\xff", b"[1]", b'{"version":9}', b'{"trouble":"odd"}'])
@@ -195,7 +195,7 @@ class TestDelivery:
         (tmp_path / "state/acme.alerts").write_bytes(damage)
         alerts = Alerts(settings_in(tmp_path, hooks))
         alerts.passed(passed(error=AWAY))
-        await alerts.settle()
+        await alerts.settle(8)
         assert hooks.events == ["failed"]
         assert "acme.alerts cannot be used: what was told of acme is told again" in log[0]
         assert load_told(tmp_path / "state", "acme").trouble == "failed"
@@ -206,7 +206,7 @@ class TestDelivery:
             alerts.passed(passed(minute, error=AWAY, letters=[0] * (minute + 1)))
         await asyncio.sleep(0)
         alerts.passed(passed(60, letters=[0] * 50))
-        await alerts.settle()
+        await alerts.settle(8)
         assert hooks.events == ["failed", "dead_letters", "recovered"]
         assert hooks.posted[1]["count"] == 50
         assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -13,6 +13,7 @@ import stat
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
@@ -55,11 +56,11 @@ _SYNCFS: Final = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of ``function``, run in a thread.
+    """The result of ``function``, run in a thread, in the context of whoever calls: what it logs says whose it is.
 
     A cancelled caller waits for the thread to end before it goes on, so that nothing is written behind its back.
     """
-    hop = asyncio.ensure_future(wrap(function)(*args, **kwargs))
+    hop = asyncio.ensure_future(wrap(copy_context().run)(function, *args, **kwargs))
     try:
         return await asyncio.shield(hop)
     except asyncio.CancelledError:

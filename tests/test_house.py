@@ -50,7 +50,8 @@ KEPT = {
     "pymongo": {"tracos"},
     "bson": {"tracos"},
     "stamina": {"tracos", "transports", "cli"},
-    "httpx": {"transports"},
+    "httpx": {"transports", "service"},
+    "prometheus_client": {"service"},
     "pytest": {"testing"},
     "cyclopts": {"cli"},
     "jinja2": {"web"},
@@ -61,6 +62,12 @@ KEPT = {
     "dotenv": {"service"},
 }
 """The only rooms that import these packages."""
+
+ALONE = {
+    ("service", "httpx"): "pipeline.service.alerts",
+    ("service", "prometheus_client"): "pipeline.service.metrics",
+}
+"""Of a room that imports a package, the only module that does: it is of an extra."""
 
 PACKAGES = {*KEPT, "aiofiles", "loguru", "msgspec"}
 
@@ -134,6 +141,7 @@ def test_packages_are_imported_only_where_they_belong(module):
     tops = {name.split(".")[0] for name in imports(module)} - {"pipeline"}
     assert tops <= PACKAGES | set(sys.stdlib_module_names)
     assert {top for top in tops if top in KEPT and room(module) not in KEPT[top]} == set()
+    assert {top for top in tops if ALONE.get((room(module), top), module) != module} == set()
 
 
 def test_a_client_knows_its_transport_and_its_layouts_but_no_other_client():

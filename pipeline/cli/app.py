@@ -129,7 +129,7 @@ def _told(error: BaseException) -> int:
 
     prepare()
     if isinstance(error, KeyboardInterrupt):
-        logger.warning("interrupted")
+        logger.bind(event="interrupted").warning("interrupted")
         return INTERRUPTED
     if isinstance(error, CycloptsError):
         error = WrongUsage(f"{' '.join(str(error).split())} `--help` tells what there is")

@@ -9,6 +9,7 @@ from loguru import logger
 
 from pipeline.cli.logs import tell_the_rest
 from pipeline.history.journal import Journal, Run
+from pipeline.service.passes import Passes
 from pipeline.service.run import Ended, Runner, Work
 from pipeline.service.session import Sessions
 
@@ -17,9 +18,11 @@ __all__ = ["conduct", "shown"]
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def conduct(sessions: Sessions, work: Work, record: Run, journal: Journal | None = None) -> Ended:
+def conduct(
+    sessions: Sessions, work: Work, record: Run, journal: Journal | None = None, passes: Passes | None = None
+) -> Ended:
     """Do ``work`` with the clients of ``sessions``; a Ctrl-C or SIGTERM stops it, a second one at once."""
-    runner = Runner(sessions, work, record, journal)
+    runner = Runner(sessions, work, record, journal, passes)
     before = {number: signal.signal(number, lambda *_: runner.interrupt()) for number in SIGNALS}
     try:
         ended = runner.to_the_end()

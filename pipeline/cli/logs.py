@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from loguru import logger
 
 from pipeline.cli.output import as_json
+from pipeline.service.telling import event_of
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -16,34 +17,35 @@ __all__ = ["configure", "tell_the_rest"]
 
 SHOWN: Final = 20
 """Lines of one kind that are shown; the rest is counted."""
+WHOSE: Final = ("client", "flow", "run")
+"""What a line of JSON says of where it belongs, where it belongs anywhere."""
 DETAILED: Final = ("TRACE", "DEBUG")
 """Levels at which every line is shown."""
 
 
 class _Kinds:
-    """Counts lines by the place in the code that they come from: a run may have 20,000 that say the same of others."""
+    """Counts lines by client and by the place in the code that they come from: many may say the same of others."""
 
     def __init__(self) -> None:
         self.is_limited = False
-        self._seen: Counter[str] = Counter()
-        self._first: dict[str, Record] = {}
+        self._seen: Counter[tuple[str | None, str]] = Counter()
+        self._first: dict[tuple[str | None, str], Record] = {}
 
     def shows(self, record: "Record") -> bool:
         """Whether the line is to be shown; errors always are."""
-        kind = record["extra"].get("kind", f"{record['file'].path}:{record['line']}")
-        if not self.is_limited or kind is None or record["level"].no >= logging.ERROR:
+        place = record["extra"].get("kind", f"{record['file'].path}:{record['line']}")
+        if not self.is_limited or place is None or record["level"].no >= logging.ERROR:
             return True
+        kind = record["extra"].get("client"), place
         self._seen[kind] += 1
         self._first.setdefault(kind, record)
         return self._seen[kind] <= SHOWN
 
-    def take_rest(self) -> list[tuple[str, int, str]]:
-        """Level, count and the first line of each kind that was not all shown; counting begins anew."""
-        more = [(kind, count - SHOWN) for kind, count in self._seen.items() if count > SHOWN]
-        rest = [(self._first[kind]["level"].name, count, self._first[kind]["message"]) for kind, count in more]
-        self._seen.clear()
-        self._first.clear()
-        return rest
+    def take_rest(self, client: str | None) -> list[tuple[int, "Record"]]:
+        """Count and first line of each kind that was not all shown, of the client and nobody's, which begins anew."""
+        kinds = [kind for kind in self._seen if client is None or kind[0] in (client, None)]
+        counted = [(self._seen.pop(kind) - SHOWN, self._first.pop(kind)) for kind in kinds]
+        return [(more, first) for more, first in counted if more > 0]
 
 
 class _Libraries(logging.Handler):
@@ -52,7 +54,8 @@ class _Libraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         line = f"{record.name}: {record.getMessage()}".partition("\n")[0]
         level = "ERROR" if record.levelno >= logging.ERROR else "WARNING"
-        logger.bind(kind=f"{record.pathname}:{record.lineno}").opt(exception=record.exc_info).log(level, "{}", line)
+        bound = logger.bind(kind=f"{record.pathname}:{record.lineno}", event=record.name)
+        bound.opt(exception=record.exc_info).log(level, "{}", line)
 
 
 _KINDS: Final = _Kinds()
@@ -73,10 +76,14 @@ def configure(level: str, style: str, *, colored: bool = False) -> None:
     logging.getLogger().addHandler(_LIBRARIES)  # once, however often it is added
 
 
-def tell_the_rest() -> None:
-    """Say how many lines were left out since the last time, kind by kind."""
-    for level, count, first in _KINDS.take_rest():
-        logger.bind(kind=None).log(level, "{:,} more lines of the same kind as: {}", count, first)
+def tell_the_rest(client: str | None = None) -> None:
+    """Say how many lines were left out since the last time, kind by kind: of all, or of ``client`` and nobody's.
+
+    To be called whenever a pass, or all, has ended: counting begins anew then.
+    """
+    for count, first in _KINDS.take_rest(client):
+        said = logger.bind(**{**first["extra"], "kind": None, "event": event_of(first)})
+        said.log(first["level"].name, "{:,} more lines of the same kind as: {}", count, first["message"])
 
 
 def _text(record: "Record") -> str:
@@ -102,6 +109,8 @@ def _write_json(message: "Message") -> None:
         "time": record["time"].isoformat(timespec="milliseconds"),
         "level": record["level"].name,
         "message": _one_line(record["message"]),
+        "event": event_of(record),
+        **{key: record["extra"][key] for key in WHOSE if key in record["extra"]},
     }
     if message.strip():
         line["exception"] = str(message)

@@ -12,6 +12,7 @@ from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
 from pipeline.cli.start import Wait, begin, workers_of
 from pipeline.cli.summary import summary_of
+from pipeline.cli.watching import watching
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.effects import Live
@@ -29,6 +30,7 @@ def run(
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     workers: str | None = None,
     wait: Wait = 0,
+    metrics_file: str | None = None,
     json: Json = False,
 ) -> int:
     """Sync both ways: what the clients show into TracOS, what TracOS has to tell to the clients.
@@ -41,9 +43,11 @@ def run(
         strict: Exit with 3 when there are dead letters, new or still open.
         workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
         wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
+        metrics_file: Write the metrics of this run to this file, for node exporter's textfile collector; the setting
+            METRICS_FILE says it otherwise.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
-    settings = begin(said={"WORKERS": workers})
+    settings = begin(said={"WORKERS": workers, "METRICS_FILE": metrics_file})
     record = new_run("run")
     sessions = Sessions(settings, run=record.run, only=client, since=since, effects=Live(wait=wait))
     flows = [only] if only else list(FLOWS)
@@ -54,7 +58,8 @@ def run(
         workers=workers_of(settings),
         watch=watched(settings.log_format),
     )
-    ended = conduct(sessions, work, record, Journal(settings.data_journal))
+    with watching(settings) as passes:
+        ended = conduct(sessions, work, record, Journal(settings.data_journal), passes)
     with shown():
         if json:
             print_json(ended.record)

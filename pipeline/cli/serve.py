@@ -12,6 +12,7 @@ from pipeline.cli.inspect import again
 from pipeline.cli.logs import tell_the_rest
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, person, settings_now, workers_of
+from pipeline.cli.watching import alerts_of
 from pipeline.errors import WrongUsage
 from pipeline.flows import FLOWS
 from pipeline.service.run import Ended, Sync, Work
@@ -26,19 +27,23 @@ ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 def serve() -> int:
     """Sync all day: each client time and again (`every`, else SERVE_EVERY), and at once when files or edits appear.
 
-    SIGTERM or Ctrl-C ends it when what is in hand is settled; SIGHUP has it read the settings again. Probes and the
-    page are served at SERVE_HOST and SERVE_PORT.
+    SIGTERM or Ctrl-C ends it when what is in hand is settled; SIGHUP has it read the settings again. Probes,
+    metrics and the page are served at SERVE_HOST and SERVE_PORT.
     """
     settings = begin()
     try:
-        from pipeline.web.serve import serve_beside  # noqa: PLC0415 - an extra
+        from pipeline.service.metrics import Metrics  # noqa: PLC0415 - an extra
+        from pipeline.web.serve import serve_beside  # noqa: PLC0415 - the same
     except ImportError as error:
         raise WrongUsage(
-            f"the service needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
+            f"the service needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
         ) from error
-    service = Service(settings, settings_now, _work, _told)
+    metrics = Metrics()
+    service = Service(
+        settings, settings_now, _work, _told, lambda settings: [metrics, *alerts_of(settings, at_once=True)]
+    )
     with _heard(service):
-        service.to_the_end(lambda: serve_beside(settings, again, service.unready, _announce, person()))
+        service.to_the_end(lambda: serve_beside(settings, again, service.unready, metrics.text, _announce, person()))
     return 0
 
 
@@ -56,8 +61,9 @@ async def _told(client: str, ended: Ended) -> None:
         for report in (one for one in ended.reports[client] if one.received):
             done = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items())
             dead = f", {report.dead.total():,} dead" if report.dead else ""
-            logger.info("{}: {:,} read: {}{}", report.flow, report.received, done or "nothing done", dead)
-    tell_the_rest()
+            said = logger.bind(event="passed", run=ended.record.run, flow=report.flow.rpartition(".")[2])
+            said.info("{}: {:,} read: {}{}", report.flow, report.received, done or "nothing done", dead)
+    tell_the_rest(client)
 
 
 @contextmanager

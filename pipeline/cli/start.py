@@ -89,7 +89,7 @@ def collect_rarely() -> None:
 def tell_problems(problems: Mapping[str, Sequence[str]]) -> None:
     """Log why some clients cannot be served, while the others are."""
     for problem in itertools.chain.from_iterable(problems.values()):
-        logger.error("wrong settings: {}; this client is left out", problem)
+        logger.bind(event="left_out").error("wrong settings: {}; this client is left out", problem)
 
 
 def child(*arguments: str) -> tuple[Sequence[str], Mapping[str, str]]:

@@ -57,6 +57,14 @@ class Connector(ABC):
         """
         return ()
 
+    @property
+    def is_left_alone(self) -> bool | None:
+        """Whether its system failed so often that it is not asked for a while; None: nobody counts.
+
+        Override where somebody does.
+        """
+        return None
+
     def set_since(self, time: datetime) -> None:
         """Take what changed before ``time`` as read: it is remembered for the next run.
 

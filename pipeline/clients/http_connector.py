@@ -24,6 +24,7 @@ from pipeline.transports.http.absence import Removed
 from pipeline.transports.http.addresses import LOOPBACK
 from pipeline.transports.http.api import Api, Away
 from pipeline.transports.http.auth import auth_of
+from pipeline.transports.http.limits import breaker_of
 from pipeline.transports.http.listing import first_request
 from pipeline.transports.http.options import HttpOptions
 from pipeline.transports.http.pages import read_page
@@ -84,6 +85,11 @@ class HttpConnector(JsonConnector):
     def erase(self, ids: Collection[ExternalId]) -> int:
         """Remove what is remembered of the order."""
         return asyncio.run(self._erase([str(one) for one in ids]))
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether the circuit breaker of its host is open."""
+        return breaker_of(urlsplit(self.options.url).netloc).is_open
 
     def check(self) -> Sequence[Finding]:
         """Whether the list answers, in our words, at the right time, and without letting others listen."""

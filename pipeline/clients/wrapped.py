@@ -33,6 +33,11 @@ class WrappedClient(Connector):
         """As the client."""
         return self.client.check()
 
+    @property
+    def is_left_alone(self) -> bool | None:
+        """As the client."""
+        return self.client.is_left_alone
+
     def set_since(self, time: datetime) -> None:
         """As the client."""
         self.client.set_since(time)

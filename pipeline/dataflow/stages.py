@@ -6,7 +6,7 @@ raises makes a dead letter of that item; only Fatal stops the run.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from aiostream import pipable_operator, stream, streamcontext
 from aiostream.core import operator
@@ -40,6 +40,9 @@ T = TypeVar("T")
 
 ItemFunction: TypeAlias = Callable[[A], B] | Callable[[A], Awaitable[B]]
 BatchFunction: TypeAlias = Callable[[Batch[A]], Awaitable[Batch[B]]]
+
+_DEFERRED: Final = logger.bind(event="deferred")
+_DEAD: Final = logger.bind(event="dead_letter")
 
 
 def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> Chain[T]:
@@ -121,7 +124,7 @@ def deliver(sink: Sink[T] | BatchSink[T], *, first: Callable[[], Awaitable[None]
                 done.append(_with(item, outcome))
             elif isinstance(outcome, Deferred):
                 if result.stop is None:
-                    logger.warning("left for the next run: {}: {}", item.locator, outcome)
+                    _DEFERRED.warning("left for the next run: {}: {}", item.locator, outcome)
                     if outcome.quote:
                         logger.debug("{}: {}", item.locator, outcome.quote)
                 deferred.append(item.locator)
@@ -169,7 +172,7 @@ def dead_letters(dead: DeadLetters) -> Passage:
             return batch
         await dead.write(batch.failed)
         for letter in batch.failed:
-            logger.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, letter.loggable)
+            _DEAD.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, letter.loggable)
         return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
 
     return Passage(_per_batch(put_aside, dead), Step("dead_letters", "dead_letters", dead))

@@ -1,11 +1,13 @@
 """The dead letters: what could not pass, put aside with everything a person needs to mend it."""
 
+from pipeline.deadletters.census import Census, Standing
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.folder import DeadLetterFolder, Identify
 from pipeline.deadletters.letter import Letter, read_letter, read_letters
 from pipeline.deadletters.office import DeadLetterOffice, Filed, Filters, Stats
 
 __all__ = [
+    "Census",
     "DeadLetterFolder",
     "DeadLetterOffice",
     "Drawer",
@@ -13,6 +15,7 @@ __all__ = [
     "Filters",
     "Identify",
     "Letter",
+    "Standing",
     "Stats",
     "read_letter",
     "read_letters",

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -148,10 +149,19 @@ class DecisionLog(Decisions):
         super().__init__(run, by)
         self.rules: Counter[str] = Counter()
         """How many entries were written by each rule."""
-        self.gave_way: Counter[str] = Counter()
-        """How many values gave way, by the side that they were of; what was taken back is not among them."""
+        self.gave_way_of: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """How many values gave way, by client, and by the side that they were of; not what was taken back."""
+        self._counting = Lock()
         self._path = path
         self._told: set[int] | None = None
+
+    @property
+    def gave_way(self) -> Counter[str]:
+        """How many values gave way, by the side that they were of, whosever they were."""
+        total = Counter[str]()
+        for of_one in list(self.gave_way_of.values()):
+            total.update(of_one)
+        return total
 
     async def open(self) -> None:
         """See that the file can be written, before anything is done that it is to tell of; it is not made."""
@@ -184,10 +194,11 @@ class DecisionLog(Decisions):
             gave_way = [entry for entry in fresh if entry.lost]
             kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED] or rules[ERASED])
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
-            self.rules += rules
-            for entry in gave_way:
-                for lost in entry.lost:
-                    self.gave_way[lost.side] += -1 if entry.rule == MISSED else 1
+            with self._counting:  # threads of several batches, and clients
+                self.rules += rules
+                for entry in gave_way:
+                    for lost in entry.lost:
+                        self.gave_way_of[entry.client][lost.side] += -1 if entry.rule == MISSED else 1
         except OSError as error:
             raise self._unwritable(error) from error
 

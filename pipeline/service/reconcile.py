@@ -23,8 +23,8 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.effects import Dry, NotedLetters
 from pipeline.service.gaps import Gaps
-from pipeline.service.run import Sync, Watch, Work, new_report
-from pipeline.service.session import Session, Sessions
+from pipeline.service.run import Sync, Watch, Work
+from pipeline.service.session import Session, Sessions, new_report
 from pipeline.service.settings import Settings
 from pipeline.tracos.store import Tracos
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.errors import Fatal, WrongUsage
-from pipeline.service import drift
+from pipeline.service import drift, told
 from pipeline.service.customers import customers
 from pipeline.service.settings import Settings
 from pipeline.transports.folder import known
@@ -19,6 +19,7 @@ __all__ = ["Remembered", "forget", "remembered"]
 
 DESCRIBED: Final[Mapping[str, Callable[[Path], tuple[int, list[str]]]]] = {
     ".files": known.described,
+    ".alerts": told.described,
     ".keys": drift.described,
     ".sqlite3": state.described,
 }

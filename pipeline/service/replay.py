@@ -18,8 +18,8 @@ from pipeline.deadletters.replay import AgainFolder, LetterSource, RetriedLetter
 from pipeline.disk import in_thread
 from pipeline.flows import FLOWS, inbound, outbound
 from pipeline.orders.workorder import ExternalId
-from pipeline.service.run import Work, new_report
-from pipeline.service.session import Session
+from pipeline.service.run import Work
+from pipeline.service.session import Session, new_report
 from pipeline.tracos.store import Tracos
 
 __all__ = ["Retried", "Retry"]

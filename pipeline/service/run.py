@@ -25,11 +25,12 @@ from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.lanes.dealer import Dealer, Workers
-from pipeline.service.session import Session, Sessions
+from pipeline.service.passes import Passes, whose
+from pipeline.service.session import Session, Sessions, new_report
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
 
-__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work", "new_report"]
+__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work"]
 
 INTERRUPTED: Final = 130
 DEAD_LETTERS: Final = 3
@@ -83,11 +84,18 @@ class Runner:
     """Does a work with one client after the other, from the first line of the journal to the last.
 
     What stops one client stops no other, but for MongoDB's own outage. Without a ``journal`` nothing is written.
-    ``is_shared``: that somebody else is at work on a client's orders is as it should be, and no failure.
+    ``is_shared``: that somebody else is at work on these orders is no failure. ``passes`` is told of each client's.
     """
 
     def __init__(
-        self, sessions: Sessions, work: Work, record: Run, journal: Journal | None = None, *, is_shared: bool = False
+        self,
+        sessions: Sessions,
+        work: Work,
+        record: Run,
+        journal: Journal | None = None,
+        passes: Passes | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
         self._is_shared = is_shared
         self._is_held = False
@@ -95,6 +103,7 @@ class Runner:
         self._record = record
         self._journal = journal
         self._sessions = sessions
+        self._passes = passes or Passes(sessions.settings)
         self._serve = [session for session in sessions if self._is_meant(session.client.name)]
         self._problems = {name: lines for name, lines in sessions.problems.items() if self._is_meant(name)}
         known = {session.client.name for session in self._serve} | self._problems.keys()
@@ -118,11 +127,12 @@ class Runner:
         try:
             with self._sessions.mongo() if self._serve else nullcontext("") as uri:
                 self._phase = "entering"
-                asyncio.run(self._all(uri))
+                asyncio.run(self._all(uri, is_last=True))
         except (Exception, KeyboardInterrupt) as error:
             stopped = error
         self._phase = "over"
         ended = self._end(stopped, began)
+        self._passes.over(self._problems, stopped)
         if self._journal is not None:
             tidy(self._sessions.settings)
         return ended
@@ -134,7 +144,9 @@ class Runner:
             await self._all(uri)
         except Exception as error:
             stopped = error
-        return self._end(stopped, began, is_loud=False)
+        ended = self._end(stopped, began, is_loud=False)
+        await self._passes.look(self._record.run)
+        return ended
 
     def stop(self) -> None:
         """Stop when what is on its way is done."""
@@ -160,15 +172,16 @@ class Runner:
         return self._work.clients is None or name in self._work.clients
 
     def _begin(self) -> None:
+        self._passes.expect({one.client.name: one.flows for one in self._serve} | dict.fromkeys(self._problems, ()))
         if self._journal is not None:
             self._journal.write(self._record)
         for problem in (line for lines in self._problems.values() for line in lines):
-            logger.error("wrong settings: {}; this client is left out", problem)
+            logger.bind(event="left_out").error("wrong settings: {}; this client is left out", problem)
         for name in self._unknown:
             self._failed[name] = tell(WrongUsage("the settings have no such client"), who=name)
 
-    async def _all(self, uri: str) -> None:
-        """All clients, one after the other."""
+    async def _all(self, uri: str, *, is_last: bool = False) -> None:
+        """All clients, one after the other; with ``is_last`` they are looked at afterwards."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._phase = "running"
         try:
@@ -179,22 +192,25 @@ class Runner:
                     await self._one(session, uri)
         finally:
             self._phase = "over"
+            with suppress(asyncio.CancelledError):
+                if is_last:
+                    await self._passes.look(self._record.run)
 
     async def _one(self, session: Session, uri: str) -> None:
         name = session.client.name
         try:
             reports = self._reports.setdefault(name, [])
-            await self._work.serve(session, uri, reports, self._stop)
+            async with self._passes.one(session, uri, reports, self._stop):
+                await self._work.serve(session, uri, reports, self._stop)
         except TracosOutage:
             raise
-        except Held as error:
-            if not self._is_shared:
-                self._failed[name] = tell(error, who="" if self._is_alone else name)
-            else:
-                self._is_held = True
-                logger.debug("{}: {}", name, error)
         except Exception as error:
-            self._failed[name] = tell(error, who="" if self._is_alone else name)
+            with whose(session):
+                if self._is_shared and isinstance(error, Held):
+                    self._is_held = True
+                    logger.debug("{}: {}", name, error)
+                else:
+                    self._failed[name] = tell(error, who="" if self._is_alone else name)
 
     def _stop_soon(self) -> None:
         if self._is_interrupted:
@@ -202,7 +218,7 @@ class Runner:
             return
         self._is_interrupted = True
         self._stop.set()
-        logger.warning("stopping when what is on its way is done; once more to stop at once")
+        logger.bind(event="interrupted").warning("stopping when what is on its way is done; once more to stop at once")
         self._loop.call_later(PATIENCE_SECONDS, self._cancel)
 
     def _cancel(self) -> None:
@@ -237,7 +253,7 @@ class Runner:
             untold = tell(error)
             ended = replace(ended, exit=code or untold.exit_code)
         if isinstance(stopped, KeyboardInterrupt):
-            logger.warning("interrupted")
+            logger.bind(event="interrupted").warning("interrupted")
         elif stopped is not None:
             tell(stopped)
         return ended
@@ -266,13 +282,6 @@ class Runner:
             yield str(stopped)
         elif isinstance(stopped, Exception):
             yield f"an unexpected {type(stopped).__name__}"
-
-
-def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
-    """The report of a chain that has not begun, with the places that it reads and writes."""
-    source, sink = (step.end.title for step in chain.steps if step.kind in {"source", "sink"} and step.end is not None)
-    source, sink = (source, session.place) if flow == "inbound" else (session.place, sink)
-    return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
 
 
 @contextmanager
@@ -328,7 +337,7 @@ class Sync(Work):
                 if not reports[1:]:
                     await opened.enter_async_context(session.alone(uri, stop))
                     await opened.enter_async_context(tracos)
-                with self._watch(chain, reports[-1]), _remembered(session, name, stop):
+                with logger.contextualize(flow=name), self._watch(chain, reports[-1]), _remembered(session, name, stop):
                     await run_chain(chain, report=reports[-1])
                 if stop.is_set():
                     break

@@ -1,7 +1,7 @@
 """The service: every client is looked at time and again, when its time has come or something wakes it, all day long."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +15,7 @@ from pipeline.errors import Fatal, WrongSettings
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.customers import Customer, Customers, customers
 from pipeline.service.keeping import tidy
+from pipeline.service.passes import Passes, Watcher
 from pipeline.service.run import Ended, Runner, Work
 from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings
@@ -29,6 +30,8 @@ LONGEST_PAUSE: Final = 900.0
 """Seconds after which a client that fails is tried again, at most."""
 PATIENCE_SECONDS: Final = 8.0
 """How long passes may take to end, once the service is to end."""
+SETTLE_SECONDS: Final = 1.5
+"""How long alerts may take then."""
 TIDY_SECONDS: Final = 3600.0
 """How often logs and closed letters are kept small."""
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -52,7 +55,8 @@ class State(Struct):
 class Service:
     """Serves the clients of the settings that ``load`` gives, until it is to stop.
 
-    ``work`` makes what a pass does; ``after`` is told of each pass, by the client's name, once it has ended.
+    ``work`` makes what a pass does; ``after`` is told of each pass, by the client's name, once it has ended;
+    ``watchers`` are told of it and of what is seen of the client then.
     """
 
     def __init__(
@@ -61,7 +65,11 @@ class Service:
         load: Callable[[], Settings],
         work: Callable[[Settings], Work],
         after: Callable[[str, Ended], Awaitable[None]] | None = None,
+        watchers: Callable[[Settings], Sequence[Watcher]] = lambda settings: (),
     ) -> None:
+        self._watchers = watchers
+        self.passes = Passes(settings, watchers(settings))
+        """Who is told of each pass."""
         self.settings = settings
         self._load = load
         self._work = work
@@ -133,18 +141,21 @@ class Service:
             for task in (*keepers, *others):
                 task.cancel()
             await asyncio.gather(*keepers, *others, stopping, return_exceptions=True)
+            await self.passes.settle(SETTLE_SECONDS)
 
     def _reload(self) -> None:
         try:
             settings = self._load()
             if bool(settings.mongo_uri) != bool(self.settings.mongo_uri):
                 raise WrongSettings(["MONGO_URI: between an embedded MongoDB and another one the service is restarted"])
-            found = customers(settings)
+            found, watchers = customers(settings), self._watchers(settings)
         except Fatal as error:
             tell(error)
             logger.warning("the settings are kept as they were")
             return
         is_other = settings != self.settings
+        if is_other:
+            self.passes = Passes(settings, watchers)
         self.settings = settings
         self._uri = settings.mongo_uri or self._uri
         logger.info("the settings were read again: {}", ", ".join(found.named))
@@ -156,6 +167,9 @@ class Service:
         for problem in (line for lines in self.problems.values() for line in lines):
             logger.error("wrong settings: {}; this client is left out", problem)
         wanted = {name: one for name, one in found.named.items() if name not in found.problems}
+        self.passes.expect({name: one.flows for name, one in wanted.items()} | dict.fromkeys(self.problems, ()))
+        for name, lines in self.problems.items():
+            self.passes.failed(name, WrongSettings(lines))
         for name in self._keepers.keys() - wanted.keys():
             self._keepers.pop(name).retire()
             self.states.pop(name, None)
@@ -176,7 +190,8 @@ class Service:
         async with self._room:
             settings, record = self.settings, new_run("serve")
             sessions = Sessions(settings, run=record.run, found=Customers({customer.name: customer}))
-            runner = Runner(sessions, self._work(settings), record, Journal(settings.data_journal), is_shared=True)
+            journal = Journal(settings.data_journal)
+            runner = Runner(sessions, self._work(settings), record, journal, self.passes, is_shared=True)
             stop(runner)
             ended = await runner.within(self._uri)
         if self._after is not None:
@@ -215,10 +230,15 @@ class _Keeper:
     async def _keep(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
+        with logger.contextualize(client=self.customer.name):
+            await self._serve()
+
+    async def _serve(self) -> None:
         state = self._service.states[self.customer.name]
         try:
             wakes = woken(self._service.triggers(self.customer))
         except Fatal as error:
+            self._service.passes.failed(self.customer.name, error)
             state.failures, state.why = 1, str(tell(error, who=self.customer.name))
             return
         async with streamcontext(wakes) as reasons:
@@ -254,6 +274,7 @@ class _Keeper:
         try:
             ended = await self._service.serve_once(self.customer, runs)
         except Fatal as error:
+            self._service.passes.failed(self.customer.name, error)
             state.failures, state.why = state.failures + 1, str(tell(error, who=self.customer.name))
             return
         finally:

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
+from typing import Any
 
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.registry import find_client
 from pipeline.clients.spelling import WrongTable
 from pipeline.dataflow.ports import DeadLetters
+from pipeline.dataflow.run import Report
+from pipeline.dataflow.stage import Chain
 from pipeline.deadletters import Identify
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
@@ -25,8 +28,9 @@ from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
+from pipeline.tracos.waiting import Waiting
 
-__all__ = ["Session", "Sessions", "session_of"]
+__all__ = ["Session", "Sessions", "new_report", "session_of"]
 
 
 class Session:
@@ -97,6 +101,11 @@ class Session:
         """Our system, at ``uri``: the collection that holds this customer's orders; for the others see Tracos."""
         deletes = deletes or DeleteBudget(self.settings.sync_max_deletes)
         return Tracos(self.connection(uri), self.decisions, deletes=deletes, first=self.confirm, anew=anew)
+
+    async def waiting(self, uri: str) -> Waiting:
+        """How many orders wait to be told, looked at once in the TracOS at ``uri``; raises Fatal."""
+        connection = self._effects.connection(uri, self.customer.database, self.customer.collection, 0)
+        return await Tracos(connection, self.decisions).waiting()
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""
@@ -180,6 +189,13 @@ class Sessions:
             self.problems[customer.name] = wrong
         else:
             self._made[customer.name] = one
+
+
+def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
+    """The report of a chain that has not begun, with the places that it reads and writes."""
+    source, sink = (step.end.title for step in chain.steps if step.kind in {"source", "sink"} and step.end is not None)
+    source, sink = (source, session.place) if flow == "inbound" else (session.place, sink)
+    return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
 
 
 def session_of(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -82,6 +83,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How many clients ``serve`` looks at side by side."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
     """How many processes take the clients' records; ``auto``: as many as pay."""
+    metrics_file: Path | None = None
+    """Where a run writes its metrics, for node exporter's textfile collector."""
+    alert_url: str | None = None
+    """Is told of a client's troubles; it may be in a file, which ALERT_URL_FILE names."""
+    ping_url: str | None = None
+    """Is asked after each good pass, with the client's name for ``{client}``; it may be in a file too."""
     log_level: LogLevel = "INFO"
     log_format: Literal["text", "json"] = "text"
     secrets: Secrets = Secrets()
@@ -105,6 +112,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             "DATA_JOURNAL": self.data_journal,
             "DATA_STATE_DIR": self.data_state_dir,
         }
+        if self.metrics_file is not None:
+            paths |= {"METRICS_FILE": self.metrics_file}
         if not self.mongo_uri:
             paths |= {"DATA_MONGO_DIR": self.data_mongo_dir}
         if self.clients_file is None:
@@ -132,8 +141,8 @@ EXPECTED: Final[Mapping[str, str]] = {
 }
 """What to tell where a value does not fit; the other settings take any text."""
 
-SECRET: Final = ("mongo_uri",)
-"""Settings that may hold a password, so that a file may hold them."""
+SECRET: Final = ("mongo_uri", "alert_url", "ping_url")
+"""Settings that may hold a password or a token, so that a file may hold them."""
 
 _OF_FOLDERS: Final = (
     "data_inbound_dir",
@@ -215,8 +224,22 @@ def _contradictions(settings: Settings) -> list[str]:
         for (name, path), (other, log) in permutations(logs.items(), 2)
         if Months(log).names(path)
     ]
+    problems += [
+        f"{name}: expected an address that begins with https:// or http://"
+        for name, address in {"ALERT_URL": settings.alert_url, "PING_URL": settings.ping_url}.items()
+        if address and not _is_address(address)
+    ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]
     return problems
+
+
+def _is_address(text: str) -> bool:
+    """Whether a request can be sent there."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        return False
 
 
 def _called(name: str, settings: Settings) -> str:

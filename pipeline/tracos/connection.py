@@ -25,7 +25,7 @@ from pipeline.tracos.operations import Operation, commands, encode_all, join
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
-__all__ = ["ATTEMPTS", "TOO_LARGE", "Connection", "Written", "answers"]
+__all__ = ["ATTEMPTS", "TOO_LARGE", "UNSYNCED", "Connection", "Written", "answers"]
 
 T = TypeVar("T")
 

@@ -45,7 +45,9 @@ async def ride_out(
         if ended():
             return False
         if time.monotonic() - began < seconds:
-            logger.warning("MongoDB: {}; trying again for up to {:g} s", why(error, topology()), seconds)
+            logger.bind(event="outage").warning(
+                "MongoDB: {}; trying again for up to {:g} s", why(error, topology()), seconds
+            )
         return seconds > 0
 
     began = time.monotonic()

@@ -17,6 +17,7 @@ from pipeline.tracos.document import identify
 from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
+from pipeline.tracos.waiting import Waiting, look_at_waiting
 from pipeline.tracos.witness import TracosWitness
 
 __all__ = ["Tracos"]
@@ -89,6 +90,11 @@ class Tracos(Resource):
     async def examine(self) -> list[Finding]:
         """What a check-up finds; instead of opening it."""
         return await examine(self._connection)
+
+    async def waiting(self) -> Waiting:
+        """What waits to be told to the client, looked at once; instead of opening it. Raises Fatal."""
+        async with self._connection:
+            return await self._connection.ride_out(lambda: look_at_waiting(self._connection))
 
     @staticmethod
     def identify(raw: bytes) -> ExternalId | None:

@@ -1,6 +1,7 @@
 """What the decision log is told of one batch, and when."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from loguru import logger
 from msgspec.structs import replace
@@ -11,11 +12,13 @@ from pipeline.orders.workorder import ExternalId
 
 __all__ = ["Story", "tell_lost"]
 
+_GAVE_WAY: Final = logger.bind(event="gave_way")
+
 
 def tell_lost(number: ExternalId, lost: Iterable[Lost]) -> None:
     """Log what gave way of an order, and why; its values are in the decision log alone."""
     for one in lost:
-        logger.info("order {}: {} of {} gave way: {}", number, one.field, one.side, one.because)
+        _GAVE_WAY.info("order {}: {} of {} gave way: {}", number, one.field, one.side, one.because)
 
 
 class Story:

@@ -1,6 +1,7 @@
 """What asks whether the service lives and is ready, beside its page."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,9 +11,13 @@ from starlette.types import ASGIApp
 
 __all__ = ["with_probes"]
 
+PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-def with_probes(page: ASGIApp, unready: Callable[[], Awaitable[Sequence[str]]]) -> ASGIApp:
-    """``page``, and beside it ``/livez``, and ``/readyz``: 503 with the reasons as JSON while there are any."""
+
+def with_probes(
+    page: ASGIApp, unready: Callable[[], Awaitable[Sequence[str]]], metrics: Callable[[], bytes]
+) -> ASGIApp:
+    """``page``, and beside it ``/livez``, ``/metrics``, and ``/readyz``: 503 with the reasons while there are any."""
 
     async def ready(_: Request) -> Response:
         reasons = list(await unready())
@@ -21,4 +26,8 @@ def with_probes(page: ASGIApp, unready: Callable[[], Awaitable[Sequence[str]]]) 
     async def live(_: Request) -> Response:
         return PlainTextResponse("ok")
 
-    return Starlette(routes=[Route("/livez", live), Route("/readyz", ready), Mount("/", page)])
+    async def measured(_: Request) -> Response:
+        return Response(metrics(), media_type=PROMETHEUS)
+
+    probes = [Route("/livez", live), Route("/readyz", ready), Route("/metrics", measured)]
+    return Starlette(routes=[*probes, Mount("/", page)])

@@ -42,13 +42,14 @@ async def serve_beside(
     settings: Settings,
     again: Again,
     unready: Callable[[], Awaitable[Sequence[str]]],
+    metrics: Callable[[], bytes],
     announce: Callable[[str], None],
     by: str = "",
 ) -> None:
-    """Serve the page and the probes at SERVE_HOST and SERVE_PORT, in a loop that does other things, until cancelled."""
+    """Serve the page, probes and metrics at SERVE_HOST and SERVE_PORT, in a loop that does more, until cancelled."""
     with _listening(settings.serve_host, settings.serve_port) as listener:
         secret, port = Secrets(), listener.getsockname()[1]
-        app = with_probes(make_app(settings, again, secret, port, by), unready)
+        app = with_probes(make_app(settings, again, secret, port, by), unready, metrics)
         host = "127.0.0.1" if settings.serve_host == "0.0.0.0" else settings.serve_host  # noqa: S104 - it is asked for
         server = _Beside(_config(app), lambda: announce(f"http://{host}:{port}/{secret.token}/"), lambda: False)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))

@@ -4,11 +4,13 @@ import json
 import logging
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from loguru import logger
@@ -71,6 +73,27 @@ class TestFewOfAKind:
             "WARNING 5 more lines of the same kind as: other 0",
             "WARNING 5 more lines of the same kind as: library: its 0",
         ]
+
+    def test_each_client_has_its_own_and_one_pass_after_the_other(self):
+        with redirect_stderr(StringIO()) as err:
+            logs.configure("INFO", "json")
+            for _ in range(2):
+                for name in ("acme", "north"):
+                    with logger.contextualize(client=name, flow="inbound", run="r1"):
+                        for number in range(22):
+                            logger.bind(event="odd").info("item {}", number)
+                logs.tell_the_rest("acme")
+            logs.tell_the_rest()
+        logger.remove()
+        lines = [json.loads(line) for line in err.getvalue().splitlines()]
+        rest = [(one["client"], one["message"]) for one in lines if "more lines" in one["message"]]
+        assert rest == [
+            ("acme", "2 more lines of the same kind as: item 0"),
+            ("acme", "2 more lines of the same kind as: item 0"),
+            ("north", "24 more lines of the same kind as: item 0"),
+        ]
+        assert sum(one["client"] == "acme" for one in lines) == 2 * 21
+        assert {(one["event"], one["flow"], one["run"]) for one in lines} == {("odd", "inbound", "r1")}
 
     def test_wrong_settings_are_all_told_however_many_they_are(self, plant):
         (plant.home / ".env").write_text("not understood\n" * 30)
@@ -139,6 +162,14 @@ def test_colours_are_for_terminals_that_want_them(plant, said, coloured):
     os.close(terminal)
     assert "LOG_LEVEL: expected TRACE" in told
     assert ("\x1b[" in told) is coloured
+
+
+def test_the_docs_tell_of_every_event():
+    root = Path(__file__).resolve().parents[2]
+    code = "".join(path.read_text() for path in (root / "pipeline").rglob("*.py"))
+    docs = (root / "docs/operations.md").read_text().partition("### Logs")[2]
+    told = re.findall(r"(?m)^\| `(\w+)` \| ", docs)
+    assert sorted(told) == sorted(set(re.findall(r'event="(\w+)"', code)))
 
 
 def test_what_a_server_says_of_an_order_is_in_its_letter_alone(plant):

@@ -11,8 +11,10 @@ import pytest
 
 from pipeline.history.journal import read_runs
 from pipeline.testing import FakeErp
+from tests.hooks import Hooks
 from tests.mongo import until
 from tests.plant import Plant
+from tests.service.test_metrics import read
 
 TWO = """\
 [clients.north]
@@ -131,10 +133,21 @@ def test_an_idle_service_writes_nothing(plant):
 def test_a_client_in_trouble_delays_nobody_and_is_told(plant):
     put(plant, "north", 0)
     (plant.home / "no-folder").write_text("a file in its place")
-    with serving(plant, TWO + BROKEN) as served:
+    with (
+        Hooks() as hooks,
+        serving(plant, TWO + BROKEN, ALERT_URL=hooks.url, PING_URL=hooks.url + "/{client}") as served,
+    ):
         until(lambda: served.get("/readyz")[0] == 503)
         put(plant, "north", 1)
         until(lambda: orders(plant, "north").count_documents({"number": 1}))
+        until(lambda: read(served.get("/metrics")[1].encode())["items_total", "north", "inbound", "created"] == 2)
+        values = read(served.get("/metrics")[1].encode())
+        assert (
+            values["last_success_timestamp_seconds", "north"] > values["last_success_timestamp_seconds", "broken"] == 0
+        )
+        until(lambda: {"/north", "/south"} <= set(hooks.asked))
+        assert "/broken" not in hooks.asked
+        assert [(one["event"], one["client"]) for one in hooks.posted] == [("failed", "broken")]
         reasons = json.loads(served.get("/readyz")[1])["reasons"]
         assert [reason.partition(":")[0] for reason in reasons] == ["broken"]
         err = served.end()

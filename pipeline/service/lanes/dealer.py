@@ -114,8 +114,8 @@ class Dealer(Lanes):
                 self._let(self._order.done(number))
             case Spend(numbers):
                 return await self._allowed(numbers)
-            case Said(level, kind, said):
-                logger.bind(kind=kind or None).log(level, "{}", said)
+            case Said(level, kind, event, said):
+                logger.bind(kind=kind or None, event=event).log(level, "{}", said)
             case Over(tallies):
                 self._noted(tallies)
         return None
@@ -154,7 +154,7 @@ class Dealer(Lanes):
         decisions = self._session.decisions
         if isinstance(decisions, DecisionLog):
             decisions.rules.update(done.rules)
-            decisions.gave_way.update(done.gave_way)
+            decisions.gave_way_of[self._session.client.name].update(done.gave_way)
         failed = [
             DeadLetter.of(items[position], flow=batch.flow, stage=stage, reasons=reasons)
             for position, stage, reasons in done.failed

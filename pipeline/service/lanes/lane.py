@@ -37,6 +37,7 @@ from pipeline.service.lanes.wire import (
     Wire,
 )
 from pipeline.service.session import session_of
+from pipeline.service.telling import event_of
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.witness import TracosWitness
 
@@ -171,7 +172,7 @@ class _Lane:
     def _pass_on(self, message: "Message") -> None:
         record = message.record
         kind = record["extra"].get("kind", f"{record['file'].path}:{record['line']}")
-        said = Said(record["level"].name, kind or "", record["message"])
+        said = Said(record["level"].name, kind or "", event_of(record), record["message"])
         self._loop.call_soon_threadsafe(self._wire.say, said)
 
 

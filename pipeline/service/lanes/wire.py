@@ -122,10 +122,11 @@ class Done(Struct, frozen=True, tag="done", array_like=True):
 
 
 class Said(Struct, frozen=True, tag="said", array_like=True):
-    """From a lane: a line of the log; ``kind`` is the place in the code that it comes from."""
+    """From a lane: a line of the log; ``kind`` is the place in the code that it comes from, ``event`` what it is."""
 
     level: str
     kind: str
+    event: str
     message: str
 
 

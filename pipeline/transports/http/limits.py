@@ -49,11 +49,16 @@ class Breaker:
 
     def enter(self) -> None:
         """Raise Outage while the circuit is open."""
-        if self._failures >= FAILURES and self._clock() < self._closed_again:
+        if self.is_open:
             raise Outage(
                 f"{self._host} failed {self._failures} requests in a row and is left alone for a while: nothing is "
                 "lost; see what ails it, then run again"
             )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host is left alone now."""
+        return self._failures >= FAILURES and self._clock() < self._closed_again
 
     def succeeded(self) -> None:
         """The host answers."""

@@ -46,7 +46,7 @@ def inspect(
             from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise WrongUsage(
-                f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
+                f"the page needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
             ) from error
         serve(settings, again, port, announce, lambda: bool(signals), person())
     return 0

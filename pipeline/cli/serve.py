@@ -34,7 +34,7 @@ def serve() -> int:
         from pipeline.web.serve import serve_beside  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise WrongUsage(
-            f"the service needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
+            f"the service needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
         ) from error
     service = Service(settings, settings_now, _work, _told)
     with _heard(service):

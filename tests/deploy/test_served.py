@@ -47,6 +47,7 @@ def image(tmp_path):
         pytest.skip("needs root, unshare and setpriv")
     shutil.copytree(ROOT / "pipeline", tmp_path / "app/pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "deploy/ready.py", tmp_path / "app")
+    tmp_path.chmod(0o755)  # as the image's root
     (tmp_path / "data/inbound").mkdir(parents=True)
     os.chown(tmp_path / "data", UID, UID)
     os.chown(tmp_path / "data/inbound", UID, UID)
@@ -99,7 +100,7 @@ def test_the_service_needs_nothing_but_its_data(image, mongo):
             _, err = process.communicate(timeout=30)
         finally:
             process.kill()
-            process.communicate()
+            sys.stdout.writelines(process.communicate())
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert {path.stat().st_uid for path in (image / "data").rglob("*") if path.name != "1.json"} == {UID}

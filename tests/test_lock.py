@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = tomllib.loads((ROOT / "poetry.lock").read_text())["package"]
 
-LICENCES = re.compile(r"MIT|Apache|BSD|ISC|MPL-2\.0|Mozilla Public License 2\.0|PSF-2\.0|GPL-3\.0-or-later")
+LICENCES = re.compile(r"MIT|Apache|BSD|ISC|MPL-2\.0|Mozilla Public License 2\.0|PSF-2\.0|(?<!A)GPL-3\.0")
 """Those that go together with ours, GPL-3.0-or-later. The embedded mongod's own, SSPL, is told in the README."""
 
 IN_ITS_REPOSITORY = {"atheris": "Apache-2.0"}

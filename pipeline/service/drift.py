@@ -56,9 +56,10 @@ class KnownKeys:
         """The client, watched."""
         return self._watched
 
-    def tallies(self) -> dict[str, Tally]:
-        """What was noted here, for the run that this is a lane of."""
-        return self._watched.watch.tallies() if self._watched.watch is not None else {}
+    def take_tallies(self) -> dict[str, Tally]:
+        """What was noted here since this was asked last, for the run that has it noted here."""
+        watch, self._watched.watch = self._watched.watch, None
+        return watch.tallies() if watch is not None else {}
 
     def add(self, tallies: Mapping[str, Tally] | None) -> None:
         """Count what a lane has noted; None: it is lost, and so no key counts as gone."""

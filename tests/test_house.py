@@ -58,6 +58,8 @@ KEPT = {
     "uvicorn": {"web"},
     "rich": {"cli"},
     "dotenv": {"service"},
+    "dask": {"service"},
+    "distributed": {"service"},
 }
 """The only rooms that import these packages."""
 

@@ -10,7 +10,7 @@ from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
-from pipeline.cli.start import begin, workers_of
+from pipeline.cli.start import begin, lanes_of
 from pipeline.cli.summary import summary_of
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
@@ -27,6 +27,7 @@ def run(
     since: Annotated[datetime | None, Parameter(converter=instant, n_tokens=1)] = None,
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     workers: str | None = None,
+    engine: str | None = None,
     json: Json = False,
 ) -> int:
     """Sync both ways: what the clients show into TracOS, what TracOS has to tell to the clients.
@@ -38,9 +39,10 @@ def run(
             remembered; up to when an API counts as read stays as it is.
         strict: Exit with 3 when there are dead letters, new or still open.
         workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
+        engine: The address of a cluster that takes them, such as dask://HOST:8786; the setting ENGINE says it too.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
-    settings = begin(said={"WORKERS": workers})
+    settings = begin(said={"WORKERS": workers, "ENGINE": engine})
     record = new_run("run")
     sessions = Sessions(settings, run=record.run, only=client, since=since)
     flows = [only] if only else list(FLOWS)
@@ -48,7 +50,7 @@ def run(
         settings,
         {name: FLOWS[name] for name in flows},
         is_strict=strict,
-        workers=workers_of(settings),
+        lanes=lanes_of(settings),
         watch=watched(settings.log_format),
     )
     ended = conduct(sessions, work, record, Journal(settings.data_journal))

@@ -44,6 +44,9 @@ def spread(stage: Stage[A, B], lanes: Lanes) -> Stage[A, B]:
                     if batch.stop is not None:
                         return
             async for following in batches:
+                if not following.items:  # there is nothing to do
+                    yield following
+                    continue
                 async with lanes, streamcontext(_worked(_all(following, batches), lanes)) as there:
                     async for batch in there:
                         yield batch

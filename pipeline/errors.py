@@ -7,6 +7,7 @@
     │   ├── WrongSettings the settings cannot work, nothing was started            exit 2
     │   ├── WrongUsage    what was asked for makes no sense, or is not there       exit 2
     │   ├── BudgetExceeded  more of something than a setting allows                exit 5
+    │   ├── Held          somebody else is working on these orders                 exit 6
     │   └── Unhandled     items failed in a chain that has no dead_letters stage   exit 1
     ├── Rejected          this item cannot pass: it becomes a dead letter
     └── Deferred          this item is left as it is, for the next run
@@ -26,6 +27,7 @@ __all__ = [
     "Deferred",
     "Fatal",
     "Gone",
+    "Held",
     "Outage",
     "PipelineError",
     "Reason",
@@ -103,6 +105,12 @@ class BudgetExceeded(Fatal):
     """The run would do more of something than a setting allows."""
 
     exit_code = 5
+
+
+class Held(Fatal):
+    """Somebody else has the lease on these orders."""
+
+    exit_code = 6
 
 
 class Unhandled(Fatal):

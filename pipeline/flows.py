@@ -1,7 +1,7 @@
 """The two chains: inbound, from the client to TracOS, and outbound, from TracOS to the client."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from pipeline.clients.connector import Connector
@@ -48,7 +48,7 @@ def inbound(
     """
     witness = tracos.witness(client.terms)
     source = source or client.source(witness)
-    taken = taking(client, sink or tracos.sink(client.terms, witness))
+    taken = taking(client, sink or tracos.sink(client.terms, witness), first=tracos.confirm)
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)
         | hold_known(dead)
@@ -59,11 +59,13 @@ def inbound(
     )
 
 
-def taking(client: Connector, sink: BatchSink[Record]) -> Stage[bytes, Outcome]:
-    """How a client's records are taken: from their bytes into TracOS."""
+def taking(
+    client: Connector, sink: BatchSink[Record], *, first: Callable[[], Awaitable[None]] | None = None
+) -> Stage[bytes, Outcome]:
+    """How a client's records are taken: from their bytes into TracOS; ``first`` is told by ``deliver``."""
     parsed = parse(client.parse)
     ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
-    return ours | validate(client.validate) | translate(client.to_record) | deliver(sink)
+    return ours | validate(client.validate) | translate(client.to_record) | deliver(sink, first=first)
 
 
 def outbound(
@@ -84,7 +86,7 @@ def outbound(
         | hold_known(dead)
         | validate(source.to_record)
         | translate(client.from_record)
-        | deliver(sink)
+        | deliver(sink, first=tracos.confirm)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

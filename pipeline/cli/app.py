@@ -20,7 +20,7 @@ EPILOGUE: Final = (
     "Settings come from the environment and from .env; .env.example lists them. "
     "Exit codes: 0 finished (dead letters are reported), 1 stopped, or problems found, 2 wrong settings or usage, "
     "3 finished with dead letters under --strict, 4 `plan` or `reconcile` found something to do, "
-    "5 a budget was exceeded, 130 interrupted."
+    "5 a budget was exceeded, 6 another run is working on these orders, 130 interrupted."
 )
 
 

@@ -8,10 +8,11 @@ from cyclopts import Parameter
 from pipeline.cli.ages import age
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json, print_lines, print_table, said
-from pipeline.cli.start import begin, person
+from pipeline.cli.start import Wait, begin, person
 from pipeline.cli.summary import SIDES
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.journal import Journal, new_run
+from pipeline.service.effects import Live
 from pipeline.service.restoring import Restoring, find_conflict
 from pipeline.service.session import Sessions
 
@@ -48,17 +49,19 @@ def list_(
     return 0
 
 
-def restore(number: str, field: str, /, *, client: str | None = None) -> int:
+def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait = 0) -> int:
     """Set the value that gave way last again, as a new edit in TracOS; the next run tells the client.
 
     Args:
         number: The order's number in TracOS, as `conflicts list` shows it.
         field: Of the order, as `conflicts list` names it.
         client: The client, where several have an order of this number.
+        wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
     """
     settings = begin()
     work, record = Restoring(find_conflict(settings.data_decision_log, number, field, client)), new_run("restore")
-    ended = conduct(Sessions(settings, run=record.run, by=person()), work, record, Journal(settings.data_journal))
+    sessions = Sessions(settings, run=record.run, by=person(), effects=Live(wait=wait))
+    ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
         if change := work.change:
             one = work.conflict

@@ -14,13 +14,14 @@ from msgspec import to_builtins
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.letters import NONE, Which
 from pipeline.cli.output import Json, print_json, print_lines
-from pipeline.cli.start import begin, editor, person
+from pipeline.cli.start import Wait, begin, editor, person
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
 from pipeline.disk import Scratch
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history.journal import Journal, new_run
+from pipeline.service.effects import Live
 from pipeline.service.mending import check_of
 from pipeline.service.replay import Retried, Retry
 from pipeline.service.session import Sessions
@@ -58,6 +59,7 @@ def retry(
     *ids: Annotated[str, Parameter(name="ID")],
     everything: Annotated[bool, Parameter(name="--all", negative=())] = False,
     which: Which = NONE,
+    wait: Wait = 0,
     json: Json = False,
 ) -> int:
     """Run letters through the chain that they failed in, mended or as they were; exits with 3 when some fail again.
@@ -68,6 +70,7 @@ def retry(
         ids: Their ids, or the beginnings of them.
         everything: All open letters, or all that the filters leave.
         which: With --all: only these.
+        wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         json: Print JSON.
     """
     if everything == bool(ids) or (ids and which != NONE):
@@ -79,7 +82,8 @@ def retry(
     if not work.clients:
         _show_retried(Retried(), None, as_json=json)
         return 0
-    ended = conduct(Sessions(settings, run=record.run, by=person()), work, record, Journal(settings.data_journal))
+    sessions = Sessions(settings, run=record.run, by=person(), effects=Live(wait=wait))
+    ended = conduct(sessions, work, record, Journal(settings.data_journal))
     told = work.told(report for reports in ended.reports.values() for report in reports)
     with shown():
         _show_retried(told, ended.record.error, as_json=json)

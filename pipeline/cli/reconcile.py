@@ -11,10 +11,11 @@ from cyclopts import Parameter
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json, print_lines, print_table, said
 from pipeline.cli.progress import watched
-from pipeline.cli.start import begin
+from pipeline.cli.start import Wait, begin
 from pipeline.cli.summary import summary_of
 from pipeline.history.journal import Journal, new_run
 from pipeline.orders.compare import Gap, GapKind
+from pipeline.service.effects import Live
 from pipeline.service.reconcile import Comparison, Fixing, Looking, Reconciling
 from pipeline.service.run import Ended
 from pipeline.service.session import Sessions
@@ -49,6 +50,7 @@ def reconcile(
     *,
     client: str | None = None,
     fix: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    wait: Wait = 0,
     json: Json = False,
 ) -> int:
     """Compare both sides, order by order, and write nothing; exits with 4 when they differ.
@@ -56,6 +58,7 @@ def reconcile(
     Args:
         client: For this client alone.
         fix: Mark what nobody has marked, run with everything read anew, and tell what is left then.
+        wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         json: Print JSON.
     """
     settings = begin(quiet=not fix)  # the tables say what the log would
@@ -64,7 +67,7 @@ def reconcile(
     work: Reconciling
     if fix:
         work = Fixing(settings, looking, effects, watched(settings.log_format))
-        acting = Sessions(settings, run=record.run, only=client)
+        acting = Sessions(settings, run=record.run, only=client, effects=Live(wait=wait))
         ended = conduct(acting, work, record, Journal(settings.data_journal))
     else:
         work = Reconciling()

@@ -10,10 +10,11 @@ from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
-from pipeline.cli.start import begin, lanes_of
+from pipeline.cli.start import Wait, begin, lanes_of
 from pipeline.cli.summary import summary_of
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
+from pipeline.service.effects import Live
 from pipeline.service.run import Sync
 from pipeline.service.session import Sessions
 
@@ -28,6 +29,7 @@ def run(
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     workers: str | None = None,
     engine: str | None = None,
+    wait: Wait = 0,
     json: Json = False,
 ) -> int:
     """Sync both ways: what the clients show into TracOS, what TracOS has to tell to the clients.
@@ -40,11 +42,12 @@ def run(
         strict: Exit with 3 when there are dead letters, new or still open.
         workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
         engine: The address of a cluster that takes them, such as dask://HOST:8786; the setting ENGINE says it too.
+        wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
     settings = begin(said={"WORKERS": workers, "ENGINE": engine})
     record = new_run("run")
-    sessions = Sessions(settings, run=record.run, only=client, since=since)
+    sessions = Sessions(settings, run=record.run, only=client, since=since, effects=Live(wait=wait))
     flows = [only] if only else list(FLOWS)
     work = Sync(
         settings,

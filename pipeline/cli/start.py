@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
 import stamina.instrumentation
+from cyclopts import Parameter
 from loguru import logger
 
 from pipeline.cli.logs import configure
@@ -22,7 +23,10 @@ from pipeline.service.lanes.engine import find_engine
 from pipeline.service.run import HaveLanes
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["begin", "child", "collect_rarely", "editor", "lanes_of", "person", "prepare", "tell_problems"]
+__all__ = ["Wait", "begin", "child", "collect_rarely", "editor", "lanes_of", "person", "prepare", "tell_problems"]
+
+Wait = Annotated[float, Parameter(name="--wait", show_default=False)]
+"""The option of every command that works on a client's orders alone."""
 
 DOTENV: Final = Path(".env")
 

@@ -101,15 +101,18 @@ def translate(function: ItemFunction[A, B]) -> Stage[A, B]:
     return map_items(function, name="translate")
 
 
-def deliver(sink: Sink[T] | BatchSink[T]) -> Stage[T, Outcome]:
+def deliver(sink: Sink[T] | BatchSink[T], *, first: Callable[[], Awaitable[None]] | None = None) -> Stage[T, Outcome]:
     """Hand each batch to ``sink``; what comes out says, item by item, what the sink did.
 
     Where the sink stops the run, what it delivered before is passed on, to be settled, and nothing more is read.
+    ``first`` is awaited before each batch leaves: it raises Fatal where none may any more.
     """
     write = sink.write_batch if isinstance(sink, BatchSink) else _one_by_one(sink)
     in_flight = sink.in_flight if isinstance(sink, BatchSink) else 1
 
     async def delivered(batch: Batch[T]) -> Batch[Outcome]:
+        if first is not None and batch.items:
+            await first()
         result = await _written(write, batch.items) if batch.items else BatchResult(())
         done: list[Envelope[Outcome]] = []
         deferred, gone, failed = list(batch.deferred), list(batch.gone), list(batch.failed)

@@ -1,5 +1,6 @@
 """What a session may do to the world: the ends that act, or those that only look; no end is told which it is."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +18,7 @@ from pipeline.errors import Fatal
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
+from pipeline.tracos.lease import Lease
 
 __all__ = ["Dry", "Effects", "Live", "NotedLetters"]
 
@@ -42,6 +44,10 @@ class Effects(ABC):
         """The connection to MongoDB."""
 
     @abstractmethod
+    def lease(self, connection: Connection, run: str, seconds: float, stop: asyncio.Event) -> Lease | None:
+        """The lease on the orders behind ``connection``; None: whoever only looks needs none."""
+
+    @abstractmethod
     def decisions(self, log: DecisionLog) -> Decisions:
         """Where one customer's decisions are kept."""
 
@@ -51,10 +57,11 @@ class Effects(ABC):
 
 
 class Live(Effects):
-    """The ends that act."""
+    """The ends that act; ``wait`` is how many seconds orders are waited for that somebody else works on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wait: float = 0) -> None:
         self._states: set[Path] = set()
+        self._wait = wait
 
     @contextmanager
     def begun(self, mongo_dir: Path) -> Iterator[Path]:
@@ -76,6 +83,10 @@ class Live(Effects):
     def connection(self, uri: str, database: str, collection: str, retry_seconds: float) -> Connection:
         """A connection that writes."""
         return Connection(uri, database, collection, retry_seconds)
+
+    def lease(self, connection: Connection, run: str, seconds: float, stop: asyncio.Event) -> Lease:
+        """One that is waited for."""
+        return Lease(connection, run, seconds=seconds, wait=self._wait, stop=stop)
 
     def decisions(self, log: DecisionLog) -> Decisions:
         """The log, which all customers share."""
@@ -112,6 +123,9 @@ class Dry(Effects):
     def connection(self, uri: str, database: str, collection: str, retry_seconds: float) -> Connection:
         """A connection that keeps its writes in memory."""
         return DryConnection(uri, database, collection, retry_seconds)
+
+    def lease(self, connection: Connection, run: str, seconds: float, stop: asyncio.Event) -> None:
+        """None."""
 
     def decisions(self, log: DecisionLog) -> Decisions:
         """In memory, for each customer."""

@@ -155,7 +155,9 @@ class Runner:
     async def _one(self, session: Session, uri: str) -> None:
         name = session.client.name
         try:
-            await self._work.serve(session, uri, self._reports.setdefault(name, []), self._stop)
+            reports = self._reports.setdefault(name, [])
+            async with session.alone(uri, self._stop):
+                await self._work.serve(session, uri, reports, self._stop)
         except TracosOutage:
             raise
         except Exception as error:

@@ -1,7 +1,8 @@
 """Sessions with the systems that the settings name: each customer's client, TracOS, the dead letters."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -21,6 +22,7 @@ from pipeline.service.settings import Settings
 from pipeline.tracos.address import read_address
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
+from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
 
 __all__ = ["Session", "Sessions", "session_of"]
@@ -47,6 +49,8 @@ class Session:
         """What is remembered of its records' keys; None: nobody watches them."""
         self.drift: Sequence[str] = ()
         """What has drifted in this run, a line each."""
+        self.lease: Lease | None = None
+        """What says that the orders are this session's alone, while they are."""
 
     @property
     def place(self) -> str:
@@ -61,13 +65,29 @@ class Session:
         """Those that are run for this customer."""
         return self.customer.flows
 
+    @asynccontextmanager
+    async def alone(self, uri: str, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Inside of this nobody else works on this customer's orders; raises Held where somebody does."""
+        one, settings = self.customer, self.settings
+        connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
+        lease = self._effects.lease(connection, self.decisions.run, settings.lease_seconds, stop)
+        if lease is None:
+            yield
+            return
+        async with lease:
+            self.lease = lease
+            try:
+                yield
+            finally:
+                self.lease = None
+
     def tracos(self, uri: str, *, deletes: DeleteBudget | None = None, anew: bool = False) -> Tracos:
         """Our system, at ``uri``: the collection that holds this customer's orders; for the others see Tracos."""
         settings = self.settings
         one = self.customer
         connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
         deletes = deletes or DeleteBudget(settings.sync_max_deletes)
-        return Tracos(connection, self.decisions, deletes=deletes, anew=anew)
+        return Tracos(connection, self.decisions, deletes=deletes, lease=self.lease, anew=anew)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""

@@ -70,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A run that would delete more stops."""
     max_dead_letters: str | None = None
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
+    lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30
+    """How long a run that is killed, or held up, keeps others from its orders."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
     """How many processes take the clients' records; ``auto``: as many as pay."""
     engine: str | None = None
@@ -114,6 +116,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "keep_mb": "a number of megabytes, 1 or more",
     "letters_keep_days": "a number of days, from 1 to 36500",
     "sync_max_deletes": "a whole number, 0 or more",
+    "lease_seconds": "a number of seconds, from 1 to 3600",
     "workers": "a number of processes, from 1 to 64, or auto",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",

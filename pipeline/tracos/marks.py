@@ -165,8 +165,13 @@ class Marker:
         logger.warning("orders are being edited in TracOS time and again; the next run sends them once more")
 
     def _alone(self, found: Found, one: HandOver, at: datetime) -> Operation:
+        """The hand-over alone; a document that somebody else has marked meanwhile may be newer than what we told last.
+
+        So it is to be told again.
+        """
         sync = understood(found, self._terms).sync
-        return Operation.update(guard_rev(found.readable), {"sync": stored(self._after(one, sync, at))})
+        told_again = {"isSynced": False} if found.readable.get("isSynced") is True else {}
+        return Operation.update(guard_rev(found.readable), {"sync": stored(self._after(one, sync, at)), **told_again})
 
     def _is_settled(self, found: Found, at: datetime) -> bool:
         """Whether the hand-over at ``at`` needs no record any more, because it has one or cannot have one."""

@@ -13,6 +13,9 @@ __all__ = ["look_at_majority", "look_at_rights"]
 NEEDED: Final = ("find", "insert", "update", "listIndexes")
 """What every run does to the collection; readWrite on the database has it all."""
 
+OF_LEASES: Final = ("find", "insert", "update")
+"""What every run does to the collection beside it, where its lease is."""
+
 CONFIRMING: Final = frozenset({1, 2})
 """PRIMARY and SECONDARY: the states of members that confirm writes."""
 
@@ -24,12 +27,12 @@ async def look_at_rights(collection: Collection, lacking: Sequence[str]) -> Find
     login = status["authInfo"]
     if not login.get("authenticatedUsers"):
         return Finding("rights", "ok", "this server asks for no login")
-    needed = (*NEEDED, "createIndex") if lacking else NEEDED
-    held = set(_held(login.get("authenticatedUserPrivileges", ()), collection.database.name, collection.name))
-    missing = [action for action in needed if action not in held]
-    if missing:
-        rights = ", ".join(missing)
-        return Finding("rights", "problem", f"lacks the right to {rights} on {name}", "grant readWrite on the database")
+    privileges, database = login.get("authenticatedUserPrivileges", ()), collection.database.name
+    for beside, needed in (("", (*NEEDED, "createIndex") if lacking else NEEDED), (".sync", OF_LEASES)):
+        held = set(_held(privileges, database, f"{collection.name}{beside}"))
+        if missing := ", ".join(action for action in needed if action not in held):
+            says = f"lacks the right to {missing} on {name}{beside}"
+            return Finding("rights", "problem", says, "grant readWrite on the database")
     return Finding("rights", "ok", f"all that a run needs on {name}")
 
 

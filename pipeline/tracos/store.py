@@ -14,6 +14,7 @@ from pipeline.tracos.comparing import AllDocuments, RecordComparer, unmark
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
+from pipeline.tracos.lease import Lease
 from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
@@ -31,12 +32,24 @@ class Tracos(Resource):
     """
 
     def __init__(
-        self, connection: Connection, decisions: Decisions, *, deletes: DeleteBudget | None = None, anew: bool = False
+        self,
+        connection: Connection,
+        decisions: Decisions,
+        *,
+        deletes: DeleteBudget | None = None,
+        lease: Lease | None = None,
+        anew: bool = False,
     ) -> None:
         self._connection = connection
         self._decisions = decisions
         self.deletes = deletes or DeleteBudget()
+        self._lease = lease
         self._anew = anew
+
+    async def confirm(self) -> None:
+        """See that the orders are this run's alone still; raises Held where they are not."""
+        if self._lease is not None:
+            await self._lease.confirm()
 
     def sink(self, terms: Terms, witness: TracosWitness | None = None) -> TracosSink:
         """Where the records of a client go; ``witness`` sees what was taken."""

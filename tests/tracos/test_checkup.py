@@ -23,7 +23,11 @@ def logins():
         yield server.with_logins(
             writer=["readWriteAnyDatabase"],
             reader=["readAnyDatabase"],
-            narrow=[{"resource": ORDERS, "actions": ["find", "insert", "update", "createIndex", "listIndexes"]}],
+            narrow=[
+                {"resource": ORDERS, "actions": ["find", "insert", "update", "createIndex", "listIndexes"]},
+                {"resource": ORDERS | {"collection": "workorders.sync"}, "actions": ["find", "insert", "update"]},
+            ],
+            alone=[{"resource": ORDERS, "actions": ["find", "insert", "update", "createIndex", "listIndexes"]}],
             inserter=[{"resource": ORDERS, "actions": ["find", "insert", "createIndex", "listIndexes"]}],
             nobody=[],
         )
@@ -64,6 +68,7 @@ async def test_a_server_without_logins_is_ok(make_tracos):
         ("reader", "insert, update, createIndex on plant.workorders"),
         ("inserter", "update on plant.workorders"),
         ("nobody", "listIndexes on plant.workorders"),
+        ("alone", "find, insert, update on plant.workorders.sync"),
     ],
 )
 async def test_each_right_that_is_missing_is_named_and_nothing_is_written(look, guarded, name, lacks):

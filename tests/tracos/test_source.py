@@ -90,6 +90,20 @@ async def test_an_edit_made_while_sending_is_kept_and_sent_next_time(source, ord
     assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["sent", "edited"]
 
 
+async def test_an_order_that_somebody_else_has_told_and_marked_meanwhile_is_told_again(tracos, orders):
+    held_up, other = tracos.source(TERMS), tracos.source(TERMS)
+    await orders.insert_one({"number": 1, "status": "created", "title": "older"})
+    (before,) = await everything(held_up)
+    await orders.update_one({}, {"$set": {"title": "newer"}})
+    (item,) = await everything(other)
+    await deliver_all(other, [item])
+    assert (await orders.find_one())["isSynced"] is True
+    await deliver_all(held_up, [before])  # what it told has overwritten what is newer, for all that we know
+    document = await orders.find_one()
+    assert (document["title"], document["isSynced"]) == ("newer", False)
+    assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["newer", "older"]
+
+
 async def test_only_the_edited_one_of_a_batch_stays_unsynced(source, orders):
     await orders.insert_many([{"number": number, "status": "created"} for number in range(5)])
     items = await everything(source)

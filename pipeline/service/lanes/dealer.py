@@ -52,6 +52,8 @@ class Dealer(Lanes):
         self._workers = workers
         self._desk = Desk(session, uri, witness)
         self._deletes = deletes
+        self._session = session
+        self._dealing = asyncio.Lock()
         self._order = Order()
         self._lanes: list[Lane] = []
         self._error: Fatal | None = None
@@ -70,9 +72,13 @@ class Dealer(Lanes):
             return batch
         if self._error is not None:
             raise self._error
-        deal = self._desk.deal(batch)
-        self._order.deal(deal.number)
-        return self._desk.made(batch, await min(self._lanes, key=len).work(deal))
+        async with self._dealing:
+            if self._session.lease is not None:
+                await self._session.lease.confirm()
+            deal = self._desk.deal(batch)
+            self._order.deal(deal.number)
+            done = min(self._lanes, key=len).deal(deal)
+        return self._desk.made(batch, await done)
 
     @property
     def hello(self) -> Hello:

@@ -101,6 +101,8 @@ class Driver(Lanes):
             errand = packed(self._hello, self._needs, deal, about, permit)
             try:
                 async with self._room.entered(alone=alone):
+                    if self._session.lease is not None:
+                        await self._session.lease.confirm()
                     answer = unpacked(await self._engine.submit(errand))
             except Lost as lost:
                 losses, alone = losses + 1, True

@@ -74,14 +74,13 @@ class Lane:
         if self._wire is not None:
             self._wire.say(Go(number))
 
-    async def work(self, deal: Deal) -> Done:
-        """What became of a group; raises the Fatal that stopped the lane."""
+    def deal(self, deal: Deal) -> asyncio.Future[Done]:
+        """Have a group worked; what became of it, or the Fatal that stopped the lane."""
         done: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
         self._in_hand[deal.number] = deal, done
         if self._wire is not None:  # else the process is told when it begins
             self._wire.say(deal)
-            await self._wire.flushed()
-        return await done
+        return done
 
     def give_up(self, error: Fatal) -> None:
         """Nothing of what is in hand will be done."""

@@ -1,0 +1,120 @@
+"""One run at a time works on a client's orders: who comes second is told, whoever is held up changes nothing newer."""
+
+import os
+import signal
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline.testing import FakeErp
+from tests.mongo import until
+from tests.plant import Plant
+
+CLIENT = """\
+[clients.north]
+kind = "rest_json"
+url = "{url}"
+items = "items"
+"""
+ORDER = {"id": 1, "status": "NEW", "title": "old", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
+
+
+class Hesitant(FakeErp):
+    """Takes its time over what says ``title``: it is applied once ``go`` is set."""
+
+    def __init__(self, title):
+        super().__init__()
+        self._title = title.encode()
+        self.arrived, self.go = threading.Event(), threading.Event()
+
+    def take(self, method, order_id, body, headers):
+        if self._title in body:
+            self.arrived.set()
+            self.go.wait(60)
+        return super().take(method, order_id, body, headers)
+
+
+@pytest.fixture
+def erp():
+    with Hesitant("first edit") as erp:
+        erp.put(ORDER)
+        yield erp
+        erp.go.set()
+
+
+@pytest.fixture
+def other(plant, tmp_path, mongo_uri):
+    """The same plant as another machine has it: nothing is shared but the database."""
+    home = tmp_path / "other"
+    home.mkdir()
+    other = Plant(home, mongo_uri, plant.orders.database.name)
+    yield other
+    other.client.close()
+
+
+def start(plant, erp, *arguments, **environ):
+    plant.home.joinpath("clients.toml").write_text(CLIENT.format(url=erp.url))
+    return plant.start("src/main.py", *arguments, CLIENTS_FILE="clients.toml", LEASE_SECONDS=1, **environ)
+
+
+def done(process):
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    return process.returncode, out + err
+
+
+def edit(plant, title):
+    plant.orders.update_one({}, {"$set": {"title": title, "isSynced": False}})
+
+
+def test_who_comes_second_leaves_with_6_and_a_line_or_waits(plant, other, erp):
+    assert done(start(plant, erp))[0] == 0
+    edit(plant, "first edit")
+    first = start(plant, erp)
+    assert erp.arrived.wait(60)
+    code, said = done(start(other, erp))
+    assert code == 6
+    assert f"(process {first.pid} on " in said
+    assert "is working on these orders until " in said
+    waiting = start(other, erp, "--wait", "60")
+    assert waiting.poll() is None
+    erp.go.set()
+    assert done(first)[0] == 0
+    assert done(waiting)[0] == 0
+    assert erp.orders["1"]["title"] == "first edit"
+
+
+def test_a_run_that_is_killed_frees_its_orders_at_once_on_its_machine(plant, erp):
+    done(start(plant, erp))
+    edit(plant, "first edit")
+    first = start(plant, erp)
+    assert erp.arrived.wait(60)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    erp.go.set()
+    assert done(start(plant, erp))[0] == 0
+    assert plant.documents()[1]["isSynced"]
+
+
+def test_whoever_is_held_up_and_wakes_has_the_newest_told_last(plant, other, erp):
+    done(start(plant, erp))
+    edit(plant, "first edit")
+    first = start(plant, erp)
+    assert erp.arrived.wait(60)
+    os.killpg(first.pid, signal.SIGSTOP)
+    leases = plant.orders.database["workorders.sync"]
+    until(lambda: leases.find_one()["until"].replace(tzinfo=UTC) < datetime.now(UTC))
+    edit(plant, "second edit")
+    assert done(start(other, erp))[0] == 0
+    assert erp.orders["1"]["title"] == "second edit"
+    erp.go.set()  # what it was told before arrives late, after what is newer
+    os.killpg(first.pid, signal.SIGCONT)
+    done(first)
+    assert plant.documents()[1]["title"] == "second edit"
+    assert done(start(other, erp))[0] == 0
+    assert erp.orders["1"]["title"] == "second edit"
+    assert done(start(other, erp))[0] == 0  # it sees what was told
+    before = plant.documents()
+    assert done(start(other, erp))[0] == 0
+    assert plant.documents() == before, "an idle run writes no order"

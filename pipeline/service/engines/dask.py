@@ -6,12 +6,12 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 import dask
-from distributed import CancelledError, Client, KilledWorker
+from distributed import CancelledError, Client, KilledWorker, fire_and_forget
 from msgspec import Struct
 
 from pipeline.errors import Fatal
@@ -26,6 +26,7 @@ LEAST: Final = 8
 """Errands at once that make sense while nobody knows yet how many workers there will be."""
 LOOK_SECONDS: Final = 1
 """How often it is seen which workers there are."""
+CONNECT_SECONDS: Final = 30
 PATIENCE_SECONDS: Final = 60
 """How long there may be no worker, and how long a worker or the scheduler may be silent."""
 
@@ -91,7 +92,9 @@ class DaskEngine(Engine):
             with dask.config.set({"distributed.worker.profile.enabled": False}), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions: what matters is compared by the errands
                 make: Any = Client  # it has no types
-                self._client = await make(self._address, asynchronous=True, set_as_default=False)
+                self._client = await make(
+                    self._address, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS
+                )
                 await self._look()
         except (OSError, TimeoutError, ImportError, ValueError) as error:
             await self._closed()
@@ -104,6 +107,10 @@ class DaskEngine(Engine):
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+        if not self._over.done():
+            forget: Any = fire_and_forget  # it has no types
+            for worker in self._workers.values():
+                forget(self._submit(worker, errand.rest))
         if self._over.done():
             self._over.exception()  # whoever waited for it was told
         await self._closed()
@@ -112,15 +119,7 @@ class DaskEngine(Engine):
         """What a worker makes of it."""
         worker = await self._free()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of errands that are large: they are as large as records are
-                future = self._client.submit(
-                    _run,
-                    _Parcel(errand),
-                    key=f"{self._name}-{next(self._names)}",
-                    workers=[worker.address],
-                    pure=False,
-                )
+            future = self._submit(worker, _run, _Parcel(errand))
             try:
                 return await self._result(future, worker)
             finally:
@@ -129,6 +128,13 @@ class DaskEngine(Engine):
             worker.errands -= 1
             async with self._changed:
                 self._changed.notify_all()
+
+    def _submit(self, worker: _Worker, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The future of a call in ``worker``."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of errands that are large: they are as large as records are
+            key = f"{self._name}-{next(self._names)}"
+            return self._client.submit(function, *arguments, key=key, workers=[worker.address], pure=False)
 
     async def _result(self, future: Any, worker: _Worker) -> bytes:
         result: asyncio.Future[bytes] = asyncio.ensure_future(future.result())

@@ -35,8 +35,8 @@ class Driver(Lanes):
     """The lanes of one flow, wherever ``engine`` has them: for the rest as the Dealer.
 
     No group is sent before it may be written: the orders that it is about are read here. One that has to delete asks
-    for it, and is sent again with what it may. One that is about other orders than could be read here, or that whoever
-    had it is lost with, is sent again when all others are back, alone: so none overtakes it, and only it is to blame.
+    for it, and is sent again with what it may. One that whoever had it is lost with is sent again when all others are
+    back, alone: so only it is to blame if that happens again.
     """
 
     def __init__(
@@ -95,10 +95,9 @@ class Driver(Lanes):
     async def _done(self, deal: Deal, keys: Sequence[ExternalId]) -> Done:
         """What became of a group, sent as often as that takes; raises the Fatal that stopped it."""
         losses, alone = 0, False
-        about: Sequence[ExternalId] | None = keys
         permit: set[ExternalId] = set()
         while True:
-            errand = packed(self._hello, self._needs, deal, about, permit)
+            errand = packed(self._hello, self._needs, deal, keys, permit)
             try:
                 async with self._room.entered(alone=alone):
                     if self._session.lease is not None:
@@ -121,7 +120,11 @@ class Driver(Lanes):
                 self._log(answer)
                 raise answer.problem.error
             else:
-                about, alone = None, True
+                raise Fatal(
+                    f"{self._session.client.name}: a record in the group that begins with {deal.places[0]} is about "
+                    "another order than this kind of client tells beforehand: an engine cannot keep the order of its "
+                    "records so; run again without ENGINE"
+                )
 
     def _lose(self, deal: Deal, lost: Lost, losses: int) -> None:
         """Whoever had a group is gone."""

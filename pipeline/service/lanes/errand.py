@@ -1,7 +1,7 @@
 """An errand: one group of records, with all that somebody on another machine needs to take it; and how that is done.
 
 Whoever runs one cannot ask the run: it is told which orders the group is about, and which of them it may delete. Where
-that is not all of them it writes nothing, and says so.
+that is not so it writes nothing, and says so.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from pipeline.service.telling import as_fatal
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.version import VERSION
 
-__all__ = ["Answer", "Errand", "packed", "run", "unpacked"]
+__all__ = ["Answer", "Errand", "packed", "rest", "run", "unpacked"]
 
 PROGRAM: Final = f"version {VERSION} on Python {'.'.join(platform.python_version_tuple()[:2])}"
 
@@ -45,8 +45,8 @@ class Errand(Struct, frozen=True, array_like=True):
     level: str
     """From which on lines are logged."""
     deal: Deal
-    keys: list[ExternalId] | None
-    """The orders that it is about; None: it may be about any."""
+    keys: list[ExternalId]
+    """The orders that it is about."""
     permit: list[ExternalId]
     """The orders that it may delete."""
 
@@ -70,7 +70,7 @@ _ANSWER: Final = msgspec.msgpack.Decoder(Answer, dec_hook=built)
 
 
 def packed(
-    hello: Hello, needs: Iterable[Path], deal: Deal, keys: Iterable[ExternalId] | None, permit: Iterable[ExternalId]
+    hello: Hello, needs: Iterable[Path], deal: Deal, keys: Iterable[ExternalId], permit: Iterable[ExternalId]
 ) -> bytes:
     """An errand, to be sent."""
     return _ENCODE(
@@ -80,7 +80,7 @@ def packed(
             needs=[str(path) for path in needs],
             level=hello.settings.log_level,
             deal=deal,
-            keys=None if keys is None else list(keys),
+            keys=list(keys),
             permit=list(permit),
         )
     )
@@ -95,7 +95,7 @@ def run(errand: bytes) -> bytes:
     """Take the group of an errand, and answer; never raises.
 
     To be called in a thread that runs no event loop. The thread keeps the connection to TracOS for the next errand of
-    the same run.
+    the same run, until ``rest`` is called in it.
     """
     try:
         program = msgspec.msgpack.decode(errand)[0]
@@ -105,6 +105,11 @@ def run(errand: bytes) -> bytes:
     except Exception as error:
         answer = _stopped(error, [])
     return _ENCODE(answer)
+
+
+def rest() -> None:
+    """Give up what this thread keeps: no more is to come of that run."""
+    _HERE.rest()
 
 
 def _stopped(error: Exception, lines: list[Said]) -> Answer:
@@ -127,13 +132,20 @@ class _Here(threading.local):
             self._runner = asyncio.Runner()
             with suppress(ValueError):
                 logger.remove(0)  # what is logged is told to the run
-        if self._bench is None or self._hello != errand.hello:
+        if self._hello != errand.hello:
             self._give_up(self._runner)
-            self._hello, self._bench = errand.hello, _Bench()
+        self._hello, self._bench = errand.hello, self._bench or _Bench()
         answer = self._runner.run(self._bench.run(errand))
         if answer.done is None or (answer.done.stop is not None and not answer.asks):
             self._give_up(self._runner)
         return answer
+
+    def rest(self) -> None:
+        """Give up all that is kept."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            self._give_up(runner)
+            runner.close()
 
     def _give_up(self, runner: asyncio.Runner) -> None:
         bench, self._bench = self._bench, None
@@ -150,7 +162,7 @@ class _Bench:
 
     def __init__(self) -> None:
         self._permit = _Permit()
-        self._keys: frozenset[ExternalId] | None = None
+        self._keys: frozenset[ExternalId] = frozenset()
         self._is_unlike = False
         self._taker: Taker | None = None
 
@@ -181,7 +193,7 @@ class _Bench:
     async def _taken(self, errand: Errand, lines: list[Said]) -> Answer:
         taker = self._taker or await self._opened(errand)
         self._permit.renew(errand.permit)
-        self._keys = None if errand.keys is None else frozenset(errand.keys)
+        self._keys = frozenset(errand.keys)
         [done] = [done async for done in taker.take(_alone(errand.deal))]
         return Answer(done=done, asks=self._permit.asks, tallies=taker.tallies(), said=lines)
 
@@ -192,7 +204,7 @@ class _Bench:
         return taker
 
     async def _may_write(self, number: int, keys: Sequence[ExternalId]) -> None:
-        if self._keys is not None and not self._keys.issuperset(keys):
+        if not self._keys.issuperset(keys):
             self._is_unlike = True
             raise Fatal("the group is about other orders than it was said to be")
 

@@ -21,6 +21,7 @@ class Cluster:
     def __init__(self, folder, *, path=str(ROOT)):
         self.port = free_port()
         self.url = f"dask://127.0.0.1:{self.port}"
+        self.address = f"tcp://127.0.0.1:{self.port}"
         self._folder = folder
         self._path = path
         self.processes = []

@@ -107,12 +107,12 @@ class DaskEngine(Engine):
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
-        if not self._over.done():
+        if self._over.done():
+            self._over.exception()  # whoever waited for it was told
+        else:
             forget: Any = fire_and_forget  # it has no types
             for worker in self._workers.values():
                 forget(self._submit(worker, errand.rest))
-        if self._over.done():
-            self._over.exception()  # whoever waited for it was told
         await self._closed()
 
     async def submit(self, errand: bytes) -> bytes:

@@ -14,7 +14,7 @@ from tests.plant import ROOT
 from tests.service.lanes.test_lanes import clear, documents, everything, fill, letters
 
 LIVE = {"status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
-RECORDS = {"records": 12_000, "orders": 9000}
+RECORDS = {"records": 12_000, "orders": 1_000_000}
 
 
 def until(condition, seconds=60):

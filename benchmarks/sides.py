@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from benchmarks.place import Indexes, Place
-from pipeline.cli.run import run
+from pipeline.flows import FLOWS
 
 __all__ = ["LANES", "PATHWAY", "Side", "file_peers", "line_peers", "pathway_version", "waiting", "with_lanes"]
 
@@ -102,10 +102,11 @@ def pathway_version(python: Path) -> str | None:
 def with_lanes(sides: dict[str, Side]) -> dict[str, Side]:
     """``sides``, and the pipeline of them as the command runs it, in one process and in several.
 
-    None of these, as long as the command has no option for it.
+    None of these for a flow that knows of no lanes.
     """
     alone = sides["pipeline"]
-    lanes = LANES if "workers" in signature(run).parameters else ()
+    flow = FLOWS[alone.work.removeprefix("ours.")]
+    lanes = LANES if "lanes" in signature(flow).parameters else ()
     return sides | {
         f"{count} lane{'s' * (count > 1)}": replace(
             alone, work=alone.work.replace("ours.", "ours.run_"), options={"workers": count}

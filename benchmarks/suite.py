@@ -67,7 +67,10 @@ class Suite:
         return results
 
     def experiments(self) -> Iterator[Experiment]:
-        """In the order in which they are measured."""
+        """In the order in which they are measured.
+
+        Lanes are in all with a floor; an engine is a side of an experiment "engines", of which a goal waits to be told.
+        """
         for experiment in self.basic(self._orders(100_000)):
             yield replace(experiment, sides=with_lanes(experiment.sides))
         yield from self._inbound()

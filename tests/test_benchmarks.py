@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from benchmarks import floor, loaders, ours, peers, sides
 from benchmarks.goals import GOALS, reached
@@ -105,7 +106,7 @@ def apart(place, tmp_path):
 
     def apart(side):
         task = Task(work=side.work, uri=place.uri, root=str(tmp_path), place=place.name, source=side.source)
-        return carry_out(task, side.python).orders
+        return carry_out(replace(task, **side.options), side.python).orders
 
     return apart
 
@@ -147,14 +148,22 @@ def test_the_command_does_what_the_chains_do(apart, do, place, tmp_path):
     assert stored(place) == by_command
 
 
-def test_lanes_are_more_sides_once_the_command_has_them(monkeypatch):
+def test_lanes_are_more_sides_where_a_flow_has_them(monkeypatch):
     alone = {"floor": Side("floor.inbound_files", 5), "pipeline": Side("ours.inbound", 5, "there")}
-    monkeypatch.setattr(sides, "run", lambda *, only=None: 0)
+    monkeypatch.setattr(sides, "FLOWS", {"inbound": lambda client, *, budget=None: 0})
     assert with_lanes(alone) == alone
-    monkeypatch.setattr(sides, "run", lambda *, only=None, workers=1: 0)
+    monkeypatch.setattr(sides, "FLOWS", {"inbound": lambda client, *, lanes=None: 0})
     assert [*with_lanes(alone)] == ["floor", "pipeline", "1 lane", "2 lanes", "4 lanes"]
     two = with_lanes(alone)["2 lanes"]
     assert (two.work, two.options, two.source) == ("ours.run_inbound", {"workers": 2}, "there")
+
+
+@pytest.mark.slow
+def test_the_command_takes_the_number_of_lanes(apart, place, tmp_path):
+    fill_with_lines(tmp_path / "lines", 20)
+    two = with_lanes({"pipeline": Side("ours.inbound", 20, str(tmp_path / "lines"))})["2 lanes"]
+    assert apart(two) == 20
+    assert place.orders.count_documents({"sync.rev": 1}) == 20
 
 
 def test_nothing_is_timed_but_the_work(place, do, mongo_uri, database_name, tmp_path):

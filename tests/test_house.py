@@ -56,6 +56,7 @@ KEPT = {
     "jinja2": {"web"},
     "starlette": {"web"},
     "uvicorn": {"web"},
+    "watchfiles": {"service"},
     "rich": {"cli"},
     "dotenv": {"service"},
     "dask": {"service"},

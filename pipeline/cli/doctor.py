@@ -60,7 +60,7 @@ def _clients(sessions: Sessions) -> Iterator[Finding]:
     for session in sessions:
         if session.customer.every:
             yield Finding(
-                _named(session, "schedule", sessions), "ok", f"wants to be run every {session.customer.every}"
+                _named(session, "schedule", sessions), "ok", f"looked at by serve every {session.customer.every}"
             )
         for finding in (*session.client.check(), *(session.keys.findings() if session.keys else ())):
             yield replace(finding, name=_named(session, finding.name, sessions))

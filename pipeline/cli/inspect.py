@@ -19,7 +19,7 @@ from pipeline.deadletters import Filters
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.service.replay import Retried
 
-__all__ = ["inspect"]
+__all__ = ["again", "inspect"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -48,7 +48,7 @@ def inspect(
             raise WrongUsage(
                 f"the page needs {error.name}: install the extra, pip install -e '.[inspect]', then run this again"
             ) from error
-        serve(settings, _again, port, announce, lambda: bool(signals), person())
+        serve(settings, again, port, announce, lambda: bool(signals), person())
     return 0
 
 
@@ -70,7 +70,7 @@ def _noted() -> Iterator[list[int]]:
         signal.signal(number, signal.SIG_IGN)
 
 
-async def _again(which: str | Filters) -> Retried:
+async def again(which: str | Filters) -> Retried:
     """``dead-letters retry`` in a process of its own: it may start a MongoDB, which nothing inside a loop should.
 
     A MongoDB ends with the thread that started it, so it is the main thread of a process that starts it. Such a retry

@@ -23,7 +23,18 @@ from pipeline.service.lanes.engine import find_engine
 from pipeline.service.run import HaveLanes
 from pipeline.service.settings import LogLevel, Settings, load
 
-__all__ = ["Wait", "begin", "child", "collect_rarely", "editor", "lanes_of", "person", "prepare", "tell_problems"]
+__all__ = [
+    "Wait",
+    "begin",
+    "child",
+    "collect_rarely",
+    "editor",
+    "lanes_of",
+    "person",
+    "prepare",
+    "settings_now",
+    "tell_problems",
+]
 
 Wait = Annotated[float, Parameter(name="--wait", show_default=False)]
 """The option of every command that works on a client's orders alone."""
@@ -55,6 +66,11 @@ def begin(*, quiet: bool = False, said: Mapping[str, str | None] | None = None) 
     if quiet and settings.log_level in {"INFO", "WARNING"}:
         _configure("ERROR", settings.log_format)
     return settings
+
+
+def settings_now() -> Settings:
+    """The settings as they are said now; raises WrongSettings."""
+    return load(os.environ, DOTENV)
 
 
 def prepare() -> None:

@@ -41,6 +41,11 @@ class Connector(ABC):
     """Who has the say in a field, by field; the newest edit where nothing is said."""
 
     @property
+    def watched(self) -> Sequence[Path]:
+        """Folders in which something new is a reason to read. Override where orders come as files."""
+        return ()
+
+    @property
     def terms(self) -> Terms:
         """What is agreed with it; raises WrongSettings where its layouts do not agree on a field."""
         return terms_of(self)

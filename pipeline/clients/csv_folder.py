@@ -62,6 +62,11 @@ class CsvFolder(JsonConnector):
         """Whether both folders can be used."""
         return self._options.check(self.settings.called, csv_files(self._form))
 
+    @property
+    def watched(self) -> Sequence[Path]:
+        """The folder of new files."""
+        return (self._options.inbound_dir,)
+
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""
         return self._options.source(self.settings, witness, form=csv_files(self._form))

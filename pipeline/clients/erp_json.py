@@ -1,6 +1,7 @@
 """The default client: an ERP that writes and reads work orders as JSON files in two folders."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from pipeline.clients.connector import ClientSettings, Outgoing
@@ -25,6 +26,11 @@ class ErpJson(JsonConnector):
     def check(self) -> Sequence[Finding]:
         """Whether both folders can be used."""
         return self._folders.check(self.settings.called)
+
+    @property
+    def watched(self) -> Sequence[Path]:
+        """The folder of new files."""
+        return (self._folders.inbound_dir,)
 
     def source(self, witness: Witness = NOTHING_IS_SURE) -> Source[bytes]:
         """The inbound folder."""

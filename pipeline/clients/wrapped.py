@@ -24,6 +24,11 @@ class WrappedClient(Connector):
         self.default_layout, self.timezone = client.default_layout, client.timezone
         self.ids, self.number, self.authority = client.ids, client.number, client.authority
 
+    @property
+    def watched(self) -> Sequence[Path]:
+        """As the client."""
+        return self.client.watched
+
     def check(self) -> Sequence[Finding]:
         """As the client."""
         return self.client.check()

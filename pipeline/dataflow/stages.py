@@ -53,14 +53,14 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
         async with source, streamcontext(source.read()) as groups:
             async for group in groups:
                 items = [item for item in group if isinstance(item, Envelope)]
-                failed = [_unread(flow, item) for item in group if isinstance(item, Unreadable)]
+                others = [item for item in group if not isinstance(item, Envelope)] if len(items) < len(group) else ()
                 yield Batch(
                     flow=flow,
-                    received=[item.locator for item in group if isinstance(item, (Envelope, Unreadable))],
+                    received=[item.locator for item in group if not isinstance(item, (Empty, Spared))],
                     items=items,
-                    failed=failed,
-                    empty=[item.locator for item in group if isinstance(item, Empty)],
-                    spared=sum(item.count for item in group if isinstance(item, Spared)),
+                    failed=[_unread(flow, item) for item in others if isinstance(item, Unreadable)],
+                    empty=[item.locator for item in others if isinstance(item, Empty)],
+                    spared=sum(item.count for item in others if isinstance(item, Spared)),
                 )
                 if stop is not None and stop.is_set():
                     break

@@ -169,10 +169,12 @@ class DecisionLog(Decisions):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._fresh(entries)
-            kept_out = any(entry.lost or entry.rule in (Rule.STALE, RESTORED) for entry in fresh)
+            rules = Counter([entry.rule for entry in fresh])
+            gave_way = [entry for entry in fresh if entry.lost]
+            kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED])
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
-            self.rules.update([entry.rule for entry in fresh])
-            for entry in fresh:
+            self.rules += rules
+            for entry in gave_way:
                 for lost in entry.lost:
                     self.gave_way[lost.side] += -1 if entry.rule == MISSED else 1
         except OSError as error:

@@ -31,7 +31,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "layout": "Of orders born in TracOS; one of [layouts] is all that the client speaks. Not set: the kind's first.",
     "collection": "Where its orders are kept; each client has one of its own.",
     "database": "Where that collection is.",
-    "every": "How often it wants to be run, such as 15m: a hint for whoever schedules the runs.",
+    "every": "How often `serve` looks at it, such as 15m; not set: SERVE_EVERY.",
     "direction": "Which way orders go; not set: both.",
     "on_unknown": "What becomes of a key that no layout names, and that was never there before; not set: report.",
     "number": "What an order of the client's is called in TracOS, where the client numbers its orders itself.",
@@ -70,7 +70,7 @@ class Customer(Struct, frozen=True, kw_only=True):
     database: str
     collection: str
     every: str | None = None
-    """How often it wants to be run (``15m``): a hint for whoever schedules the runs."""
+    """How often it is looked at (``15m``)."""
     options: Mapping[str, Any] = {}
     defaults: Mapping[str, Any] = {}
     variables: Mapping[str, str] = {}

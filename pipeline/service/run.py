@@ -22,7 +22,7 @@ from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.run import run as run_chain
 from pipeline.dataflow.stage import Chain
-from pipeline.errors import Fatal, TracosOutage, WrongSettings, WrongUsage
+from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.session import Session, Sessions
@@ -68,15 +68,31 @@ class Ended(Struct, frozen=True, kw_only=True):
     befell: Mapping[str, str]
     """Those clients that were not served to the end: stopped, or left out."""
     seconds: float
+    is_held: bool = False
+    """Whether nothing was done because somebody else was at work."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was done, and nothing is to be told."""
+        reports = [report for of_one in self.reports.values() for report in of_one]
+        known = {Outcome.REPEAT, Outcome.STALE}
+        return not (
+            self.exit or self.befell or self.record.drift or any(r.dead or r.outcomes.keys() - known for r in reports)
+        )
 
 
 class Runner:
     """Does a work with one client after the other, from the first line of the journal to the last.
 
     What stops one client stops no other, but for MongoDB's own outage. Without a ``journal`` nothing is written.
+    ``is_shared``: that somebody else is at work on a client's orders is as it should be, and no failure.
     """
 
-    def __init__(self, sessions: Sessions, work: Work, record: Run, journal: Journal | None = None) -> None:
+    def __init__(
+        self, sessions: Sessions, work: Work, record: Run, journal: Journal | None = None, *, is_shared: bool = False
+    ) -> None:
+        self._is_shared = is_shared
+        self._is_held = False
         self._work = work
         self._record = record
         self._journal = journal
@@ -112,6 +128,20 @@ class Runner:
         if self._journal is not None:
             tidy(self._sessions.settings)
         return ended
+
+    async def within(self, uri: str) -> Ended:
+        """Do it in a loop that goes on, MongoDB being at ``uri``; in the journal only where something was done."""
+        began, stopped = time.monotonic(), None
+        try:
+            await self._all(uri)
+        except Exception as error:
+            stopped = error
+        return self._end(stopped, began, is_loud=False)
+
+    def stop(self) -> None:
+        """Stop when what is on its way is done."""
+        self._is_interrupted = True
+        self._stop.set()
 
     def interrupt(self) -> None:
         """Stop when what is on its way is done; asked again, or after 5 seconds, at once.
@@ -160,6 +190,12 @@ class Runner:
                 await self._work.serve(session, uri, reports, self._stop)
         except TracosOutage:
             raise
+        except Held as error:
+            if not self._is_shared:
+                self._failed[name] = tell(error, who="" if self._is_alone else name)
+            else:
+                self._is_held = True
+                logger.debug("{}: {}", name, error)
         except Exception as error:
             self._failed[name] = tell(error, who="" if self._is_alone else name)
 
@@ -176,7 +212,7 @@ class Runner:
         if self._task is not None:
             self._task.cancel()
 
-    def _end(self, stopped: BaseException | None, began: float) -> Ended:
+    def _end(self, stopped: BaseException | None, began: float, *, is_loud: bool = True) -> Ended:
         """Settle how it ended, and record it; only then is what stopped it told."""
         self._is_interrupted = self._is_interrupted or isinstance(stopped, KeyboardInterrupt)
         reports = [report for of_one in self._reports.values() for report in of_one]
@@ -192,18 +228,22 @@ class Runner:
             gave_way=dict(+self._sessions.decisions.gave_way),
             drift={session.client.name: session.drift for session in self._serve if session.drift},
         )
+        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
+        seconds = time.monotonic() - began
+        ended = Ended(
+            record=record, exit=code, reports=self._reports, befell=befell, seconds=seconds, is_held=self._is_held
+        )
         try:
-            if self._journal is not None:
+            if self._journal is not None and (is_loud or not ended.is_idle):
                 self._journal.write(record)
         except Exception as error:  # whatever it is, how it ended is still known
             untold = tell(error)
-            code = code or untold.exit_code
+            ended = replace(ended, exit=code or untold.exit_code)
         if isinstance(stopped, KeyboardInterrupt):
             logger.warning("interrupted")
         elif stopped is not None:
             tell(stopped)
-        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
-        return Ended(record=record, exit=code, reports=self._reports, befell=befell, seconds=time.monotonic() - began)
+        return ended
 
     def _ending(self, stopped: BaseException | None, reports: Sequence[Report]) -> tuple[str, int]:
         """How it ended, and the exit code; of several failures the code that they share, else 1."""

@@ -15,11 +15,12 @@ from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.orders.terms import ID
 from pipeline.orders.workorder import MERGED_FIELDS
-from pipeline.service.customers import Customer, customers, located, located_mistakes
+from pipeline.service.customers import Customer, Customers, customers, located, located_mistakes
 from pipeline.service.drift import KnownKeys
 from pipeline.service.effects import Effects, Live
 from pipeline.service.settings import Settings
 from pipeline.tracos.address import read_address
+from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.lease import Lease
@@ -65,12 +66,15 @@ class Session:
         """Those that are run for this customer."""
         return self.customer.flows
 
+    def connection(self, uri: str) -> Connection:
+        """A connection to the collection that holds this customer's orders, at ``uri``."""
+        one = self.customer
+        return self._effects.connection(uri, one.database, one.collection, self.settings.mongo_retry_seconds)
+
     @asynccontextmanager
     async def alone(self, uri: str, stop: asyncio.Event) -> AsyncIterator[None]:
         """Inside of this nobody else works on this customer's orders; raises Held where somebody does."""
-        one, settings = self.customer, self.settings
-        connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
-        lease = self._effects.lease(connection, self.decisions.run, settings.lease_seconds, stop)
+        lease = self._effects.lease(self.connection(uri), self.decisions.run, self.settings.lease_seconds, stop)
         if lease is None:
             yield
             return
@@ -83,11 +87,8 @@ class Session:
 
     def tracos(self, uri: str, *, deletes: DeleteBudget | None = None, anew: bool = False) -> Tracos:
         """Our system, at ``uri``: the collection that holds this customer's orders; for the others see Tracos."""
-        settings = self.settings
-        one = self.customer
-        connection = self._effects.connection(uri, one.database, one.collection, settings.mongo_retry_seconds)
-        deletes = deletes or DeleteBudget(settings.sync_max_deletes)
-        return Tracos(connection, self.decisions, deletes=deletes, lease=self.lease, anew=anew)
+        deletes = deletes or DeleteBudget(self.settings.sync_max_deletes)
+        return Tracos(self.connection(uri), self.decisions, deletes=deletes, lease=self.lease, anew=anew)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""
@@ -102,9 +103,10 @@ class Session:
 class Sessions:
     """A session for each customer, or with ``only`` for that one, under the run's id ``run``, for the person ``by``.
 
-    What changed at ``since`` or later is read again. ``effects`` are what they may do to the world: all of it, unless
-    something else is said. ``problems`` are those customers that cannot be served, by name; they keep nobody else from
-    it. Raises WrongSettings where nobody can be, and WrongUsage for an ``only`` that the settings do not have.
+    ``found`` are the customers, where they were looked for already. What changed at ``since`` or later is read again.
+    ``effects`` are what they may do to the world: all of it, unless something else is said. ``problems`` are those
+    customers that cannot be served, by name; they keep nobody else from it. Raises WrongSettings where nobody can be,
+    and WrongUsage for an ``only`` that the settings do not have.
     """
 
     def __init__(
@@ -116,12 +118,13 @@ class Sessions:
         only: str | None = None,
         since: datetime | None = None,
         effects: Effects | None = None,
+        found: Customers | None = None,
     ) -> None:
         self.settings = settings
         self.decisions = DecisionLog(settings.data_decision_log, run, by)
         self._effects = effects or Live()
         self._since = since
-        found = customers(settings)
+        found = found or customers(settings)
         if only is not None and only not in found:
             known = ", ".join({**found.named, **found.problems})
             raise WrongUsage(f"the settings have no client {only!r}; they have: {known}")

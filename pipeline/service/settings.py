@@ -72,6 +72,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
     lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30
     """How long a run that is killed, or held up, keeps others from its orders."""
+    serve_every: Annotated[str, Meta(pattern=r"^[1-9][0-9]*[smhd]$")] = "1m"
+    """How often ``serve`` looks at a client that says nothing of it."""
+    serve_host: str = "127.0.0.1"
+    """Where ``serve`` answers probes and shows its page."""
+    serve_port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """The port; 0 takes a free one."""
+    serve_parallel: Annotated[int, Meta(ge=1, le=64)] = 4
+    """How many clients ``serve`` looks at side by side."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
     """How many processes take the clients' records; ``auto``: as many as pay."""
     engine: str | None = None
@@ -117,6 +125,9 @@ EXPECTED: Final[Mapping[str, str]] = {
     "letters_keep_days": "a number of days, from 1 to 36500",
     "sync_max_deletes": "a whole number, 0 or more",
     "lease_seconds": "a number of seconds, from 1 to 3600",
+    "serve_every": "a time such as 30s, 5m or 1h",
+    "serve_port": "a port, from 0 to 65535",
+    "serve_parallel": "a number of clients, from 1 to 64",
     "workers": "a number of processes, from 1 to 64, or auto",
     "log_level": "TRACE, DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",

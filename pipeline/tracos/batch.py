@@ -1,7 +1,7 @@
 """What a batch of records comes to: decided, planned and settled order by order; pure but for its own state."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -114,7 +114,7 @@ class BatchMerge:
     def unmoved(self, found: Documents) -> list[ExternalId]:
         """The open orders that were tried, and of which nothing else is found than they were compared with."""
         self._remember_the_last_attempt()
-        return [key for key in self.open if key in self._compared and self._compared[key] == raws(found.get(key, ()))]
+        return [key for key in self._compared if key in self.open and self._compared[key] == raws(found.get(key, ()))]
 
     def miss(self, unmoved: Sequence[ExternalId]) -> None:
         """A majority has what was found of these: waiting helps none whose write was answered; others are no misses."""
@@ -130,11 +130,12 @@ class BatchMerge:
         before, self._at = dict(self.open), format_time(at)
         plans = [plan for key in before if (plan := self._plan_one(key, found.get(key, ()), at))]
         self._last = plans, found
-        entries = [entry for key in before if key not in self.open for entry in self._story.done(before[key])]
+        settled = [key for key in before if key not in self.open] if len(self.open) < len(before) else ()
+        entries = [entry for key in settled for entry in self._story.done(before[key])]
         entries += [entry for plan in plans if plan.keeps_out for entry in self._story.ahead(plan.outcomes)]
         return plans, entries
 
-    def settle(self, plan: Plan, encoded: bytes | None) -> list[Entry]:
+    def settle(self, plan: Plan, encoded: bytes | None = None) -> list[Entry]:
         """The plan's write is done; ``encoded`` is the document that was inserted, as it is stored.
 
         Returns what the decision log is to be told now.
@@ -152,11 +153,11 @@ class BatchMerge:
     def take_number(self, key: ExternalId, refusal: Refusal) -> None:
         """Some other document has the order's number, or the client's id, already."""
         self.unmet.add(key)
-        self._taken_numbers[key] = why_taken(self._terms, next(self.records(key)), refusal)
+        self._taken_numbers[key] = why_taken(self._terms, self.records(key)[0], refusal)
 
-    def records(self, key: ExternalId) -> Iterator[Record]:
+    def records(self, key: ExternalId) -> list[Record]:
         """The records of an open order."""
-        return (self._items[position].payload for position in self.open[key])
+        return [self._items[position].payload for position in self.open[key]]
 
     def taken_back(self) -> list[Entry]:
         """What the decision log was told of writes that were not made."""

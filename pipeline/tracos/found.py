@@ -60,6 +60,8 @@ OBJECT_ID: Final = b"\x07_id\0"
 
 KEY_END: Final = 4 + len(OBJECT_ID) + FIXED[0x07]
 
+_IDS: Final = (int, str)
+
 _INT: Final = struct.Struct("<I").unpack_from
 
 UNCONFIRMED: Final = 64
@@ -245,5 +247,5 @@ def _order(number: Any) -> ExternalId | None:
     elif isinstance(number, float):
         whole = number.is_integer()
     else:
-        return id_key(number) if isinstance(number, int | str) and not isinstance(number, bool) else None
+        return id_key(number) if isinstance(number, _IDS) and not isinstance(number, bool) else None
     return int(number) if whole else None

@@ -88,10 +88,12 @@ class Marker:
             keys = settled
         return keys, refused
 
-    async def mark(self, sent: Sequence[HandOver], at: datetime) -> None:
+    def operation(self, one: HandOver, at: datetime) -> Operation:
+        """The mark of what was sent at ``at``."""
+        return Operation.update(guard(one.found.readable, self._terms.fields), self.fields(one, at))
+
+    async def mark(self, sent: Sequence[HandOver], marks: Sequence[Operation], at: datetime) -> None:
         """Mark what was sent at ``at``; where somebody has edited an order since, record the hand-over alone."""
-        fields = self._terms.fields
-        marks = [Operation.update(guard(one.found.readable, fields), self.fields(one, at)) for one in sent]
         await self._connection.ride_out(lambda: self._write(sent, marks, at))
 
     async def link(self, known: Sequence[tuple[Found, ExternalId]]) -> None:

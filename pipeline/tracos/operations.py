@@ -48,6 +48,8 @@ _NONE, _NOT_THERE = os.urandom(16), os.urandom(16)
 _LENGTH: Final = struct.Struct("<I").unpack_from
 _HEAD: Final = len(bson.encode({"": []})) - 2
 """The bytes before the first element of a list that is the only value, under an empty name."""
+_BEFORE: Final = tuple(len(str(number)) + 2 for number in range(GROUP))
+"""The bytes before the value of each element."""
 
 
 class Operation(Struct, frozen=True, gc=False):
@@ -89,8 +91,9 @@ def join(updates: Mapping[int, Operation]) -> list[Joined]:
     """The updates by position, as far as they can be joined: of plain names and values, and several alike."""
     alike: dict[tuple[str, ...], dict[int, list[Any]]] = {}
     for position, update in updates.items():
-        if (read := _as_read(update)) is not None:
-            alike.setdefault(tuple(update.guard), {})[position] = read
+        names = tuple(update.guard)
+        if _are_plain(names) and _are_plain(tuple(update.values)) and (read := _as_read(update)) is not None:
+            alike.setdefault(names, {})[position] = read
     joined: list[Joined] = []
     for names, reads in alike.items():
         positions = list(reads)
@@ -114,7 +117,7 @@ def _as_read(update: Operation) -> list[Any] | None:
             read.append(_NOT_THERE if value is MISSING else _NONE)
         else:
             return None
-    return read if _are_plain(tuple(update.guard)) and _are_plain(tuple(update.values)) else None
+    return read
 
 
 @lru_cache(maxsize=1024)
@@ -160,16 +163,16 @@ def encode_all(statements: Sequence[Mapping[str, Any]]) -> list[bytes | None]:
     for start in range(0, len(statements), GROUP):
         group = statements[start : start + GROUP]
         try:
-            encoded += _elements(bson.encode({"": group}), len(group))
+            encoded += map(_held, _elements(bson.encode({"": group}), len(group)))
         except UNFIT:
             encoded += map(_encode, group)
     return encoded
 
 
-def commands(statements: Mapping[int, bytes]) -> Iterator[dict[int, bytes]]:
+def commands(statements: Mapping[int, bytes]) -> Iterator[Mapping[int, bytes]]:
     """The statements by position, in parts that one command can hold."""
     if sum(map(len, statements.values())) <= COMMAND_BYTES:
-        yield from [dict(statements)] if statements else []
+        yield from [statements] if statements else []
         return
     part: dict[int, bytes] = {}
     size = 0
@@ -183,14 +186,16 @@ def commands(statements: Mapping[int, bytes]) -> Iterator[dict[int, bytes]]:
         yield part
 
 
-def _elements(encoded: bytes, count: int) -> Iterator[bytes | None]:
+def _elements(encoded: bytes, count: int) -> list[bytes]:
     """The documents of a list that is the only value: before each are its type and, as its name, its number."""
+    documents: list[bytes] = []
     at = _HEAD
-    for number in range(count):
-        at += len(str(number)) + 2
+    for before in _BEFORE[:count]:
+        at += before
         end = at + _LENGTH(encoded, at)[0]
-        yield _held(encoded[at:end])
+        documents.append(encoded[at:end])
         at = end
+    return documents
 
 
 def _encode(statement: Mapping[str, Any]) -> bytes | None:

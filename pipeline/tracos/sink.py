@@ -82,15 +82,21 @@ class TracosSink(BatchSink[Record]):
 
     async def _write(self, merge: BatchMerge, plans: Sequence[Plan]) -> None:
         written = await self._connection.write([plan.operation for plan in plans])
-        done = {position: plan for position, plan in enumerate(plans) if position not in written.refusals}
-        updates = sum(plan.operation.verb == "update" for plan in done.values())
         entries: list[Entry] = []
-        for position, plan in done.items():
-            # The server does not say which guard missed: then all updates are looked up again.
-            if written.matched == updates or plan.operation.verb == "insert":
+        updates: list[Plan] = []
+        for position, plan in enumerate(plans):
+            if position in written.refusals:
+                continue
+            if plan.operation.verb == "insert":
                 entries += merge.settle(plan, written.inserted.get(position))
             else:
-                merge.unmet.add(plan.key)
+                updates.append(plan)
+        # The server does not say which guard missed: then all updates are looked up again.
+        if written.matched == len(updates):
+            for plan in updates:
+                entries += merge.settle(plan)
+        else:
+            merge.unmet.update(plan.key for plan in updates)
         for position, refusal in written.refusals.items():
             if refusal.is_number_taken:  # somebody was here first, so that the order is merged again
                 merge.take_number(plans[position].key, refusal)

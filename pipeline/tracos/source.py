@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from bson import ObjectId
 from loguru import logger
+from msgspec import Struct
 from pymongo.errors import PyMongoError
 
 from pipeline.dataflow.locators import Locator
@@ -28,6 +29,7 @@ from pipeline.tracos.document import original, stored, to_record
 from pipeline.tracos.found import Found, Groups
 from pipeline.tracos.intents import Intents
 from pipeline.tracos.marks import HandOver, Marker, Note, understood
+from pipeline.tracos.operations import Operation
 from pipeline.tracos.story import tell_lost
 
 __all__ = ["TracosSource", "locator_of"]
@@ -42,6 +44,15 @@ UNMARKABLE: Final = Reason(
     "send it again: allow these fields there",
     "$.sync",
 )
+
+
+class _Told(Struct, frozen=True, gc=False):
+    """What a document says, and what the client is told of it."""
+
+    current: Current
+    record: Record
+    lost: tuple[Lost, ...]
+    """What gives way to what the client has the say in."""
 
 
 class TracosSource(Source[Found]):
@@ -75,8 +86,8 @@ class TracosSource(Source[Found]):
         self._seen = 0
         self._total: int | None = None
         self._unsettled: dict[Locator, Found] = {}
-        self._currents: dict[Locator, Current] = {}
-        """What unsettled documents say, from when they are handed over until they are marked."""
+        self._in_hand: dict[bytes, _Told] = {}
+        """What is told of unsettled documents, by key, from when they are handed over until they are marked."""
 
     @property
     def title(self) -> str:
@@ -97,11 +108,12 @@ class TracosSource(Source[Found]):
 
     def to_record(self, found: Found) -> Record:
         """The record to hand over; raises Rejected, with all reasons, for a document that cannot be understood."""
-        locator = locator_of(found)
-        current = self._currents.get(locator) or understood(found, self._terms)
-        if locator in self._unsettled:
-            self._currents[locator] = current
-        return self._told(current)[0]
+        told = self._in_hand.get(found.key)
+        if told is None:
+            told = self._told(understood(found, self._terms))
+            if locator_of(found) in self._unsettled:
+                self._in_hand[found.key] = told
+        return told.record
 
     @property
     def shows_all(self) -> bool:
@@ -151,7 +163,7 @@ class TracosSource(Source[Found]):
                 if fresh:
                     yield [
                         Unreadable(locator, (refused[found.key],), self._original(found), refused[found.key].path)
-                        if found.key in refused
+                        if refused and found.key in refused
                         else Envelope(found, locator, self._original(found))
                         for locator, found in fresh.items()
                     ]
@@ -186,18 +198,27 @@ class TracosSource(Source[Found]):
         if gone := [self._unsettled[locator] for locator in fates if locator in self._gone]:
             await self._delete(gone)
         for locator in fates:
-            del self._unsettled[locator]
-            self._currents.pop(locator, None)
+            self._in_hand.pop(self._unsettled.pop(locator).key, None)
             self._called.pop(locator, None)
             self._gone.pop(locator, None)
 
     async def _mark_all(self, sent: Mapping[Locator, Found]) -> None:
-        at = now()
-        hand_overs = [self._hand_over(locator, found) for locator, found in sent.items()]
-        for one in hand_overs:
+        at, hand_overs, entries, marks = now(), list[HandOver](), list[Entry](), list[Operation]()
+        for locator, found in sent.items():
+            try:
+                one = self._hand_over(locator, found)
+                entry, mark = self._entry(one, at), self._marker.operation(one, at)
+            except Exception as error:  # it costs that order, and not the batch
+                logger.opt(exception=error).trace("no mark")
+                what = "was sent, but its mark cannot be made, so that every run sends it again: unexpected"
+                logger.error("{} {} {}", locator, what, type(error).__name__)
+                continue
             tell_lost(one.record.order.number, one.lost)
-        await self._decisions.record([self._entry(one, at) for one in hand_overs])
-        await self._marker.mark(hand_overs, at)
+            hand_overs.append(one)
+            entries.append(entry)
+            marks.append(mark)
+        await self._decisions.record(entries)
+        await self._marker.mark(hand_overs, marks, at)
 
     async def _delete(self, gone: Sequence[Found]) -> None:
         """The client has removed these orders: so are ours, within what a run may delete."""
@@ -228,14 +249,13 @@ class TracosSource(Source[Found]):
                 yield one, understood(one, self._terms)
 
     def _hand_over(self, locator: Locator, found: Found) -> HandOver:
-        current = self._currents.pop(locator, None) or understood(found, self._terms)
-        record, lost = self._told(current)
-        return HandOver(locator, found, record, current, lost, self._called.get(locator))
+        told = self._in_hand.pop(found.key, None) or self._told(understood(found, self._terms))
+        return HandOver(locator, found, told.record, told.current, told.lost, self._called.get(locator))
 
-    def _told(self, current: Current) -> tuple[Record, tuple[Lost, ...]]:
-        """The record to hand over, and what of the order gives way to what the client has the say in."""
+    def _told(self, current: Current) -> _Told:
         order, lost = yielding(current, self._terms)
-        return to_record(order, current.sync, self._terms, is_new_intent=self._intents.is_new(current.sync)), lost
+        record = to_record(order, current.sync, self._terms, is_new_intent=self._intents.is_new(current.sync))
+        return _Told(current, record, lost)
 
     def _original(self, found: Found) -> bytes:
         return original(found.readable, self._terms.fields)
@@ -265,19 +285,25 @@ class TracosSource(Source[Found]):
         """
         at, notes = now(), dict[Locator, Note]()
         for locator, found in fresh.items():
-            with contextlib.suppress(Rejected):
-                current = understood(found, self._terms)
-                after = noted(current.sync, self._told(current)[0], client=self._terms.client, at=at)
-                self._currents[locator] = Current(order=current.order, sync=after)
-                if after is not current.sync and found.key not in refused:
+            try:
+                told = self._told(understood(found, self._terms))
+            except Rejected:
+                continue  # it is a dead letter when it is handed over
+            sync, key = told.current.sync, found.key
+            after = noted(sync, told.record, client=self._terms.client, at=at)
+            if after is not sync:
+                told = self._told(Current(order=told.current.order, sync=after))
+                if key not in refused:
                     notes[locator] = Note(found, stored(after))
+            self._in_hand[key] = told
         written, unfit = await self._marker.note(list(notes.values()), at)
         known = dict(fresh)
         for locator, note in notes.items():
-            if note.found.key in written:
+            key = note.found.key
+            if key in written:
                 known[locator] = note.as_written()
-            elif note.found.key not in unfit:
-                del known[locator], self._currents[locator]
+            elif key not in unfit:
+                del known[locator], self._in_hand[key]
         return known, unfit
 
     async def _unmarkable(self, fresh: Mapping[Locator, Found]) -> set[bytes]:

@@ -109,7 +109,7 @@ def happened(text: str, zone: tzinfo) -> datetime | None:
         if means_none(text) or _is_beyond(text):
             return None
         raise
-    return moment if can_be(moment) else None
+    return moment if _FIRST <= moment < _LAST else None
 
 
 def means_none(text: str) -> bool:

@@ -1,16 +1,20 @@
-"""Serve the page on this machine alone."""
+"""Serve the page: on this machine alone, or beside the service."""
 
+import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from pipeline.errors import Fatal
 from pipeline.service.settings import Settings
 from pipeline.web.app import Again, make_app
 from pipeline.web.guard import Secrets
+from pipeline.web.probes import with_probes
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_beside"]
 
 
 def serve(
@@ -27,19 +31,51 @@ def serve(
     came before: then nothing is announced, and the server ends as after any other. ``by`` is who uses the page. Raises
     Fatal when the port is taken.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with --port") from error
+    with _listening("127.0.0.1", port) as listener:
         secret, port = Secrets(), listener.getsockname()[1]
         app = make_app(settings, again, secret, port, by)
-        config = uvicorn.Config(
-            app, log_config=None, log_level="warning", lifespan="off", server_header=False, ws="none"
-        )
         address = f"http://127.0.0.1:{port}/{secret.token}/"
-        _Server(config, lambda: announce(address), is_unwanted).run(sockets=[listener])
+        _Server(_config(app), lambda: announce(address), is_unwanted).run(sockets=[listener])
+
+
+async def serve_beside(
+    settings: Settings,
+    again: Again,
+    unready: Callable[[], Awaitable[Sequence[str]]],
+    announce: Callable[[str], None],
+    by: str = "",
+) -> None:
+    """Serve the page and the probes at SERVE_HOST and SERVE_PORT, in a loop that does other things, until cancelled."""
+    with _listening(settings.serve_host, settings.serve_port) as listener:
+        secret, port = Secrets(), listener.getsockname()[1]
+        app = with_probes(make_app(settings, again, secret, port, by), unready)
+        host = "127.0.0.1" if settings.serve_host == "0.0.0.0" else settings.serve_host  # noqa: S104 - it is asked for
+        server = _Beside(_config(app), lambda: announce(f"http://{host}:{port}/{secret.token}/"), lambda: False)
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(kind, socket.SOCK_STREAM)
+    except OSError as error:
+        raise Fatal(f"cannot serve at {host}: {error.strerror}") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another port") from error
+    return listener
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(app, log_config=None, log_level="warning", lifespan="off", server_header=False, ws="none")
 
 
 class _Server(uvicorn.Server):
@@ -56,3 +92,12 @@ class _Server(uvicorn.Server):
         self.should_exit = self.should_exit or self._is_unwanted()
         if not self.should_exit:
             self._announce()
+
+
+class _Beside(_Server):
+    """Leaves signals to whoever runs the loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them."""
+        yield

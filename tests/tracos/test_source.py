@@ -7,7 +7,9 @@ import pytest
 
 from pipeline.dataflow.messages import Fate
 from pipeline.errors import BudgetExceeded, Rejected
+from pipeline.orders.workorder import Status
 from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.marks import Marker
 from tests.places import deliver_all
 from tests.tracos.orders import TERMS, at, envelope, order, taken, terms
 
@@ -74,6 +76,30 @@ async def test_an_order_goes_back_in_the_layout_it_came_in_under_the_id_it_came_
     assert (record.layout, record.external_id, record.order.number) == ("other", "10", 10)
 
 
+async def test_a_status_that_the_client_edited_while_both_had_deleted_the_order_is_taken_when_it_is_back(
+    tracos, source, orders
+):
+    sink = tracos.sink(TERMS)
+    await taken(sink, [envelope(order(1, updated=at(2)))])
+    await orders.update_one({}, {"$set": {"deleted": True}})
+    edited = order(1, updated=at(6), deleted=True, deleted_at=at(6), status=Status.COMPLETED)
+    await taken(sink, [envelope(edited, "b.json")])
+    await orders.update_one({}, {"$set": {"deleted": False, "isSynced": False}})
+    (item,) = await everything(source)
+    assert source.to_record(item.payload).order.status is Status.COMPLETED
+    await deliver_all(source, [item])
+    document = await orders.find_one({})
+    assert (document["status"], document["isSynced"]) == ("completed", True)
+
+
+async def test_a_status_there_that_nobody_knows_is_told(source, orders):
+    sync = {"client": "erp", "id": 1, "layout": "plain", "passed": {"status": "nonsense"}}
+    await orders.insert_one({"number": 1, "status": "created", "sync": sync})
+    (item,) = await everything(source)
+    with pytest.raises(Rejected, match="changed by somebody"):
+        source.to_record(item.payload)
+
+
 async def test_an_edit_made_while_sending_is_kept_and_sent_next_time(source, orders):
     await orders.insert_one({"number": 1, "status": "created", "title": "sent"})
     (item,) = await everything(source)
@@ -102,6 +128,21 @@ async def test_an_order_that_somebody_else_has_told_and_marked_meanwhile_is_told
     document = await orders.find_one()
     assert (document["title"], document["isSynced"]) == ("newer", False)
     assert [sent["values"]["title"] for sent in document["sync"]["sent"]] == ["newer", "older"]
+
+
+async def test_an_order_whose_mark_cannot_be_made_costs_itself_alone(source, orders, log, monkeypatch):
+    await orders.insert_many([{"number": number, "title": "x"} for number in range(3)])
+    fields = Marker.fields
+
+    def odd(self, one, at):
+        if one.record.order.number == 1:
+            raise AttributeError("nobody thought of this")
+        return fields(self, one, at)
+
+    monkeypatch.setattr(Marker, "fields", odd)
+    await deliver_all(source, await everything(source))
+    assert [one["number"] async for one in orders.find({"isSynced": {"$ne": True}})] == [1]
+    assert any("its mark cannot be made" in line and "AttributeError" in line for line in log)
 
 
 async def test_only_the_edited_one_of_a_batch_stays_unsynced(source, orders):

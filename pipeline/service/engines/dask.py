@@ -72,7 +72,7 @@ class DaskEngine(Engine):
         self._workers: dict[str, _Worker] = {}
         self._names = itertools.count()
         self._name = ""
-        self._changed = asyncio.Condition()
+        self._changed: asyncio.Condition
         self._looking: asyncio.Task[None] | None = None
         self._over: asyncio.Future[None]
 
@@ -83,7 +83,7 @@ class DaskEngine(Engine):
 
     async def open(self) -> None:
         """Find the scheduler; its workers may come later."""
-        self._over = asyncio.get_running_loop().create_future()
+        self._over, self._changed = asyncio.get_running_loop().create_future(), asyncio.Condition()
         self._name = f"workorder-sync-{uuid.uuid4().hex}"  # work under a name that was done once is not done again
         log = logging.getLogger("distributed")
         log.handlers.clear()

@@ -40,6 +40,10 @@ OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of opening that say nothing of the file."""
 
 
+READING: Final = os.O_RDONLY | os.O_NONBLOCK
+"""How a file is opened: otherwise a FIFO of its name would be waited for."""
+
+
 class Found(Struct, frozen=True, order=True, gc=False):
     """A file as the folder's listing shows it; sorts in the order of reading.
 
@@ -72,12 +76,12 @@ class Opened(Struct, frozen=True, gc=False):
                 yield Broken("", self.reason)
             return
         try:
-            stream: Readable = _Plain(self.descriptor)
             name = self.name.lower()
             if name.endswith(".gz"):
                 plain = os.fdopen(self.descriptor, "rb", closefd=False)
-                stream = cast("Readable", gzip.GzipFile(fileobj=plain))
-            yield from form.records(name.removesuffix(".gz"), stream)
+                yield from form.records(name.removesuffix(".gz"), cast("Readable", gzip.GzipFile(fileobj=plain)))
+            else:
+                yield from form.records(name, _Plain(self.descriptor))
         except UNREADABLE as error:
             yield Broken("", unreadable(error))
         finally:
@@ -146,8 +150,7 @@ def open_file(directory: Path, file: Found, within: int) -> Opened | None:
     if file.is_link and _leads_out(directory, file.name) and (state := _state(file.name, within)) is not None:
         return Opened(file.name, state, reason=Reason("a link out of the folder: copy the file itself into the folder"))
     try:
-        # Without O_NONBLOCK a FIFO of this name would be waited for.
-        descriptor = os.open(file.name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=within)
+        descriptor = os.open(file.name, READING, dir_fd=within)
     except OSError as error:
         if error.errno in OURS:
             raise
@@ -166,14 +169,13 @@ def _looked_at(file: Found, descriptor: int) -> Opened | None:
     except OSError as error:
         os.close(descriptor)
         return Opened(file.name, None, reason=unreadable(error))
-    refusal = _refusal(state)
-    if refusal is None and state.st_mtime_ns == file.mtime_ns:
+    if state.st_mtime_ns == file.mtime_ns and stat.S_ISREG(state.st_mode):
         return Opened(file.name, state, descriptor)
     os.close(descriptor)
-    if refusal is None:
-        logger.info("{} is being written again: left for the next run", place_of(file.name))
-        return None
-    return Opened(file.name, state, reason=refusal)
+    if refusal := _refusal(state):
+        return Opened(file.name, state, reason=refusal)
+    logger.info("{} is being written again: left for the next run", place_of(file.name))
+    return None
 
 
 def _leads_out(directory: Path, name: str) -> bool:
@@ -219,6 +221,8 @@ def _refusal(state: os.stat_result) -> Reason | None:
 
 class _Plain:
     """A descriptor as a Readable."""
+
+    __slots__ = ("_opened",)
 
     def __init__(self, opened: int) -> None:
         self._opened = opened

@@ -1,0 +1,58 @@
+"""The service over many passes: nothing grows with them."""
+
+import gc
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipeline.flows import FLOWS
+from pipeline.service import serve, triggers
+from pipeline.service.run import Sync
+from pipeline.service.serve import Service
+from pipeline.service.settings import load
+
+PASSES = int(os.environ.get("SERVE_PASSES", "2000"))
+
+
+class Size:
+    """What a process has."""
+
+    def __init__(self):
+        gc.collect()
+        status = Path("/proc/self/status").read_text()
+        self.kilobytes = int(status.partition("VmRSS:")[2].split()[0])
+        self.files = len(list(Path("/proc/self/fd").iterdir()))
+        self.threads = threading.active_count()
+
+
+@pytest.mark.slow
+def test_a_service_of_2000_passes_is_as_small_as_one_of_100(plant, monkeypatch):
+    monkeypatch.setattr(serve, "_seconds", lambda every: 0.0)
+    monkeypatch.setattr(triggers, "QUIET_SECONDS", 0.0)
+    monkeypatch.chdir(plant.home)
+    plant.put("a.json", {"id": 0, "status": "NEW", "createdAt": "2026-10-01"})
+    settings = load({**plant.environ, "LEASE_SECONDS": "5"}, plant.home / ".env")
+    sizes, ends = [], []
+
+    async def after(client, ended):
+        ends.append(ended.exit)
+        if len(ends) in (100, PASSES):
+            sizes.append(Size())
+        if len(ends) == PASSES:
+            service.stop()
+        elif len(ends) % 50 == 0:  # sometimes there is something to do
+            path = plant.inbound / "a.json"
+            path.write_text(json.dumps({"id": len(ends), "status": "NEW", "createdAt": "2026-10-01"}))
+            os.utime(path, (1_760_000_000 + len(ends),) * 2)
+
+    service = Service(settings, lambda: settings, lambda settings: Sync(settings, FLOWS), after)
+    service.to_the_end()
+    assert set(ends) == {0}
+    assert plant.orders.count_documents({}) == PASSES // 50
+    early, late = sizes
+    assert late.files <= early.files + 2
+    assert late.threads <= early.threads + 2
+    assert late.kilobytes <= early.kilobytes + 5 * 1024

@@ -60,6 +60,8 @@ KEPT = {
     "watchfiles": {"service"},
     "rich": {"cli"},
     "dotenv": {"service"},
+    "dask": {"service"},
+    "distributed": {"service"},
 }
 """The only rooms that import these packages."""
 

@@ -10,7 +10,7 @@ from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.output import Json, print_json
 from pipeline.cli.progress import watched
-from pipeline.cli.start import Wait, begin, workers_of
+from pipeline.cli.start import Wait, begin, lanes_of
 from pipeline.cli.summary import summary_of
 from pipeline.cli.watching import watching
 from pipeline.flows import FLOWS
@@ -29,6 +29,7 @@ def run(
     since: Annotated[datetime | None, Parameter(converter=instant, n_tokens=1)] = None,
     strict: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     workers: str | None = None,
+    engine: str | None = None,
     wait: Wait = 0,
     metrics_file: str | None = None,
     json: Json = False,
@@ -42,12 +43,13 @@ def run(
             remembered; up to when an API counts as read stays as it is.
         strict: Exit with 3 when there are dead letters, new or still open.
         workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
+        engine: The address of a cluster that takes them, such as dask://HOST:8786; the setting ENGINE says it too.
         wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         metrics_file: Write the metrics of this run to this file, for node exporter's textfile collector; the setting
             METRICS_FILE says it otherwise.
         json: Print the summary as JSON: the run as the journal keeps it.
     """
-    settings = begin(said={"WORKERS": workers, "METRICS_FILE": metrics_file})
+    settings = begin(said={"WORKERS": workers, "ENGINE": engine, "METRICS_FILE": metrics_file})
     record = new_run("run")
     sessions = Sessions(settings, run=record.run, only=client, since=since, effects=Live(wait=wait))
     flows = [only] if only else list(FLOWS)
@@ -55,7 +57,7 @@ def run(
         settings,
         {name: FLOWS[name] for name in flows},
         is_strict=strict,
-        workers=workers_of(settings),
+        lanes=lanes_of(settings),
         watch=watched(settings.log_format),
     )
     with watching(settings) as passes:

@@ -11,7 +11,7 @@ from loguru import logger
 from pipeline.cli.inspect import again
 from pipeline.cli.logs import tell_the_rest
 from pipeline.cli.output import print_lines
-from pipeline.cli.start import begin, person, settings_now, workers_of
+from pipeline.cli.start import begin, lanes_of, person, settings_now
 from pipeline.cli.watching import alerts_of
 from pipeline.errors import WrongUsage
 from pipeline.flows import FLOWS
@@ -53,7 +53,7 @@ def _announce(address: str) -> None:
 
 
 def _work(settings: Settings) -> Work:
-    return Sync(settings, FLOWS, workers=workers_of(settings))
+    return Sync(settings, FLOWS, lanes=lanes_of(settings))
 
 
 async def _told(client: str, ended: Ended) -> None:

@@ -7,6 +7,7 @@ import pwd
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, get_args
 
@@ -16,7 +17,10 @@ from loguru import logger
 
 from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
-from pipeline.service.lanes.dealer import Workers
+from pipeline.service.lanes.dealer import Dealer, Workers
+from pipeline.service.lanes.driver import Driver
+from pipeline.service.lanes.engine import find_engine
+from pipeline.service.run import HaveLanes
 from pipeline.service.settings import LogLevel, Settings, load
 
 __all__ = [
@@ -25,11 +29,11 @@ __all__ = [
     "child",
     "collect_rarely",
     "editor",
+    "lanes_of",
     "person",
     "prepare",
     "settings_now",
     "tell_problems",
-    "workers_of",
 ]
 
 Wait = Annotated[float, Parameter(name="--wait", show_default=False)]
@@ -102,14 +106,18 @@ def child(*arguments: str) -> tuple[Sequence[str], Mapping[str, str]]:
     return (sys.executable, "-P", "-m", "pipeline", *arguments), environment
 
 
-def workers_of(settings: Settings) -> Workers | None:
-    """How the lanes of a run are had, as WORKERS says; None: without lanes."""
+def lanes_of(settings: Settings) -> HaveLanes | None:
+    """How the lanes of a run are had, as ENGINE or WORKERS says; None: without lanes. Raises WrongSettings."""
+    if settings.engine:
+        return partial(Driver, find_engine(settings.engine))
     is_auto = settings.workers == "auto"
     count = min(len(os.sched_getaffinity(0)), MOST_BY_ITSELF) if settings.workers == "auto" else settings.workers
     if count == 1:
         return None
     command, environment = child("lane")
-    return Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
+    return partial(
+        Dealer, Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
+    )
 
 
 def person() -> str:

@@ -132,7 +132,10 @@ class Connector(ABC):
 
     @abstractmethod
     def identify(self, raw: bytes) -> ExternalId | None:
-        """The order's id, where one can be read in ``raw`` (however broken the rest is); never raises."""
+        """The order's id, where one can be read in ``raw`` (however broken the rest is); never raises.
+
+        Of a record that is none the worse it is the id that ``to_record`` gives it: engines go by that.
+        """
 
 
 def terms_of(client: Connector) -> Terms:

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aiostream import pipable_operator, stream, streamcontext
+from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Batch
 from pipeline.dataflow.ports import Resource
@@ -44,6 +45,9 @@ def spread(stage: Stage[A, B], lanes: Lanes) -> Stage[A, B]:
                     if batch.stop is not None:
                         return
             async for following in batches:
+                if not following.items:  # there is nothing to do
+                    yield replace(cast("Batch[Any]", following), items=())
+                    continue
                 async with lanes, streamcontext(_worked(_all(following, batches), lanes)) as there:
                     async for batch in there:
                         yield batch

@@ -41,7 +41,7 @@ class KnownKeys:
     """The keys of the records of ``client``, kept in the file ``path``; unreadable or damaged, it is begun anew."""
 
     def __init__(self, client: Connector, path: Path, on_unknown: OnUnknown) -> None:
-        self._path = path
+        self.path = path
         self._on_unknown = on_unknown
         self._names = {
             name: named(layout.paths or [(key,) for key in layout.keys]) for name, layout in client.layouts.items()
@@ -56,9 +56,10 @@ class KnownKeys:
         """The client, watched."""
         return self._watched
 
-    def tallies(self) -> dict[str, Tally]:
-        """What was noted here, for the run that this is a lane of."""
-        return self._watched.watch.tallies() if self._watched.watch is not None else {}
+    def take_tallies(self) -> dict[str, Tally]:
+        """What was noted here since this was asked last, for the run that has it noted here."""
+        watch, self._watched.watch = self._watched.watch, None
+        return watch.tallies() if watch is not None else {}
 
     def add(self, tallies: Mapping[str, Tally] | None) -> None:
         """Count what a lane has noted; None: it is lost, and so no key counts as gone."""
@@ -87,11 +88,11 @@ class KnownKeys:
     def findings(self) -> list[Finding]:
         """What ``doctor`` tells: the changes of the last 30 days, as far as nobody has named them since."""
         try:
-            known = _load(self._path).layouts
+            known = _load(self.path).layouts
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError):
-            return [Finding("keys", "warning", f"{self._path} cannot be used: it is begun anew", "see its permissions")]
+            return [Finding("keys", "warning", f"{self.path} cannot be used: it is begun anew", "see its permissions")]
         since = (datetime.now(UTC) - TOLD_FOR).date().isoformat()
         found = []
         for layout, keys in known.items():
@@ -112,22 +113,22 @@ class KnownKeys:
 
     def _begin(self) -> Watch:
         try:
-            self._known = _load(self._path).layouts
+            self._known = _load(self.path).layouts
         except FileNotFoundError:
             self._known = {}
         except (OSError, ValueError, RecursionError):
-            logger.warning("{} cannot be used: which keys are known is begun anew", self._path)
+            logger.warning("{} cannot be used: which keys are known is begun anew", self.path)
             self._known = {}
         return Watch(self._names, self._known, thorough=self._on_unknown == "dead_letter")
 
     def _write(self, known: Mapping[str, Keys]) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             body = msgspec.json.format(msgspec.json.encode(_Known(FORMAT, dict(known)), order="sorted"), indent=1)
-            write_files(self._path.parent, {self._path.name: body}, mode=0o600, durability="none")
+            write_files(self.path.parent, {self.path.name: body}, mode=0o600, durability="none")
         except (OSError, UnicodeEncodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "a key is no Unicode"
-            logger.warning("{} cannot be written ({}): what is new is told again", self._path, why)
+            logger.warning("{} cannot be written ({}): what is new is told again", self.path, why)
 
 
 def described(path: Path) -> tuple[int, list[str]]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.budget import Budget
+from pipeline.dataflow.lanes import Lanes
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.run import run as run_chain
@@ -24,11 +25,12 @@ from pipeline.dataflow.stage import Chain
 from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
 from pipeline.service.keeping import tidy
-from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.passes import Passes, whose
 from pipeline.service.session import Session, Sessions, new_report
 from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
+from pipeline.tracos.deletes import DeleteBudget
+from pipeline.tracos.witness import TracosWitness
 
 __all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work"]
 
@@ -300,6 +302,10 @@ Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
 """What looks on while a chain runs: entered in the event loop, with the report that is being filled."""
 
 
+HaveLanes = Callable[[Session, str, DeleteBudget, TracosWitness], Lanes]
+"""Has lanes for one client, whose TracOS is at the address."""
+
+
 class Sync(Work):
     """Both flows of a client, or some of them, one after the other; with ``anew`` whatever is known is read again."""
 
@@ -310,14 +316,14 @@ class Sync(Work):
         *,
         is_strict: bool = False,
         anew: bool = False,
-        workers: Workers | None = None,
+        lanes: HaveLanes | None = None,
         watch: Watch = lambda chain, report: nullcontext(),
     ) -> None:
         self._settings = settings
         self._flows = flows
         self._is_strict = is_strict
         self._anew = anew
-        self._workers = workers
+        self._lanes = lanes
         self._watch = watch
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
@@ -329,9 +335,9 @@ class Sync(Work):
                 if name not in session.flows:
                     logger.info("{}: its direction leaves out {}", session.client.name, name)
                     continue
-                ends = {"budget": budget, "stop": stop}
-                if self._workers is not None and name == "inbound":
-                    ends |= {"lanes": partial(Dealer, self._workers, session, uri, tracos.deletes)}
+                ends: dict[str, Any] = {"budget": budget, "stop": stop}
+                if self._lanes is not None and name == "inbound":
+                    ends |= {"lanes": partial(self._lanes, session, uri, tracos.deletes)}
                 chain = flow(session.client, tracos, session.dead(name), **ends)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:

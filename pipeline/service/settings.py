@@ -83,6 +83,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How many clients ``serve`` looks at side by side."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
     """How many processes take the clients' records; ``auto``: as many as pay."""
+    engine: str | None = None
+    """The address of an engine whose workers take the clients' records, such as dask://HOST:8786. None: none."""
     metrics_file: Path | None = None
     """Where a run writes its metrics, for node exporter's textfile collector."""
     alert_url: str | None = None
@@ -218,6 +220,10 @@ def _contradictions(settings: Settings) -> list[str]:
             for name in _OF_FOLDERS
             if name in settings.secrets.said
         ]
+    if settings.engine and settings.workers != 1:
+        problems.append("ENGINE and WORKERS are both set: set one of the two")
+    if settings.engine and not settings.mongo_uri:
+        problems.append("ENGINE: set MONGO_URI too: an embedded MongoDB is none for other machines")
     logs = {"DATA_DECISION_LOG": settings.data_decision_log, "DATA_JOURNAL": settings.data_journal}
     problems += [
         f"{name}: it has the name of an earlier month of {other}: give it another"

@@ -189,6 +189,9 @@ def test_hostile_payloads_become_dead_letters_and_never_exceptions(
             assert error.reasons
         else:
             _assert_sane(record, payload)
+            told = client.identify(payload)
+            assert told is not None, f"nobody can tell whose it is: {payload!r}"
+            assert id_key(told) == id_key(record.external_id), f"told to be {told!r}: {payload!r}"
 
 
 def test_hostile_values_are_told_or_rejected_and_never_exceptions(client: Connector, records: list[Record]) -> None:

@@ -1,22 +1,18 @@
 """The run's end of its lanes: starts the processes, deals groups to them, and does for them what only one can do."""
 
 import asyncio
-import itertools
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from loguru import logger
 from msgspec import Struct
-from msgspec.structs import replace
 
-from pipeline.clients.records.drift import Tally
 from pipeline.dataflow.lanes import Lanes
-from pipeline.dataflow.messages import Batch, DeadLetter, Envelope, Outcome
+from pipeline.dataflow.messages import Batch
 from pipeline.errors import Fatal
-from pipeline.history.decisions import DecisionLog
 from pipeline.orders.workorder import ExternalId
+from pipeline.service.lanes.desk import Desk
 from pipeline.service.lanes.order import Order
 from pipeline.service.lanes.process import Lane
 from pipeline.service.lanes.wire import Allowed, Deal, Done, FromLane, Hello, Keys, Over, Problem, Said, Spend
@@ -28,7 +24,6 @@ __all__ = ["Dealer", "Workers"]
 
 DEPTH: Final = 3
 """Groups that a lane may have in hand: one that is parsed, two that are written."""
-OUTCOMES: Final = {str(outcome): outcome for outcome in Outcome}
 
 
 class Workers(Struct, frozen=True, kw_only=True):
@@ -55,11 +50,9 @@ class Dealer(Lanes):
         self.in_flight = DEPTH * workers.count
         self.after = workers.after
         self._workers = workers
-        self._session = session
-        self._uri = uri
+        self._desk = Desk(session, uri, witness)
         self._deletes = deletes
-        self._witness = witness
-        self._numbers = itertools.count()
+        self._session = session
         self._dealing = asyncio.Lock()
         self._order = Order()
         self._lanes: list[Lane] = []
@@ -81,18 +74,15 @@ class Dealer(Lanes):
             raise self._error
         async with self._dealing:
             await self._session.confirm()
-            deal = _deal(next(self._numbers), batch)
+            deal = self._desk.deal(batch)
             self._order.deal(deal.number)
             done = min(self._lanes, key=len).deal(deal)
-        return self._made(batch, await done)
+        return self._desk.made(batch, await done)
 
     @property
     def hello(self) -> Hello:
         """What a lane is for."""
-        session = self._session
-        return Hello(
-            session.settings, session.customer, session.decisions.run, self._uri, is_attended=self._witness.is_attended
-        )
+        return self._desk.hello
 
     def start(self, end: socket.socket) -> "subprocess.Popen[bytes]":
         """A process that is a lane, with this end of its wire."""
@@ -114,15 +104,15 @@ class Dealer(Lanes):
                 self._let(self._order.done(number))
             case Spend(numbers):
                 return await self._allowed(numbers)
-            case Said(level, kind, event, said):
-                logger.bind(kind=kind or None, event=event).log(level, "{}", said)
+            case Said():
+                self._desk.log(message)
             case Over(tallies):
-                self._noted(tallies)
+                self._desk.note(tallies)
         return None
 
     def died(self, dealt: Sequence[Deal]) -> None:
         """A lane has ended before it was told to; another begins with what it had in hand."""
-        self._noted(None)
+        self._desk.note(None)
         for deal in dealt:
             self._order.deal(deal.number)
 
@@ -142,44 +132,3 @@ class Dealer(Lanes):
         except Fatal as error:
             return Allowed(Problem.of(error))
         return Allowed(None)
-
-    def _noted(self, tallies: Mapping[str, Tally] | None) -> None:
-        if self._session.keys is not None:
-            self._session.keys.add(tallies)
-
-    def _made(self, batch: Batch[Any], done: Done) -> Batch[Outcome]:
-        items = batch.items
-        locators = [item.locator for item in items]
-        self._witness.keep({locators[position]: proof for position, proof in done.proofs.items()})
-        decisions = self._session.decisions
-        if isinstance(decisions, DecisionLog):
-            decisions.rules.update(done.rules)
-            decisions.gave_way_of[self._session.client.name].update(done.gave_way)
-        failed = [
-            DeadLetter.of(items[position], flow=batch.flow, stage=stage, reasons=reasons)
-            for position, stage, reasons in done.failed
-        ]
-        return replace(
-            batch,
-            items=[_delivered(items[position], outcome) for position, outcome in done.outcomes.items()],
-            skipped=[*batch.skipped, *(locators[position] for position in done.skipped)],
-            deferred=[*batch.deferred, *(locators[position] for position in done.deferred)],
-            failed=[*batch.failed, *failed],
-            stop=done.stop.error if done.stop is not None else None,
-        )
-
-
-def _deal(number: int, batch: Batch[Any]) -> Deal:
-    items = batch.items
-    return Deal(
-        number=number,
-        flow=batch.flow,
-        payloads=[item.payload for item in items],
-        places=[item.locator.place for item in items],
-        parts=[item.locator.part for item in items],
-        arrivals=[item.arrival for item in items],
-    )
-
-
-def _delivered(item: Envelope[Any], outcome: str) -> Envelope[Outcome]:
-    return Envelope(OUTCOMES[outcome], item.locator, item.raw, item.stamp, item.arrival)

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import pickle
 import socket
-from typing import Final, Self, TypeAlias, cast
+from collections import Counter
+from typing import Any, Final, Self, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +34,7 @@ __all__ = [
     "Spend",
     "ToLane",
     "Wire",
+    "built",
 ]
 
 
@@ -145,9 +147,15 @@ class Over(Struct, frozen=True, tag="over", array_like=True):
 ToLane: TypeAlias = Deal | Go | Allowed | End
 FromLane: TypeAlias = Keys | Spend | Done | Said | Failed | Over
 
+
+def built(kind: Any, value: Any) -> Any:
+    """What msgspec does not build by itself: a Counter of a Tally."""
+    return Counter(value)
+
+
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _TO_LANE: Final = msgspec.msgpack.Decoder(ToLane)
-_FROM_LANE: Final = msgspec.msgpack.Decoder(FromLane)
+_FROM_LANE: Final = msgspec.msgpack.Decoder(FromLane, dec_hook=built)
 
 HEAD: Final = 4
 """Bytes that say how long a frame is."""

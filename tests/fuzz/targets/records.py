@@ -60,6 +60,7 @@ def see_record(client: JsonConnector, raw: bytes) -> Record | None:
         see_reasons(error.reasons)
         return None
     law(found is not None, "a good record has no id that can be read")
+    law(id_key(found or 0) == id_key(record.external_id), "the id that is read is not the record's")
     law(not isinstance(record.external_id, int) or record.external_id in INT64, "an id is beyond 64 bits")
     str(record.external_id).encode()
     encode(record.order)

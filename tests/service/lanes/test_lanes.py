@@ -199,3 +199,14 @@ def test_a_number_of_workers_that_makes_no_sense_is_told(plant, wrong):
     code, _, err = plant.ask("run", WORKERS=wrong)
     assert code == 2
     assert "WORKERS: expected a number of processes, from 1 to 64, or auto" in err
+
+
+def test_keys_that_are_new_are_told_whichever_lane_sees_them(plant, monkeypatch):
+    monkeypatch.setattr(folder_source, "GROUP", 2)
+    order = {"status": "NEW", "createdAt": "2026-10-01"}
+    plant.put("a.json", {"id": 0, **order})
+    plant.command("run")
+    for number in range(1, 9):
+        plant.put(f"{number}.json", {"id": number, **order, **({"plant": "x"} if number == 7 else {})})
+    found = json.loads(plant.command("run", "--json", "--workers", "2"))["drift"]
+    assert "$.plant (in 1 of 8 records)" in str(found)

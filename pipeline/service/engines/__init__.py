@@ -1,0 +1,1 @@
+"""The engines, a module each, named as in ENGINE: a function ``connect`` makes an Engine of the address."""

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from pipeline import disk
 from pipeline.disk import LEFTOVER, Scratch, append_lines, in_thread, remove_leftovers, write_files
@@ -169,6 +170,15 @@ async def test_who_is_cancelled_waits_for_the_thread_that_writes():
     with pytest.raises(asyncio.CancelledError):
         await hop
     assert done == ["written"]
+
+
+async def test_what_a_thread_logs_says_whose_it_is():
+    told = []
+    handler = logger.add(lambda message: told.append(message.record["extra"]))
+    with logger.contextualize(client="acme"):
+        await in_thread(logger.info, "written")
+    logger.remove(handler)
+    assert told == [{"client": "acme"}]
 
 
 @pytest.fixture

@@ -188,6 +188,9 @@ def load(environ: Mapping[str, str], dotenv: Path) -> Settings:
         if not text.strip():
             problems.append(f"{field.name.upper()}: holds blanks alone")
             continue
+        if "\0" in text:  # a file may say so, and no path can
+            problems.append(f"{field.name.upper()}: holds a NUL")
+            continue
         try:
             folded = _FOLD.get(field.name, str)(text)
             values[field.name] = msgspec.convert(folded, field.type, strict=False, dec_hook=_decode)

@@ -1,7 +1,6 @@
 """What somebody was told of a client's troubles, kept from run to run in a file, so that they are told once."""
 
 from collections.abc import Mapping
-from datetime import UTC
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,6 +9,7 @@ from loguru import logger
 from msgspec import Struct
 
 from pipeline.disk import read_file, write_files
+from pipeline.errors import Reason
 from pipeline.orders.workorder import Moment
 
 __all__ = ["NOTHING_TOLD", "Told", "Trouble", "described", "load_told", "save_told"]
@@ -58,7 +58,7 @@ def described(path: Path) -> tuple[int, list[str]]:
     told = _load(path)
     trouble = {"": "no trouble was told", "failed": "a failure was told", "budget_exceeded": "a budget was told"}
     letters = [
-        f"dead letters in {flow} were told up to {time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        Reason(f"dead letters in {flow} were told up to {time.isoformat(timespec='seconds')}").loggable
         for flow, time in sorted(told.letters.items())
     ]
     return told.version, [trouble[told.trouble], *letters]

@@ -6,17 +6,24 @@ from datetime import UTC, datetime
 from unittest import mock
 
 import msgspec
+from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.dataflow.ports import NOTHING_IS_SURE
+from pipeline.deadletters import Standing
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history import index
 from pipeline.history.conflicts import read_conflicts
 from pipeline.history.decisions import erase_decisions, index_decisions, read_decisions, read_order
 from pipeline.history.journal import FlowCounts, Journal, Run, last_runs, read_runs
 from pipeline.months import index_of
+from pipeline.service.alerts import due
 from pipeline.service.drift import KnownKeys
 from pipeline.service.drift import described as keys_described
+from pipeline.service.metrics import Metrics
+from pipeline.service.passes import Pass
 from pipeline.service.restoring import find_conflict
+from pipeline.service.told import described as told_described
+from pipeline.service.told import load_told
 from pipeline.transports.folder.known import KnownFiles
 from pipeline.transports.folder.known import described as files_described
 from pipeline.transports.http.state import State, described
@@ -148,6 +155,49 @@ def known_keys(data: bytes) -> None:
     known.client.validate({"id": 1, "status": "NEW", "createdAt": "2026-10-01", "x": 1})
     for line in known.remember(is_whole=True):
         see_line(line)
+
+
+@target(
+    "state.told",
+    b'{"version":1,"trouble":"failed","letters":{"inbound":"2026-10-31T12:00:00Z"}}',
+    b'{"letters":{"inbound":"0001-01-01T00:00:00+23:59","outbound":"9999-12-31T23:59:59-23:59"}}',
+    b'{"version":2}',
+    b'{"trouble":"odd"}',
+    *DAMAGE,
+    share=0.2,
+)
+def troubles(data: bytes) -> None:
+    """What somebody was told of a client is believed, or told again; letters are told once, and it can be shown."""
+    path = place() / "erp.alerts"
+    path.write_bytes(data)
+    before = load_told(place(), "erp")
+    one = Pass(client="erp", began=AT, seconds=1, letters={"inbound": Standing((AT,))})
+    after = [after for _, after in due(before, one, AT)]
+    law(not after or not list(due(after[-1], one, AT)), "something is told twice")
+    with suppress(ValueError, RecursionError):
+        for line in told_described(path)[1]:
+            see_line(line)
+
+
+@target(
+    "metrics.file",
+    b'workorder_sync_last_success_timestamp_seconds{client="erp"} 1.7e9\n',
+    b'workorder_sync_last_success_timestamp_seconds{client="erp"} NaN\n',
+    b'# TYPE a counter\na{b="\\',
+    b'a{b="c"} 1 2 3\n# HELP\n# TYPE x',
+    *DAMAGE,
+    share=0.05,
+)
+def metrics(data: bytes) -> None:
+    """What lies where metrics go may be anything: the file is whole afterwards, with a time that has come."""
+    path = place() / "sync.prom"
+    path.write_bytes(data)
+    ours = Metrics()
+    ours.expect({"erp": ()})
+    ours.write(path)
+    families = text_string_to_metric_families(path.read_text())
+    (succeeded,) = [one.value for family in families for one in family.samples if "success" in one.name]
+    law(0 <= succeeded <= datetime.now(UTC).timestamp(), "a success that cannot be")
 
 
 def _database(time: str) -> bytes:

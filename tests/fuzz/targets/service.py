@@ -41,6 +41,8 @@ CONNECT = {kind: find_client(kind) for kind in OPTIONS}
         b"DATA_STATE_DIR=data\nDATA_JOURNAL=data/x\n",
         b"CLIENTS_FILE=\0\n",
         b"LOG_LEVEL=${LOG_LEVEL}\n",
+        b"DATA_STATE_DIR=data\nDATA_JOURNAL=d\0x\n",
+        b"ALERT_URL=https://s3cr3t@[h]:x/\nPING_URL=http://h/s3cr3t\n",
     ),
     share=0.1,
 )

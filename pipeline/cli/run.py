@@ -16,8 +16,8 @@ from pipeline.cli.watching import watching
 from pipeline.flows import FLOWS
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.effects import Live
-from pipeline.service.run import Sync
 from pipeline.service.session import Sessions
+from pipeline.service.sync import Sync
 
 __all__ = ["run"]
 

@@ -15,9 +15,10 @@ from pipeline.cli.start import begin, lanes_of, person, settings_now
 from pipeline.cli.watching import alerts_of
 from pipeline.errors import WrongUsage
 from pipeline.flows import FLOWS
-from pipeline.service.run import Ended, Sync, Work
+from pipeline.service.run import Ended, Work
 from pipeline.service.serve import Service
 from pipeline.service.settings import Settings
+from pipeline.service.sync import Sync
 
 __all__ = ["serve"]
 

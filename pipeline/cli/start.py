@@ -20,8 +20,8 @@ from pipeline.service.environment import peek
 from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.lanes.driver import Driver
 from pipeline.service.lanes.engine import find_engine
-from pipeline.service.run import HaveLanes
 from pipeline.service.settings import LogLevel, Settings, load
+from pipeline.service.sync import HaveLanes
 
 __all__ = [
     "Wait",

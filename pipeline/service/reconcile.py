@@ -23,9 +23,10 @@ from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.effects import Dry, NotedLetters
 from pipeline.service.gaps import Gaps
-from pipeline.service.run import Sync, Watch, Work
+from pipeline.service.run import Work
 from pipeline.service.session import Session, Sessions, new_report
 from pipeline.service.settings import Settings
+from pipeline.service.sync import Sync, Watch
 from pipeline.tracos.store import Tracos
 
 __all__ = ["Comparison", "Fixing", "Looking", "Reconciling"]

@@ -6,36 +6,27 @@ How it ended is in the journal before anybody is shown anything; nothing is prin
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.lanes import Lanes
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report
-from pipeline.dataflow.run import run as run_chain
-from pipeline.dataflow.stage import Chain
 from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings, WrongUsage
 from pipeline.history.journal import Journal, Run, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.passes import Passes, whose
-from pipeline.service.session import Session, Sessions, new_report
-from pipeline.service.settings import Settings
+from pipeline.service.session import Session, Sessions
 from pipeline.service.telling import tell
-from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.witness import TracosWitness
 
-__all__ = ["INTERRUPTED", "Ended", "Runner", "Sync", "Work"]
+__all__ = ["INTERRUPTED", "Ended", "Runner", "Work"]
 
 INTERRUPTED: Final = 130
-DEAD_LETTERS: Final = 3
 PATIENCE_SECONDS: Final = 5
 """How long what is on its way may take once a run is asked to stop."""
 
@@ -284,70 +275,3 @@ class Runner:
             yield str(stopped)
         elif isinstance(stopped, Exception):
             yield f"an unexpected {type(stopped).__name__}"
-
-
-@contextmanager
-def _remembered(session: Session, flow: str, stop: asyncio.Event) -> Iterator[None]:
-    """Inside of this a flow runs: afterwards the keys of the records that came in are remembered, however it ends."""
-    is_whole = False
-    try:
-        yield
-        is_whole = not stop.is_set()
-    finally:
-        if session.keys is not None and flow == "inbound":
-            session.drift = session.keys.remember(is_whole=is_whole)
-
-
-Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
-"""What looks on while a chain runs: entered in the event loop, with the report that is being filled."""
-
-
-HaveLanes = Callable[[Session, str, DeleteBudget, TracosWitness], Lanes]
-"""Has lanes for one client, whose TracOS is at the address."""
-
-
-class Sync(Work):
-    """Both flows of a client, or some of them, one after the other; with ``anew`` whatever is known is read again."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        flows: Mapping[str, Callable[..., Chain[Outcome]]],
-        *,
-        is_strict: bool = False,
-        anew: bool = False,
-        lanes: HaveLanes | None = None,
-        watch: Watch = lambda chain, report: nullcontext(),
-    ) -> None:
-        self._settings = settings
-        self._flows = flows
-        self._is_strict = is_strict
-        self._anew = anew
-        self._lanes = lanes
-        self._watch = watch
-
-    async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
-        """Run its flows."""
-        budget = Budget(self._settings.max_dead_letters)
-        tracos = session.tracos(uri, anew=self._anew)
-        async with AsyncExitStack() as opened:
-            for name, flow in self._flows.items():
-                if name not in session.flows:
-                    logger.info("{}: its direction leaves out {}", session.client.name, name)
-                    continue
-                ends: dict[str, Any] = {"budget": budget, "stop": stop}
-                if self._lanes is not None and name == "inbound":
-                    ends |= {"lanes": partial(self._lanes, session, uri, tracos.deletes)}
-                chain = flow(session.client, tracos, session.dead(name), **ends)
-                reports.append(new_report(session, name, chain))
-                if not reports[1:]:
-                    await opened.enter_async_context(session.alone(uri, stop))
-                    await opened.enter_async_context(tracos)
-                with logger.contextualize(flow=name), self._watch(chain, reports[-1]), _remembered(session, name, stop):
-                    await run_chain(chain, report=reports[-1])
-                if stop.is_set():
-                    break
-
-    def exit_code(self, reports: Sequence[Report]) -> int:
-        """3 where it is strict and something is dead."""
-        return DEAD_LETTERS if self._is_strict and any(report.dead or report.held for report in reports) else 0

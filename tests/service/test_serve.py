@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.flows import FLOWS
 from pipeline.service import serve, triggers
-from pipeline.service.run import Sync
 from pipeline.service.serve import Service
 from pipeline.service.settings import load
+from pipeline.service.sync import Sync
 
 PASSES = int(os.environ.get("SERVE_PASSES", "2000"))
 

@@ -113,8 +113,8 @@ def test_files_and_edits_go_over_by_themselves_and_a_term_ends_it_in_peace(plant
         err = served.end()
     assert "north.inbound: 1 read: 1 created" in err
     runs = list(read_runs(plant.home / "data/runs.jsonl"))
-    assert all(run.command == "serve" and run.exit == 0 for run in runs)
-    assert 4 <= len(runs) <= 6, "passes that found nothing to do are not written down"
+    assert {(run.command, run.exit) for run in runs} <= {("serve", 0), ("serve", 130)}
+    assert 4 <= len(runs) <= 8, "passes that found nothing to do are not written down"
 
 
 def test_an_idle_service_writes_nothing(plant):

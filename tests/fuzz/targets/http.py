@@ -493,6 +493,9 @@ class _State:
     async def watermark(self, url: str) -> None:
         return None
 
+    async def untaken(self) -> list[str]:
+        return []
+
     async def stale(self) -> list[str]:
         return []
 

@@ -38,7 +38,8 @@ TERMS = Terms(
 AT = datetime(2026, 10, 31, 12, tzinfo=UTC)
 GOOD = {"_id": 1, "number": 7, "title": "Pump", "status": "created", "createdAt": "2026-10-01T00:00:00.000Z"}
 SYNC = {"client": "erp", "id": 7, "layout": "status_order", "base": {"title": "Pump"}, "sent": [], "rev": 3}
-SYNC_KEYS = ("client", "id", "layout", "base", "sent", "received", "rev", "echoes", "intent")
+SYNC |= {"passed": {"status": "completed"}}
+SYNC_KEYS = ("client", "id", "layout", "base", "sent", "received", "rev", "echoes", "intent", "passed")
 
 
 def _document(given: Given) -> dict[str, object]:

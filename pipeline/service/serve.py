@@ -235,21 +235,29 @@ class _Keeper:
 
     async def _serve(self) -> None:
         state = self._service.states[self.customer.name]
-        try:
-            wakes = woken(self._service.triggers(self.customer))
-        except Fatal as error:
-            self._service.passes.failed(self.customer.name, error)
-            state.failures, state.why = 1, str(tell(error, who=self.customer.name))
-            return
-        async with streamcontext(wakes) as reasons:
-            while (reason := await self._next(reasons)) is not None:
-                logger.debug("{}: {}", self.customer.name, reason)
-                await self._pass(state)
-                if state.failures:
-                    pause = min(state.every * 2 ** min(state.failures, 10), LONGEST_PAUSE)
-                    logger.info("{}: tried again in {:.0f} s", self.customer.name, pause)
-                    with suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(self._retired.wait(), pause)
+        while not self._retired.is_set():
+            try:
+                async with streamcontext(woken(self._service.triggers(self.customer))) as reasons:
+                    while (reason := await self._next(reasons)) is not None:
+                        logger.debug("{}: {}", self.customer.name, reason)
+                        await self._pass(state)
+                        await self._pause(state)
+            except Exception as error:  # whatever it is, the client is served again
+                self._fail(state, error)
+                await self._pause(state)
+
+    def _fail(self, state: State, error: Exception) -> None:
+        fatal = tell(error, who=self.customer.name)
+        self._service.passes.failed(self.customer.name, fatal)
+        state.failures, state.why = state.failures + 1, str(fatal)
+
+    async def _pause(self, state: State) -> None:
+        """After a failure, the longer the more of them there were."""
+        if state.failures and not self._retired.is_set():
+            pause = min(state.every * 2 ** min(state.failures, 10), LONGEST_PAUSE)
+            logger.info("{}: tried again in {:.0f} s", self.customer.name, pause)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._retired.wait(), pause)
 
     async def _next(self, reasons: AsyncIterable[str]) -> str | None:
         """The next reason to look; None where it is retired."""
@@ -273,10 +281,6 @@ class _Keeper:
 
         try:
             ended = await self._service.serve_once(self.customer, runs)
-        except Fatal as error:
-            self._service.passes.failed(self.customer.name, error)
-            state.failures, state.why = state.failures + 1, str(tell(error, who=self.customer.name))
-            return
         finally:
             self._runner = None
         if ended.exit == 0:

@@ -51,7 +51,7 @@ async def folder_changes(directory: Path) -> AsyncIterator[str]:
 async def woken(triggers: Iterable[AsyncIterable[str]]) -> AsyncIterator[str]:
     """Yield one reason for all that have come since the last was taken, once it is quiet; it ends with all of them.
 
-    Whoever takes long to look is not woken once for each reason that came meanwhile.
+    Whoever takes long to look is not woken once for each reason that came meanwhile. Raises what a trigger raises.
     """
     reasons: list[str] = []
     came = asyncio.Event()
@@ -68,6 +68,7 @@ async def woken(triggers: Iterable[AsyncIterable[str]]) -> AsyncIterator[str]:
         while True:
             await came.wait()
             if not reasons:
+                listening.result()  # raises what ended it
                 break
             await asyncio.sleep(QUIET_SECONDS)
             reason = reasons[-1]

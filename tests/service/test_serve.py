@@ -56,3 +56,24 @@ def test_a_service_of_2000_passes_is_as_small_as_one_of_100(plant, monkeypatch):
     assert late.files <= early.files + 2
     assert late.threads <= early.threads + 2
     assert late.kilobytes <= early.kilobytes + 5 * 1024
+
+
+def test_whatever_a_pass_raises_is_told_and_the_client_is_served_again(plant, monkeypatch, log):
+    monkeypatch.setattr(serve, "_seconds", lambda every: 0.01)
+    monkeypatch.setattr(triggers, "QUIET_SECONDS", 0.0)
+    monkeypatch.chdir(plant.home)
+    settings = load(plant.environ, plant.home / ".env")
+    odd = [LookupError("nobody thought of this"), OSError("nor of that")]
+
+    def work(settings):
+        if odd:
+            raise odd.pop()
+        return Sync(settings, FLOWS)
+
+    async def after(client, ended):
+        service.stop()
+
+    service = Service(settings, lambda: settings, work, after, lambda settings: ())
+    service.to_the_end()
+    assert [line for line in log if "stopped by an unexpected LookupError" in line]
+    assert service.states["erp_json"].succeeded

@@ -65,6 +65,16 @@ async def test_what_listens_is_closed_with_the_stream():
     assert closed.is_set()
 
 
+async def test_what_a_trigger_raises_is_raised():
+    async def odd():
+        yield "once"
+        raise LookupError("nobody thought of this")
+
+    async with streamcontext(woken([odd()])) as reasons:
+        with pytest.raises(LookupError):
+            assert [reason async for reason in reasons]
+
+
 async def test_a_trigger_that_ends_leaves_the_others():
     async with streamcontext(woken([of("once"), every(0.01)])) as reasons:
         assert [await anext(reasons) for _ in range(3)]

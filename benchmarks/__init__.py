@@ -9,4 +9,5 @@
 - ``work``: one piece of work in a process of its own, timed
 - ``suite``: all comparisons, A B A B; ``goals``: what is to be reached
 - ``report``: the tables, the JSON and the plot
+- ``engine``: a script of its own: what an engine costs, the run apart from its workers
 """

@@ -85,9 +85,10 @@ class DaskEngine(Engine):
         """Find the scheduler; its workers may come later."""
         self._over, self._changed = asyncio.get_running_loop().create_future(), asyncio.Condition()
         self._name = f"workorder-sync-{uuid.uuid4().hex}"  # work under a name that was done once is not done again
-        log = logging.getLogger("distributed")
-        log.handlers.clear()
-        log.setLevel(logging.CRITICAL)  # what matters is told here
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+            log = logging.getLogger(name)
+            log.handlers.clear()
+            log.setLevel(logging.CRITICAL + 1)  # what matters is told here
         try:
             with dask.config.set({"distributed.worker.profile.enabled": False}), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions: what matters is compared by the errands

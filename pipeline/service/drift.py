@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from loguru import logger
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.clients.connector import Connector
 from pipeline.clients.records.drift import LIMIT, Keys, Tally, Watch
@@ -76,7 +77,7 @@ class KnownKeys:
             return ()
         today = datetime.now(UTC).date().isoformat()
         known, found = watch.ended(today, is_whole=is_whole and self._is_whole, learns=self._on_unknown == "report")
-        if known != self._known:
+        if _firm(known) != _firm(self._known):
             self._write(known)
             if _is_full(known) and not _is_full(self._known):
                 logger.warning("{}: more than {:,} keys: new ones are not noticed", self._called, LIMIT)
@@ -150,6 +151,11 @@ def _load(path: Path) -> _Known:
     if not all(path.isprintable() for path in (*known.layouts, *paths)):
         raise ValueError("it has keys that were never noted so")
     return known
+
+
+def _firm(known: Mapping[str, Keys]) -> Mapping[str, Keys]:
+    """Without what depends on how many records a run read: it may read a part of them again, and learns nothing new."""
+    return {layout: replace(keys, often=frozenset()) for layout, keys in known.items()}
 
 
 def _is_full(known: Mapping[str, Keys]) -> bool:

@@ -24,7 +24,6 @@ def test_a_run_with_an_engine_does_what_a_run_without_does(plant, threads, monke
     clear(plant)
     assert everything(plant, plant.command("run", "--json", "--engine", threads)) == alone
     assert documents(plant), "there is something to compare"
-    plant.command("run")  # reads the files with dead letters again, and may learn of keys that few records have
     before = plant.state()
     plant.command("run", "--engine", threads)
     assert plant.state() == before, "an idle run writes nothing"

@@ -108,7 +108,6 @@ def test_a_run_with_lanes_does_what_a_run_without_does(plant, monkeypatch, seed)
     clear(plant)
     assert everything(plant, plant.command("run", "--json", "--workers", "3")) == alone
     assert documents(plant), "there is something to compare"
-    plant.command("run")  # reads the files with dead letters again, and may learn of keys that few records have
     before = plant.state()
     plant.command("run", "--workers", "2")
     assert plant.state() == before, "an idle run writes nothing"

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.ports import Resource
-from pipeline.disk import in_thread
+from pipeline.disk import in_thread, read_lines
 from pipeline.errors import Fatal
 from pipeline.history.index import lines_about, marks_in, refresh
 from pipeline.history.lines import read_told, readable
@@ -56,6 +56,10 @@ ERASED: Final = "erased"
 
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
+
+
+REMEMBERED: Final = 200_000
+"""How many records are looked through for one that is told of already; those that were stale once all are."""
 
 
 class Change(Struct, frozen=True, gc=False):
@@ -207,7 +211,12 @@ class DecisionLog(Decisions):
         if self._told is None:
             if not any(entry.rule == Rule.STALE for entry in entries):
                 return entries
-            self._told = {mark for month in Months(self._path).files() for mark in marks_in(month, _names)}
+            months = Months(self._path).files()
+            self._told = {mark for month in months for mark in marks_in(month, _names)}
+            for month in reversed(months):  # what was told of a record by another rule is looked for in the newest
+                if len(self._told) < REMEMBERED:
+                    missed = Counter(_attempt(entry) for entry in read_lines(month, _missed) if entry is not None)
+                    self._told.update(map(_key, _standing(read_lines(month, _DECODER.decode), missed)))
         fresh = [entry for entry in entries if entry.rule != Rule.STALE or _key(entry) not in self._told]
         self._told.update(map(_key, fresh))
         return fresh

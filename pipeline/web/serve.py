@@ -31,7 +31,7 @@ def serve(
     came before: then nothing is announced, and the server ends as after any other. ``by`` is who uses the page. Raises
     Fatal when the port is taken.
     """
-    with _listening("127.0.0.1", port) as listener:
+    with _listening("127.0.0.1", port, "--port") as listener:
         secret, port = Secrets(), listener.getsockname()[1]
         app = make_app(settings, again, secret, port, by)
         address = f"http://127.0.0.1:{port}/{secret.token}/"
@@ -47,7 +47,7 @@ async def serve_beside(
     by: str = "",
 ) -> None:
     """Serve the page, probes and metrics at SERVE_HOST and SERVE_PORT, in a loop that does more, until cancelled."""
-    with _listening(settings.serve_host, settings.serve_port) as listener:
+    with _listening(settings.serve_host, settings.serve_port, "SERVE_PORT") as listener:
         secret, port = Secrets(), listener.getsockname()[1]
         app = with_probes(make_app(settings, again, secret, port, by), unready, metrics)
         host = "127.0.0.1" if settings.serve_host == "0.0.0.0" else settings.serve_host  # noqa: S104 - it is asked for
@@ -60,7 +60,7 @@ async def serve_beside(
             await serving
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int, setting: str) -> socket.socket:
     try:
         kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(kind, socket.SOCK_STREAM)
@@ -71,7 +71,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another port") from error
+        raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with {setting}") from error
     return listener
 
 

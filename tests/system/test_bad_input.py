@@ -172,7 +172,8 @@ def test_the_log_can_be_json(plant):
     _, err = plant.run(LOG_FORMAT="json")
     (line,) = err.splitlines()
     entry = msgspec.json.decode(line)
-    assert (entry["level"], set(entry)) == ("WARNING", {"time", "level", "message"})
+    keys = {"time", "level", "message", "event", "client", "flow", "run"}
+    assert (entry["level"], set(entry)) == ("WARNING", keys)
 
 
 def test_a_letter_stays_where_an_older_record_or_a_copy_of_one_is_read_again(plant):

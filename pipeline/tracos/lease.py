@@ -28,6 +28,8 @@ __all__ = ["Lease"]
 
 LOOK_SECONDS: Final = 0.5
 """How often somebody who waits for it looks."""
+PATIENCE_SECONDS: Final = 2
+"""How long giving it back may take: a server that is away is not waited for."""
 SAFE: Final = 0.9
 """The part of its time that we rely on without asking: clocks do not run alike."""
 
@@ -81,8 +83,10 @@ class Lease(Resource):
             if self._renewing is not None:
                 self._renewing.cancel()
                 await asyncio.wait([self._renewing])
-            with contextlib.suppress(PyMongoError):
-                await self._leases.update_one({"_id": "lease", "token": self._token}, [{"$set": {"until": "$$NOW"}}])
+            with contextlib.suppress(PyMongoError, TimeoutError, asyncio.TimeoutError):
+                leases = self._leases.with_options(write_concern=WriteConcern(w=1))  # lost, it is over in its time
+                given_back = leases.update_one({"_id": "lease", "token": self._token}, [{"$set": {"until": "$$NOW"}}])
+                await asyncio.wait_for(given_back, PATIENCE_SECONDS)
         finally:
             await self._connection.__aexit__(None, None, None)
 

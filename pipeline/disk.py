@@ -312,7 +312,8 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not all of them are ignored by what is said here
+            shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.lock)
         self.lock = -1
 

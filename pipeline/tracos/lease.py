@@ -33,7 +33,9 @@ PATIENCE_SECONDS: Final = 2
 SAFE: Final = 0.9
 """The part of its time that we rely on without asking: clocks do not run alike."""
 
-_CONFIRMED: Final = WriteConcern(w="majority", j=True, wtimeout=10_000)
+_CONCERN: Final = WriteConcern(w=1, j=True)
+"""No majority is waited for: where none follows the primary, a run is told so by its first write of an order, and who
+has the lease from a primary that nobody follows loses both."""
 
 
 class Lease(Resource):
@@ -84,9 +86,8 @@ class Lease(Resource):
                 self._renewing.cancel()
                 await asyncio.wait([self._renewing])
             with contextlib.suppress(PyMongoError, TimeoutError, asyncio.TimeoutError):
-                leases = self._leases.with_options(write_concern=WriteConcern(w=1))  # lost, it is over in its time
-                given_back = leases.update_one({"_id": "lease", "token": self._token}, [{"$set": {"until": "$$NOW"}}])
-                await asyncio.wait_for(given_back, PATIENCE_SECONDS)
+                query, ended = {"_id": "lease", "token": self._token}, [{"$set": {"until": "$$NOW"}}]
+                await asyncio.wait_for(self._leases.update_one(query, ended), PATIENCE_SECONDS)
         finally:
             await self._connection.__aexit__(None, None, None)
 
@@ -167,7 +168,7 @@ class Lease(Resource):
     @property
     def _leases(self) -> Any:
         orders = self._connection.collection
-        return orders.database.get_collection(f"{orders.name}.sync", write_concern=_CONFIRMED)
+        return orders.database.get_collection(f"{orders.name}.sync", write_concern=_CONCERN)
 
 
 def _said(lease: Mapping[str, Any]) -> str:

@@ -62,10 +62,10 @@ def _marked_before_the_file_is_there() -> None:
 def _letter_gone_before_it_is_archived() -> None:
     archive = Drawer.archive
 
-    def broken(self: Any, letters: Any, how: Any) -> None:
+    def broken(self: Any, letters: Any, *how: Any) -> None:
         for name in letters:
             (self.directory / name).unlink()
-        archive(self, letters, how)
+        archive(self, letters, *how)
 
     Drawer.archive = broken
 

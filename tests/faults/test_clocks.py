@@ -16,7 +16,7 @@ SEED = 13
 PLAYS = int(os.environ.get("CLOCK_PLAYS", "3"))
 """Of each command."""
 JUMPS = [timedelta(hours=hours) for hours in (-25, -1, 1, 25)]
-TIMELESS = {"edit", "list", "conflicts", "explain", "history"}
+TIMELESS = {"edit", "list", "conflicts", "explain", "history", "reset"}
 """The commands that look at no clock, or change nothing."""
 
 

@@ -8,6 +8,7 @@ from bson import Decimal128
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
+from tests.mongo import until
 from tests.plant import Plant
 
 
@@ -33,11 +34,7 @@ def members(tmp_path, replica_set):
 
 
 def test_files_are_not_deleted_before_a_majority_has_their_records(members, replica_set):
-    """The primary alone had them; the run called them its own repeats, and deleted the files.
-
-    Today it gets no lease where no majority confirms, and begins nothing; what it does without is in
-    tests/tracos/test_confirmed.py.
-    """
+    """The primary alone had them; the run called them its own repeats, and deleted the files."""
     members.run()  # makes the collection and its indexes
     fill(members, range(50))
     with replica_set.behind(1, 2):
@@ -45,6 +42,7 @@ def test_files_are_not_deleted_before_a_majority_has_their_records(members, repl
         assert "no majority of its members confirms writes" in err.splitlines()[-1]
         assert len(list(members.inbound.iterdir())) == 50
     sure = members.orders.with_options(read_concern=ReadConcern("majority"))
+    until(lambda: sure.count_documents({}) == 50)
     members.run(INBOUND_AFTER="delete")
     assert list(members.inbound.iterdir()) == []
     assert sure.count_documents({"isSynced": True}) == 50

@@ -54,6 +54,12 @@ SPARED: Final[Mapping[tuple[str, str, str], str]] = {
         "_store",
         "self._path.parent.mkdir(...)",
     ): "only where nothing else made it in the run",
+    (
+        "tracos/embedded.py",
+        "_failed",
+        "path.unlink(...)",
+    ): "only where a first start fails: tests/faults/test_full_disk.py",
+    ("tracos/embedded.py", "_failed", "shutil.rmtree(...)"): "the same",
     ("tracos/connection.py", "_halves", "self._command(...)"): "what _command does, once MongoDB refused all of it",
 }
 """Places that need not be reached, by file, function and call: why."""

@@ -136,7 +136,7 @@ def _flow(members, plant, tally, flow, moments):
         check.check_marked_are_told(plant)
         if code == 0:
             return
-        assert code == 1, err
+        assert code in (1, 6), err  # 6: its lease was rolled back, too
         tally.stopped += 1
         moments = []
     raise AssertionError(f"none of {RUNS} runs finished: {err}")

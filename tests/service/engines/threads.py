@@ -14,6 +14,7 @@ class Threads(Engine):
     def __init__(self, losses):
         self._losses = losses
         self._chance = random.Random(losses)
+        self._lost = False
         self._pools = []
         self.errands = 0
 
@@ -27,10 +28,13 @@ class Threads(Engine):
 
     async def submit(self, errand):
         self.errands += 1
-        if self._losses and self._chance.random() < 0.05:
+        loses, self._lost = bool(self._losses) and not self._lost, False  # none three times: that stops a run
+        if loses and self._chance.random() < 0.05:
+            self._lost = True
             raise Lost("a thread")
         answer = await asyncio.get_running_loop().run_in_executor(self._chance.choice(self._pools), run, errand)
-        if self._losses and self._chance.random() < 0.05:
+        if loses and self._chance.random() < 0.05:
+            self._lost = True
             raise Lost("a thread")
         return answer
 

@@ -146,8 +146,10 @@ class Lease(Resource):
         query, renewed = {"_id": "lease", "token": self._token}, [{"$set": {"until": self._until}}]
         if (await self._leases.update_one(query, renewed)).matched_count == 0:
             now = await self._leases.find_one({"_id": "lease"})
-            who = _said(now) if now is not None else "its lease is gone from the database"
-            raise Held(f"this run was held up, and {who}: nothing more was written; the next run does what is left")
+            # One that is older than ours is what a restored database, or a rolled back primary, has of it.
+            is_newer = now is not None and isinstance(now.get("fence"), int) and now["fence"] > self._fence
+            what = f"was held up, and {_said(now)}" if is_newer else "has lost its lease: MongoDB knows nothing of it"
+            raise Held(f"this run {what}; nothing more was written; the next run does what is left")
         self._good_until = asked + self._seconds * SAFE
 
     async def _renew_in_time(self) -> None:

@@ -149,8 +149,19 @@ async def test_a_lease_that_is_gone_with_its_database_is_told(make, leases, monk
     async with make("one") as one:
         await leases.drop()
         monkeypatch.setattr("pipeline.tracos.lease._clock", much_later)
-        with pytest.raises(Held, match="its lease is gone from the database"):
+        with pytest.raises(Held, match="has lost its lease: MongoDB knows nothing of it"):
             await one.confirm()
+
+
+async def test_a_lease_that_was_rolled_back_names_nobody_who_had_it_before(make, leases, monkeypatch):
+    await of_a_stranger(leases, until=datetime.now(UTC) - timedelta(seconds=1))
+    before = await leases.find_one()
+    async with make("one") as one:
+        await leases.replace_one({}, before)
+        monkeypatch.setattr("pipeline.tracos.lease._clock", much_later)
+        with pytest.raises(Held, match="has lost its lease") as held:
+            await one.confirm()
+    assert "R7" not in str(held.value)
 
 
 async def test_of_many_who_come_at_once_one_gets_it(make):

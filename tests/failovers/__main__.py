@@ -3,12 +3,10 @@
 import argparse
 import random
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from tests.failovers.faults import FAULTS
-from tests.failovers.members import Members
+from tests.failovers.members import living
 from tests.failovers.play import Tally, play
 
 FLOWS = 4
@@ -27,16 +25,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first round; the others follow")
     asked = parser.parse_args()
     tally, began = Tally(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="m-") as folder:
-        members = Members(Path(folder))
-        try:
-            members.start()
-            for seed in range(asked.seed, asked.seed + asked.rounds):
-                kinds = random.Random(seed).choices(asked.kind or KINDS, k=FLOWS * asked.failures)
-                print(f"seed {seed}: {', '.join(kinds)}", file=sys.stderr, flush=True)
-                play(members, tally, orders=asked.orders, kinds=kinds, seed=seed)
-        finally:
-            members.stop()
+    with living() as members:
+        for seed in range(asked.seed, asked.seed + asked.rounds):
+            kinds = random.Random(seed).choices(asked.kind or KINDS, k=FLOWS * asked.failures)
+            print(f"seed {seed}: {', '.join(kinds)}", file=sys.stderr, flush=True)
+            play(members, tally, orders=asked.orders, kinds=kinds, seed=seed)
     print(_told(tally, asked.orders, time.monotonic() - began))
     return 0
 

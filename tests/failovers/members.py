@@ -1,5 +1,8 @@
 """Three members behind wires that can be cut: who is the primary, how many elections there were, when all is well."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pymongo import MongoClient, WriteConcern
@@ -102,3 +105,14 @@ class Members(ReplicaSet):
         """The orders as this member has them, for somebody whose writes wait for nobody."""
         client = self.direct(number)
         return client[database].get_collection("workorders", write_concern=WriteConcern(w=1))
+
+
+@contextmanager
+def living() -> Iterator[Members]:
+    """Three members in a folder of their own, which both go with this."""
+    with tempfile.TemporaryDirectory(prefix="m-") as folder:
+        members = Members(Path(folder))
+        try:
+            yield members.start()
+        finally:
+            members.stop()

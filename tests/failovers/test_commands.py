@@ -1,15 +1,13 @@
 """The same in what is no run over folders: runs of a client with an API, ``reconcile --fix``, ``conflicts restore``."""
 
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
 from pipeline.testing import FakeErp
 from tests.failovers import check
 from tests.failovers.faults import FAULTS
-from tests.failovers.members import Members
+from tests.failovers.members import living
 from tests.failovers.orders import CREATED, EDITED, fill
 from tests.failovers.play import Watched
 from tests.mongo import again, until
@@ -41,12 +39,8 @@ size_param = "limit"
 @pytest.fixture(scope="module")
 def members():
     """Three members that live as long as these tests."""
-    with tempfile.TemporaryDirectory(prefix="m-") as folder:
-        members = Members(Path(folder))
-        try:
-            yield members.start()
-        finally:
-            members.stop()
+    with living() as members:
+        yield members
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """A replica set fails over in the middle of runs; the quick one steps down once, the slow ones take each kind."""
 
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
 from tests.failovers import check
 from tests.failovers.faults import FAULTS
-from tests.failovers.members import Members
+from tests.failovers.members import living
 from tests.failovers.orders import fill
 from tests.failovers.play import Tally, Watched, play
 from tests.mongo import again, until
@@ -25,12 +23,8 @@ ROUNDS = [
 @pytest.fixture(scope="module")
 def members():
     """Three members that live as long as these tests."""
-    with tempfile.TemporaryDirectory(prefix="m-") as folder:
-        members = Members(Path(folder))
-        try:
-            yield members.start()
-        finally:
-            members.stop()
+    with living() as members:
+        yield members
 
 
 def test_a_primary_that_steps_down_in_the_middle_of_a_run_costs_nothing(tmp_path, replica_set):

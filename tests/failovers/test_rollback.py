@@ -1,13 +1,11 @@
 """What people write without waiting for a majority, and lose again, is told to nobody, and makes no outcome of ours."""
 
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
 from tests.failovers.check import check_both_sides, check_idle, check_log
-from tests.failovers.members import Members
+from tests.failovers.members import living
 from tests.failovers.orders import doom, edit, fill
 from tests.mongo import until
 from tests.plant import Plant
@@ -19,12 +17,8 @@ ORDERS = 100
 
 @pytest.fixture
 def members():
-    with tempfile.TemporaryDirectory(prefix="m-") as folder:
-        members = Members(Path(folder))
-        try:
-            yield members.start()
-        finally:
-            members.stop()
+    with living() as members:
+        yield members
 
 
 @pytest.fixture

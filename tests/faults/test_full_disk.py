@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -13,8 +14,9 @@ from tests.plant import ROOT, Plant
 
 pytestmark = pytest.mark.slow
 
-ORDERS = 12_000
-"""More than there is room for."""
+ORDERS, LETTERS = 12_000, 6_000
+"""Orders, and letters of a description: more than the server keeps in memory before it must write it to its files.
+What is less may fit into its journal, for which it takes room long before."""
 
 SCRIPT = """\
 set -e
@@ -44,7 +46,8 @@ def plant(tmp_path):
 
 
 def order(number):
-    return {"id": number, "status": "NEW", "createdAt": "2026-10-01", "description": f"{number}" * 100}
+    text = Random(number).randbytes(LETTERS // 2).hex()  # nothing that can be made smaller
+    return {"id": number, "status": "NEW", "createdAt": "2026-10-01", "description": text}
 
 
 def play(plant):

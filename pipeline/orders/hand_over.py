@@ -55,7 +55,11 @@ def _confirmed(seen: WorkOrder, sync: SyncState, project: Project) -> Known:
         return Known(earlier, stored, (), echoes=echoes)
     handed = _telling(sent, project)
     fields = fields_of(seen, *handed)
-    proven = max((_first_showing(field, seen, base, handed) for field in fields), default=-1)
+    proving = [
+        NOTHING if one.state == "noted" and _shows_base(seen, stored, values) else values
+        for one, values in zip(sent, handed, strict=True)
+    ]
+    proven = max((_first_showing(field, seen, base, proving) for field in fields), default=-1)
     if proven >= 0:
         echoes |= _echoes(seen, handed[proven])
         stored = overlay(stored, handed[proven])
@@ -156,6 +160,18 @@ def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[V
     if exact >= 0:
         return exact
     return next((i for i, values in enumerate(handed) if is_rendering(field, values.get(field), value)), -1)
+
+
+def _shows_base(seen: WorkOrder, base: Values, values: Values) -> bool:
+    """Whether ``seen`` shows base in a field in which ``values`` say something else.
+
+    Of what was perhaps never handed over, that tells that it was not taken: the client may well have come to one of
+    the values by itself.
+    """
+    return any(
+        values.get(field) not in (None, base.get(field)) and seen.get(field) == base.get(field)
+        for field in fields_of(values, base)
+    )
 
 
 def _unmarked(seen: WorkOrder, ours: Values, known: Known) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Theirs:
         record = dict(self._erp.records[order_id])
         if can_be(edit, is_deleted=self._is_deleted(record)) and self._can_say(edit, record):
             before = self._erp.latest.get(order_id)
-            if edit.what in ("undelete", "remake") and edit.time in ("none", "sentinel"):
+            if (edit.slot, "erp") in self._people.deleted and edit.time in ("none", "sentinel"):
                 self._people.undeleted.add(edit.slot)
             self._change(record, edit, before)
             self._stamp(record, edit, before)

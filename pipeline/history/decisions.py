@@ -193,12 +193,13 @@ class DecisionLog(Decisions):
     def _append(self, entries: Sequence[Entry]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._fresh(entries)
+            with self._counting:  # threads of several batches, and clients
+                fresh = self._fresh(entries)
             rules = Counter([entry.rule for entry in fresh])
             gave_way = [entry for entry in fresh if entry.lost]
             kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED] or rules[ERASED])
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
-            with self._counting:  # threads of several batches, and clients
+            with self._counting:
                 self.rules += rules
                 for entry in gave_way:
                     for lost in entry.lost:

@@ -230,7 +230,7 @@ class _Keeper:
     async def _keep(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        with logger.contextualize(client=self.customer.name):
+        with logger.contextualize(client=self.customer.name, several=len(self._service.states) > 1):
             await self._serve()
 
     async def _serve(self) -> None:

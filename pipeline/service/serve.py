@@ -90,7 +90,7 @@ class Service:
 
         ``beside`` runs meanwhile, and is cancelled at the end. Raises what keeps it from being begun.
         """
-        with Sessions(self.settings).mongo() as uri:
+        with Sessions(self.settings).mongo(joins=False) as uri:  # it outlives whoever it would join
             self._uri = uri
             asyncio.run(self._serve(beside))
 

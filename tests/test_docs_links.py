@@ -32,8 +32,10 @@ def test_every_link_leads_somewhere(page):
     assert lost == []
 
 
-def test_every_page_is_linked_from_the_readme_and_from_the_list_for_machines():
+def test_every_page_is_in_the_readme_in_the_site_and_in_the_list_for_machines():
     pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
     for name in ("README.md", "llms.txt"):
         linked = {link.partition("#")[0] for link in LINK.findall((ROOT / name).read_text())}
         assert pages - linked == set(), name
+    shown = set(re.findall(r"(?m)^ +- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text()))
+    assert {name.removeprefix("docs/") for name in pages} - shown == set()

@@ -79,10 +79,10 @@ INBOUND: Mapping[str, Any] = {
 }
 """The client's files; a list goes out as an array, or a line each."""
 
-BAD: Mapping[str, bytes] = {
+BAD: Mapping[str, bytes | Path] = {
     "bad-malformed.json": b'{"id": 901, "status": "NEW", "createdAt": ',
     "bad-schema.json": b'{"id": 902, "status": "LOST", "createdAt": "yesterday", "title": 7}\n',
-    "bad-unreadable.json": b"this file has no read permission, and is no JSON either\n",
+    "bad-unreadable.json": Path("taken-away.json"),  # a link to nothing: the superuser cannot read it either
 }
 
 TRACOS: tuple[Order, ...] = (
@@ -172,13 +172,14 @@ def write_files(folder: Path, files: Iterator[tuple[str, Any]]) -> int:
     written = 0
     for age, (name, content) in enumerate(files):
         path = folder / name
-        if path.exists():
+        if os.path.lexists(path):
             continue
-        path.write_bytes(content if isinstance(content, bytes) else _encoded(name, content))
+        if isinstance(content, Path):
+            path.symlink_to(content)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else _encoded(name, content))
         moment = BEGIN.timestamp() + age
-        os.utime(path, (moment, moment))
-        if name == "bad-unreadable.json":
-            path.chmod(0)
+        os.utime(path, (moment, moment), follow_symlinks=False)
         written += 1
     return written
 

@@ -1,0 +1,74 @@
+"""README.md and docs/ show what the program is: its picture, its settings, what it prints."""
+
+import os
+import re
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from docs.write_settings import PAGE, TABLES, tables
+from pipeline.service.secrets import beside
+from pipeline.service.settings import SECRET, Settings
+from tests.plant import ROOT
+
+README = (ROOT / "README.md").read_text()
+TRUST = re.findall(r"(?m)^\| \[.+?\]\(docs/(\w+\.md).*?\).*? \| (.+) \|$", README.partition("## Why to trust it")[2])
+FIGURE = re.compile(r"\d[\d,.]*\d|\d")
+
+
+def test_the_readme_is_one_that_is_read():
+    assert len(README.splitlines()) <= 120
+
+
+def test_the_picture_of_the_readme_is_the_one_that_the_stages_make(plant):
+    (picture,) = re.findall(r"!\[.+\]\((.+\.svg)\)", README)
+    assert (ROOT / picture).read_text() == plant.command("graph", "--svg"), (
+        f"run, where no MONGO_URI is set: python -m pipeline graph --svg > {picture}"
+    )
+
+
+@pytest.mark.parametrize(("page", "figures"), TRUST, ids=range(len(TRUST)))
+def test_the_figures_of_the_readme_are_those_of_the_page_that_it_links(page, figures):
+    there = set(FIGURE.findall((ROOT / "docs" / page).read_text()))
+    assert set(FIGURE.findall(figures)) <= there
+
+
+def test_the_readme_has_figures_of_both_pages():
+    assert {page for page, _ in TRUST} == {"reliability.md", "performance.md"}
+
+
+def test_the_page_of_settings_is_the_one_that_the_code_makes():
+    assert TABLES.findall(PAGE.read_text()) == [tables()], "run: python -m docs.write_settings"
+
+
+def test_every_setting_is_in_the_page_and_in_the_example_file():
+    names = {field.name.upper() for field in msgspec.structs.fields(Settings) if field.name != "secrets"}
+    names |= {beside(name.upper()) for name in SECRET}
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", PAGE.read_text(), re.MULTILINE)) == names
+    example = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)) == names
+
+
+def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, database_name):
+    environ = {"PYTHONPATH": str(ROOT), "MONGO_URI": mongo_uri, "MONGO_DATABASE": database_name, "LANG": "C.UTF-8"}
+
+    def run(name):
+        command = [sys.executable, str(ROOT / name)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=True
+        )
+        return said(done.stderr + done.stdout)
+
+    def said(text):
+        """The lines, without times."""
+        text = re.sub(r"\d\d:\d\d:\d\d ", "", re.sub(r"in \d+\.\d s", "in 1.0 s", text))
+        text = re.sub(r"at mongodb://\S+", "embedded in data/mongo", text.replace(database_name, "tractian"))
+        return [line for line in text.splitlines() if line]
+
+    def shown(mark):
+        return said(re.search(rf"<!-- {mark} -->\n```\n(.*?)```", README, re.DOTALL)[1])
+
+    assert run("setup.py") + run("src/main.py") == shown("sample run")
+    assert run("src/main.py") == shown("second run")

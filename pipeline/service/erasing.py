@@ -10,7 +10,7 @@ from pipeline.deadletters import DeadLetterOffice, Letter
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.erasing import erase_letters
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.history.decisions import ERASED, Entry, erase_decisions, index_decisions, names_of, read_order
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.session import Session
@@ -56,7 +56,9 @@ async def erase_order(session: Session, number: str, because: str) -> Erased:
             return await in_thread(_removed, session, called, drawers)
         except OSError as error:
             what = f"{error.filename or 'a file'} cannot be rewritten: {error.strerror}"
-            raise Fatal(f"{what}; some of order {number} is left: set it right, then do it again") from error
+            raise Fatal(
+                f"{what}; some of order {number} is left: set it right, then do it again", see=See.FILES
+            ) from error
 
 
 def _removed(session: Session, called: _Called, drawers: Sequence[Drawer]) -> Erased:

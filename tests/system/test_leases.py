@@ -78,6 +78,7 @@ def test_who_comes_second_leaves_with_6_and_a_line_or_waits(plant, other, erp):
     assert code == 6
     assert f"(process {first.pid} on " in said
     assert "is working on these orders until " in said
+    assert said.endswith("(see troubleshooting.md#somebody-else-has-the-lease)\n")
     waiting = start(other, erp, "--wait", "60")
     assert waiting.poll() is None
     erp.go.set()

@@ -22,7 +22,10 @@ async def asked():
 
 async def test_many_questions_make_one_connection(asked, mongo_uri):
     with MongoClient(mongo_uri) as client:
-        made = lambda: client.admin.command("serverStatus")["connections"]["totalCreated"]  # noqa: E731
+
+        def made():
+            return client.admin.command("serverStatus")["connections"]["totalCreated"]
+
         assert await asked.why_away(mongo_uri) is None
         before = made()
         for _ in range(20):

@@ -16,6 +16,7 @@ from pipeline.dataflow.stages import (
     deliver,
     filter_items,
     hold_known,
+    hold_repeats,
     parse,
     read,
     settle,
@@ -51,8 +52,9 @@ def inbound(
     taken = taking(client, sink or tracos.sink(client.terms, witness), first=tracos.confirm)
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)
-        | hold_known(dead)
+        | hold_known(dead, but=("deliver",))  # what TracOS refuses depends on its document, which people mend
         | (spread(taken, lanes(witness)) if lanes else taken)
+        | hold_repeats(dead)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

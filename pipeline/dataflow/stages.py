@@ -5,7 +5,7 @@ raises makes a dead letter of that item; only Fatal stops the run.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from aiostream import pipable_operator, stream, streamcontext
@@ -25,6 +25,7 @@ __all__ = [
     "filter_items",
     "flat_map_items",
     "hold_known",
+    "hold_repeats",
     "map_items",
     "parse",
     "read",
@@ -140,15 +141,16 @@ def deliver(sink: Sink[T] | BatchSink[T], *, first: Callable[[], Awaitable[None]
     return Stage(_per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
 
 
-def hold_known(dead: DeadLetters) -> Passage:
+def hold_known(dead: DeadLetters, *, but: Collection[str] = ()) -> Passage:
     """Leave out what is dead already, or was closed by a person, and has not changed since: it stays where it is.
 
-    Needs ``dead_letters(dead)`` further down the chain, which opens the folder.
+    What failed at a stage in ``but`` is tried again: there it depends on more than the item. Needs
+    ``dead_letters(dead)`` further down the chain, which opens the folder, and for those ``hold_repeats(dead)``.
     """
 
     async def held_back(batch: Batch[Any]) -> Batch[Any]:
         unread = [Envelope(None, letter.locator, letter.raw, letter.stamp) for letter in batch.failed]
-        known = await dead.recall([*batch.items, *unread])
+        known = await dead.recall([*batch.items, *unread], but=but)
         if not known:
             return batch
         return structs.replace(
@@ -160,6 +162,19 @@ def hold_known(dead: DeadLetters) -> Passage:
         )
 
     return Passage(_per_batch(held_back), Step("hold_known", "hold"))
+
+
+def hold_repeats(dead: DeadLetters) -> Passage:
+    """Hold what was tried again and failed as its letter says already: there is nothing new to tell."""
+
+    async def held_again(batch: Batch[Any]) -> Batch[Any]:
+        again = await dead.repeated(batch.failed) if batch.failed else ()
+        if not again:
+            return batch
+        failed = [letter for letter in batch.failed if letter.locator not in again]
+        return structs.replace(batch, failed=failed, held=[*batch.held, *again])
+
+    return Passage(_per_batch(held_again), Step("hold_repeats", "hold"))
 
 
 def dead_letters(dead: DeadLetters) -> Passage:

@@ -12,6 +12,7 @@ from pipeline.dataflow.stages import (
     deliver,
     filter_items,
     hold_known,
+    hold_repeats,
     parse,
     read,
     settle,
@@ -42,13 +43,16 @@ class Model:
     async def pull(self, client: Connector) -> Report:
         """Run the inbound chain of ``client``."""
         source = client.source()
-        parsed = read(source, flow=f"{client.name}.inbound") | hold_known(self.dead) | parse(client.parse)
+        parsed = (
+            read(source, flow=f"{client.name}.inbound") | hold_known(self.dead, but=("deliver",)) | parse(client.parse)
+        )
         ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
         return await run(
             ours
             | validate(client.validate)
             | translate(client.to_record)
             | deliver(_ModelSink(self._held, client))
+            | hold_repeats(self.dead)
             | dead_letters(self.dead)
             | settle(source)
         )

@@ -5,25 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from pipeline.clients.connector import Connector
+from pipeline.dataflow.aside import close_unseen, dead_letters, hold_known, hold_repeats
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.closing import close_unseen
 from pipeline.dataflow.lanes import Lanes, spread
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.stage import Chain, Stage
-from pipeline.dataflow.stages import (
-    dead_letters,
-    deliver,
-    filter_items,
-    hold_known,
-    hold_repeats,
-    parse,
-    read,
-    settle,
-    translate,
-    validate,
-    within,
-)
+from pipeline.dataflow.stages import deliver, filter_items, parse, read, settle, translate, validate, within
 from pipeline.orders.workorder import Record
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos

@@ -3,22 +3,12 @@
 from collections.abc import Sequence
 
 from pipeline.clients.connector import Connector, Outgoing
+from pipeline.dataflow.aside import dead_letters, hold_known, hold_repeats
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.dataflow.run import Report, run
-from pipeline.dataflow.stages import (
-    dead_letters,
-    deliver,
-    filter_items,
-    hold_known,
-    hold_repeats,
-    parse,
-    read,
-    settle,
-    translate,
-    validate,
-)
+from pipeline.dataflow.stages import deliver, filter_items, parse, read, settle, translate, validate
 from pipeline.orders.merge import Current, Rule, decide
 from pipeline.orders.workorder import ExternalId, Record, Values, id_key
 from pipeline.testing.ends import MemoryDeadLetters

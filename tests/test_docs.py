@@ -9,6 +9,10 @@ import msgspec
 import pytest
 
 from docs.write_settings import PAGE, TABLES, tables
+from pipeline.clients.registry import kinds, options_of
+from pipeline.clients.schema import table_schema
+from pipeline.service.customers import TABLES as TABLE_KEYS
+from pipeline.service.customers import TEXTS
 from pipeline.service.secrets import beside
 from pipeline.service.settings import SECRET, Settings
 from tests.plant import ROOT
@@ -49,6 +53,32 @@ def test_every_setting_is_in_the_page_and_in_the_example_file():
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", PAGE.read_text(), re.MULTILINE)) == names
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)) == names
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
+def test_every_option_of_a_kind_is_told(kind):
+    page = (ROOT / "docs/clients.md").read_text()
+    options = [field.encode_name for field in msgspec.structs.fields(options_of(kind))]
+    assert [name for name in (kind.name, *options) if not re.search(rf"`{name}\b", page)] == []
+
+
+def test_every_key_of_every_client_and_of_a_table_is_told():
+    pages = {name: (ROOT / f"docs/{name}.md").read_text() for name in ("clients", "layouts")}
+    assert [name for name in (*TEXTS, *TABLE_KEYS) if f"`{name}`" not in pages["clients"]] == []
+    keys = {key for key, _ in keys_in(table_schema())}
+    assert len(keys) > 20
+    assert [name for name in sorted(keys) if not re.search(rf"(`|\b){name}(`| = )", pages["layouts"])] == []
+
+
+def keys_in(schema):
+    """The keys that a JSON schema knows, at any depth."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {}).items()
+        for value in schema.values():
+            yield from keys_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from keys_in(value)
 
 
 def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, database_name):

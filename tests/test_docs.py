@@ -9,8 +9,11 @@ import msgspec
 import pytest
 
 from docs.write_settings import PAGE, TABLES, tables
+from pipeline.cli.explain import MEANING as RULES
 from pipeline.clients.registry import kinds, options_of
 from pipeline.clients.schema import table_schema
+from pipeline.dataflow.messages import Fate, Outcome
+from pipeline.orders.merge import Rule
 from pipeline.service.customers import TABLES as TABLE_KEYS
 from pipeline.service.customers import TEXTS
 from pipeline.service.secrets import beside
@@ -68,6 +71,12 @@ def test_every_key_of_every_client_and_of_a_table_is_told():
     keys = {key for key, _ in keys_in(table_schema())}
     assert len(keys) > 20
     assert [name for name in sorted(keys) if not re.search(rf"(`|\b){name}(`| = )", pages["layouts"])] == []
+
+
+def test_every_word_for_what_became_of_an_item_is_explained():
+    words = (ROOT / "docs/words.md").read_text()
+    said = {word for name in re.findall(r"(?m)^\| ([^|]+) \|", words) for word in re.findall(r"[\w ]+", name)}
+    assert {*map(str, Rule), *RULES, *map(str, Outcome), *map(str, Fate)} - {word.strip() for word in said} == set()
 
 
 def keys_in(schema):

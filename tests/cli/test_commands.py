@@ -245,7 +245,7 @@ class TestHistoryAndExplain:
         sample.run()
         told = sample.command("explain", "104")
         assert "no_base: nothing was known" in told
-        assert "gave way: title: Older here of the client for Newer in TracOS: the edit in TracOS is as new" in told
+        assert "gave way: title of the client: Older here → Newer in TracOS: the edit in TracOS is as new" in told
         assert "told: title: Older here → Newer in TracOS" in told
         (run,) = json.loads(sample.command("history", "--json"))
         assert told.count(run["run"]) == 2

@@ -8,6 +8,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
+from pipeline.cli.started import begun_by
 from pipeline.cli.streams import unbroken
 from pipeline.errors import WrongUsage
 from pipeline.version import VERSION
@@ -90,6 +91,7 @@ app.command(state)
 
 def program() -> int:
     """``main`` as a process of its own: one that was interrupted ends, whatever its threads still wait for."""
+    begun_by(sys.orig_argv, sys.argv[1:])
     logging.captureWarnings(capture=True)  # told like all else, in the log
     code = main()
     if code == INTERRUPTED:
@@ -132,5 +134,5 @@ def _told(error: BaseException) -> int:
         logger.bind(event="interrupted").warning("interrupted")
         return INTERRUPTED
     if isinstance(error, CycloptsError):
-        error = WrongUsage(f"{' '.join(str(error).split())} `--help` tells what there is")
+        error = WrongUsage(f"{' '.join(str(error).split())} `help` tells what there is")
     return tell(error).exit_code

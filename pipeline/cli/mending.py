@@ -15,6 +15,7 @@ from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.letters import NONE, Which
 from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.start import Wait, begin, editor, person
+from pipeline.cli.steps import print_steps
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
@@ -51,7 +52,8 @@ def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
     if filed.letter.reasons:
         print_lines(["mended, but still wrong:", *(f"  {reason}" for reason in filed.letter.reasons)])
         return STILL_DEAD
-    print_lines([f"mended; run it again with: workorder-sync dead-letters retry {filed.id}"])
+    print_lines(["mended: it would pass now"])
+    print_steps([("run it again", f"dead-letters retry {filed.id}")])
     return 0
 
 

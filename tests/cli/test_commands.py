@@ -106,10 +106,10 @@ class TestRun:
         uri = "mongodb://user:hunter2@127.0.0.1:1/plant?serverSelectionTimeoutMS=100"
         said = {"MONGO_URI": uri, "MONGO_DATABASE": "", "MONGO_RETRY_SECONDS": "0"}
         out, err = plant.run(exits=1, **said)
-        assert "\n  data/inbound → plant.workorders at mongodb://127.0.0.1:1\n" in out
+        assert "\n  TracOS: mongodb://127.0.0.1:1/plant.workorders\n  data/inbound → TracOS\n" in out
         (flow,) = json.loads(plant.command("history", "--json"))[0]["flows"]
-        assert (flow["source"], flow["sink"]) == ("data/inbound", "plant.workorders at mongodb://127.0.0.1:1")
-        assert "ok\torders\tplant.workorders at mongodb://127.0.0.1:1\t" in plant.command("doctor", exits=1, **said)
+        assert (flow["source"], flow["sink"]) == ("data/inbound", "mongodb://127.0.0.1:1/plant.workorders")
+        assert "ok\tTracOS\tmongodb://127.0.0.1:1/plant.workorders\t" in plant.command("doctor", exits=1, **said)
         assert "hunter2" not in out + err
 
     def test_too_many_dead_letters_stop_it_with_five_and_nothing_is_put_aside(self, sample):
@@ -146,8 +146,11 @@ class TestPlan:
         assert ["103", "TracOS", "status", "in_progress", "completed", "no_base", "erp_json"] in rows
         assert ["104", "client", "title", "Older here", "Newer in TracOS", "sent", "erp_json"] in rows
         assert ["104", "TracOS", "(bookkeeping alone)", "", "", "no_base", "erp_json"] in rows
-        assert ["bad-malformed.json", "parse", "not JSON: input data was truncated", "erp_json.inbound"] in rows
-        assert rows[-1] == ["16 orders would be written or sent, 3 items would be dead"]
+        why = "not JSON: input data was truncated"
+        assert ["bad-malformed.json", "dead", "parse", "", "", why, "erp_json"] in rows
+        assert {len(row) for row in rows} == {7}
+        told = sample.shown(200, "plan", exits=4).splitlines()
+        assert told[-1] == "16 orders would be written or sent, 3 items would be dead"
         assert sample.letters() == {}
 
     def test_it_names_who_has_the_say_where_that_decides(self, plant):
@@ -176,7 +179,8 @@ class TestPlan:
         new = next(one for one in plan["writes"] if one["rule"] == "insert")  # conflicts come first, and have more
         assert set(new) == {"side", "client", "number", "locator", "rule", "changes"}
         assert {one["locator"] for one in plan["dead_letters"]} == set(sample.letters())
-        assert sample.command("plan") == "nothing to do\n"
+        assert sample.shown(80, "plan") == "nothing to do\n"
+        assert sample.command("plan") == ""
         assert json.loads(sample.command("plan", "--json")) == {"writes": [], "dead_letters": []}
 
     def test_without_a_database_of_its_own_none_is_made(self, tmp_path):
@@ -228,7 +232,7 @@ class TestDoctor:
 
 class TestHistoryAndExplain:
     def test_nothing_yet(self, plant):
-        assert plant.command("history") == "no runs yet in data/runs.jsonl\n"
+        assert plant.shown(80, "history") == "no runs yet in data/runs.jsonl\n"
         assert plant.command("explain", "7") == "nothing is known of order 7 in data/decisions.jsonl\n"
 
     def test_the_last_runs_and_one_that_was_killed(self, sample):
@@ -275,10 +279,10 @@ class TestDeadLetters:
         assert [reason["path"] for reason in row["reasons"]] == ["$.status", "$.createdAt", "$.title"]
         assert "bad-schema" in sample.command("dead-letters", "list", "--reason", "UNKNOWN status", "--newer", "1h")
         nothing = "no open dead letters in data/dead-letter like these\n"
-        assert sample.command("dead-letters", "list", "--older", "7d") == nothing
-        assert sample.command("dead-letters", "list", "--flow", "outbound") == nothing
+        assert sample.shown(80, "dead-letters", "list", "--older", "7d") == nothing
+        assert sample.command("dead-letters", "list", "--flow", "outbound") == ""
         sample.run("pipeline/__main__.py", "dead-letters", "list", "--older", "soon", exits=2)
-        assert "validate\t1" in sample.command("dead-letters", "stats")
+        assert "stage\tvalidate\t1\n" in sample.command("dead-letters", "stats")
         assert json.loads(sample.command("dead-letters", "stats", "--json"))["total"] == 3
 
     def test_show_marks_every_offending_place(self, sample):
@@ -298,9 +302,7 @@ class TestDeadLetters:
         still = plant.command("dead-letters", "edit", letter, exits=3, **editor(plant, '{"id": 7, "status": "NEW"}'))
         assert "$.createdAt: required, but missing" in still
         assert "1 failed again" in plant.command("dead-letters", "retry", letter, exits=3)
-        assert "mended; run it again" in plant.command(
-            "dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD))
-        )
+        assert "it would pass now" in plant.command("dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD)))
         assert "1 passed and closed" in plant.command("dead-letters", "retry", letter)
         assert (plant.documents()[7]["title"], letter_ids(plant)) == ("Pump", {})
         (archived,) = (plant.home / "data/dead-letter/erp_json.inbound/resolved.jsonl").read_bytes().splitlines()

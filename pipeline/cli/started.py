@@ -51,23 +51,18 @@ def moved(folder: Path) -> None:
 def command(*arguments: str) -> str:
     """The command line that gives this program these arguments, as a shell takes it."""
     to = f"cd {shlex.quote(str(_HOW.folder))} && " if _HOW.folder else ""
-    return to + " ".join(map(_quoted, (*_HOW.words, *arguments)))
+    return to + shlex.join((*_HOW.words, *arguments))
 
 
 def beside(script: str) -> str:
     """The command line that starts another script than the one that was started, which lies beside it."""
     *words, ours = _HOW.words
-    return " ".join(map(_quoted, (*words, str(Path(ours).parent / script))))
+    return shlex.join((*words, str(Path(ours).parent / script)))
 
 
 def in_full(text: str) -> str:
     """``text`` with the commands in it that are between backticks as they are given here."""
     return _HINT.sub(lambda found: f"`{command(*found[1].split())}`", text)
-
-
-def _quoted(word: str) -> str:
-    """The word as a shell takes it; ``ID``, ``<ID>`` and the like are said to people."""
-    return word if word.startswith('"') else shlex.quote(word)
 
 
 def _near(path: str) -> str:

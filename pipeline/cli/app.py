@@ -99,7 +99,7 @@ app.command(state)
 def show_examples(given: Sequence[str]) -> None:
     """Have the help of the command that is named there end with its examples, as they are given here."""
     at, name = app, ""
-    for word in given[given[0] == "help" :]:
+    for word in given[given[0] == "help" and HELP.isdisjoint(given) :]:
         if word in HELP or word not in at:
             break
         at, name = at[word], f"{name} {word}".strip()

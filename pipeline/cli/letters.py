@@ -7,16 +7,16 @@ from itertools import chain
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
-from rich.text import Text
 
 from pipeline.cli.ages import age
+from pipeline.cli.faults import UNKNOWN, print_faults
 from pipeline.cli.logs import note
-from pipeline.cli.output import Json, clean, console, is_terminal, many, print_json, print_lines
+from pipeline.cli.output import Json, is_terminal, many, print_json, print_lines
 from pipeline.cli.start import begin
 from pipeline.cli.steps import print_steps
 from pipeline.cli.tables import Column, print_rows, print_table
 from pipeline.deadletters import DeadLetterOffice, Filed, Filters, Group, Letter, grouped
-from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
+from pipeline.deadletters.pointer import locate, readable
 
 __all__ = ["NONE", "Which", "list_", "show", "stats"]
 
@@ -72,8 +72,6 @@ GROUPS: Final = [
     Column("last seen (UTC)"),
 ]
 
-UNKNOWN: Final = "mended, and not retried yet: nothing is known against it"
-
 
 def list_(
     *,
@@ -128,8 +126,8 @@ def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = Fal
     """
     filed = _office().get(letter_id)
     letter = filed.letter
-    marks = [locate(letter.payload, reason) for reason in letter.reasons]
     if json:
+        marks = [locate(letter.payload, reason) for reason in letter.reasons]
         places = [None if mark is None else {"line": mark.line, "column": mark.column} for mark in marks]
         print_json({**_brief(filed), "places": places, "payload": readable(letter.payload)})
         return 0
@@ -145,13 +143,7 @@ def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = Fal
             "",
         ]
     )
-    if not letter.reasons:
-        print_lines([f"  {UNKNOWN}"])
-    for reason, mark in zip(letter.reasons, marks, strict=True):
-        where = f"  (line {mark.line}, column {mark.column})" if mark else ""
-        print_lines([f"  {reason}{where}"])
-    print_lines([""])
-    _print_payload(letter.payload, [mark for mark in marks if mark])
+    print_faults(letter)
     return 0
 
 
@@ -250,21 +242,3 @@ def _briefly(letter: Letter) -> str:
 
 def _stage(letter: Letter) -> str:
     return letter.stage + (", mended" if letter.mended is not None else "")
-
-
-def _print_payload(payload: bytes, marks: list[Mark]) -> None:
-    lines = lines_around(payload, marks)
-    width = len(str(lines[-1].number)) if lines else 1
-    out = console()
-    for line in lines:
-        text = Text(f"  {line.number:>{width}} │ ", style="dim")
-        text.append(clean(line.text), style="not dim")
-        shift = len(f"  {line.number:>{width}} │ ")
-        for start, end in line.marks:
-            text.stylize("bold red", start + shift, end + shift)
-        out.print(text, soft_wrap=True)
-        if line.marks:
-            under = [" "] * max(end for _, end in line.marks)
-            for start, end in line.marks:
-                under[start:end] = "^" * (end - start)
-            out.print(Text(f"  {'':>{width}} │ {''.join(under)}", style="red"), soft_wrap=True)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from bson import Decimal128, Int64
 
+from pipeline.cli import started
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.deadletters import DeadLetterFolder
@@ -301,6 +302,10 @@ class TestDeadLetters:
         letter = letter_ids(plant)["7.json"]
         still = plant.command("dead-letters", "edit", letter, exits=3, **editor(plant, '{"id": 7, "status": "NEW"}'))
         assert "$.createdAt: required, but missing" in still
+        assert still.splitlines()[0] == "mended, but still wrong: it would fail at validate"
+        assert re.search(r'│ \{"id": 7, "status": "NEW"\}\n +│ \^+\n', still)
+        assert f"edit it again: {started.command('dead-letters', 'edit', letter)}" in still
+        assert "the payload as it was mended by " in plant.command("dead-letters", "show", letter)
         assert "1 failed again" in plant.command("dead-letters", "retry", letter, exits=3)
         assert "it would pass now" in plant.command("dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD)))
         assert "1 passed and closed" in plant.command("dead-letters", "retry", letter)
@@ -482,7 +487,7 @@ def test_ten_thousand_letters_are_listed_filtered_and_retried_in_flat_memory(pla
     asyncio.run(fill(plant, 10_000))
     listed, _ = peak("dead-letters", "list", "--reason", "too strict")
     assert len(listed.splitlines()) == 10_000
-    told, many = peak("dead-letters", "retry", "--all")
+    told, many = peak("dead-letters", "retry", "--all", "--yes")
     assert "10,000 retried: 10,000 passed and closed, 0 failed again" in told
     assert plant.orders.count_documents({}) == 10_000
     assert list((plant.home / "data/dead-letter/erp_json.inbound").glob("*~*.json")) == []
@@ -495,11 +500,11 @@ def test_a_retry_killed_half_way_and_run_again_loses_and_doubles_nothing(plant):
 
     asyncio.run(fill(plant, 3000))
     for seconds in (0.45, 0.6, 0.75, 0.9):
-        process = plant.start("pipeline/__main__.py", "dead-letters", "retry", "--all")
+        process = plant.start("pipeline/__main__.py", "dead-letters", "retry", "--all", "--yes")
         time.sleep(seconds)
         process.kill()
         process.communicate(timeout=60)
-    plant.command("dead-letters", "retry", "--all")
+    plant.command("dead-letters", "retry", "--all", "--yes")
     home = plant.home / "data/dead-letter/erp_json.inbound"
     archived = [msgspec.json.decode(line)["locator"] for line in (home / "resolved.jsonl").read_bytes().splitlines()]
     assert sorted(archived) == sorted(f"all.ndjson:{number}" for number in range(1, 3001))

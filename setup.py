@@ -17,6 +17,7 @@ import msgspec
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from pipeline.cli.started import begun_by, beside
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import Status
 from pipeline.service.settings import Settings, load
@@ -225,7 +226,8 @@ def main() -> int:
         return 1
     print(f"{documents:,} new work orders in TracOS ({settings.database}.{settings.mongo_collection})")
     print(f"{files:,} new files in {settings.data_inbound_dir}" + (", three of them bad on purpose" if files else ""))
-    print("next: python src/main.py")
+    begun_by(sys.orig_argv, sys.argv[1:])
+    print(f"next: {beside('src/main.py')}")
     return 0
 
 

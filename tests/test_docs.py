@@ -103,7 +103,8 @@ def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, d
     def said(text):
         """The lines, without times."""
         text = re.sub(r"\d\d:\d\d:\d\d ", "", re.sub(r"in \d+\.\d s", "in 1.0 s", text))
-        text = re.sub(r"at mongodb://\S+", "embedded in data/mongo", text.replace(database_name, "tractian"))
+        text = text.replace(f"{sys.executable} {ROOT}/", ".venv/bin/python ").replace(database_name, "tractian")
+        text = re.sub(r"mongodb://\S+/(\S+)", r"embedded, data/mongo (\1)", text)
         return [line for line in text.splitlines() if line]
 
     def shown(mark):

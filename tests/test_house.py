@@ -106,8 +106,8 @@ def test_the_tour_of_the_house_names_every_room_and_nothing_else():
     assert sorted(told) == sorted({*ROOMS, "cli"})
 
 
-def test_the_tour_of_the_readme_names_every_room_and_nothing_else():
-    tree = re.search(r"(?s)\npipeline/\n(.*?)\n\S", (ROOT.parent / "README.md").read_text())[1]
+def test_the_page_of_the_house_names_every_room_and_nothing_else():
+    tree = re.search(r"(?s)\npipeline/\n(.*?)\n\S", (ROOT.parent / "docs/architecture.md").read_text())[1]
     told = set(re.findall(r"(?:^|\n) {2}([a-z]+)(?:/|\.py) ", tree))
     assert told == {*ROOMS, "cli"}
 

@@ -76,7 +76,7 @@ async def again(which: str | Filters) -> Retried:
     A MongoDB ends with the thread that started it, so it is the main thread of a process that starts it. Such a retry
     is journaled and goes on to its end, whatever becomes of the page.
     """
-    chosen = [which] if isinstance(which, str) else ["--all", *_options(which)]
+    chosen = [which] if isinstance(which, str) else ["--all", "--yes", *_options(which)]
     command, environment = child("dead-letters", "retry", "--json", *chosen)
     try:
         process = await asyncio.create_subprocess_exec(

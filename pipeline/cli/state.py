@@ -6,15 +6,22 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from pipeline.cli.ages import instant
-from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.start import begin
+from pipeline.cli.tables import Column, print_table
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.service.remembering import forget, remembered
 from pipeline.service.session import Sessions
 
 __all__ = ["reset", "set_", "show"]
 
-COLUMNS: Final = ["client", "file", "version", "says"]
+COLUMNS: Final = [
+    Column("client", leads=True),
+    Column("file", leads=True),
+    Column("version", is_number=True),
+    Column("says", wraps=True),
+]
 
 
 def show(*, client: str | None = None, json: Json = False) -> int:
@@ -30,9 +37,9 @@ def show(*, client: str | None = None, json: Json = False) -> int:
         print_json(found)
     elif found:
         rows = ([one.client, one.file, _version(one.version), said] for one in found for said in one.says)
-        print_table(COLUMNS, rows, right=["version"])
+        print_table(COLUMNS, rows)
     else:
-        print_lines([f"nothing is remembered in {settings.data_state_dir}"])
+        note(f"nothing is remembered in {settings.data_state_dir}")
     return 0
 
 

@@ -150,7 +150,7 @@ class DeadLetterOffice:
             flows[letter.flow] += 1
             clients[letter.client] += 1
             stages[letter.stage] += 1
-            reasons.update({str(reason) for reason in letter.reasons})
+            reasons.update(dict.fromkeys(map(str, letter.reasons), 1))
             mended += letter.mended is not None
             oldest = min(oldest or letter.first_seen, letter.first_seen)
         counted = [dict(counter.most_common()) for counter in (flows, clients, stages, reasons)]

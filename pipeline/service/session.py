@@ -59,11 +59,10 @@ class Session:
 
     @property
     def place(self) -> str:
-        """Where this customer's orders are, for a person: collection and server, without credentials."""
+        """Where this customer's orders are, for a person: server, database and collection, without credentials."""
         settings, one = self.settings, self.customer
-        uri = settings.mongo_uri
-        server = f"at {read_address(uri).shown}" if uri else f"embedded in {settings.data_mongo_dir}"
-        return f"{one.database}.{one.collection} {server}"
+        where, uri = f"{one.database}.{one.collection}", settings.mongo_uri
+        return f"{read_address(uri).shown}/{where}" if uri else f"embedded, {settings.data_mongo_dir} ({where})"
 
     @property
     def flows(self) -> Collection[str]:

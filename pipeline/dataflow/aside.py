@@ -7,8 +7,8 @@ from aiostream import pipable_operator, streamcontext
 from loguru import logger
 from msgspec import structs
 
-from pipeline.dataflow.batches import per_batch
 from pipeline.dataflow.messages import Batch, Envelope
+from pipeline.dataflow.operator import per_batch
 from pipeline.dataflow.ports import DeadLetters, Source
 from pipeline.dataflow.stage import Passage, Step
 
@@ -37,7 +37,7 @@ def hold_known(dead: DeadLetters, *, but: Collection[str] = ()) -> Passage:
             closed=[*batch.closed, *(locator for locator, state in known.items() if state == "closed")],
         )
 
-    return Passage(per_batch(held_back), Step("hold_known", "hold"))
+    return Passage(per_batch("hold_known", held_back), Step("hold_known", "hold"))
 
 
 def hold_repeats(dead: DeadLetters) -> Passage:
@@ -50,7 +50,7 @@ def hold_repeats(dead: DeadLetters) -> Passage:
         failed = [letter for letter in batch.failed if letter.locator not in again]
         return structs.replace(batch, failed=failed, held=[*batch.held, *again])
 
-    return Passage(per_batch(held_again), Step("hold_repeats", "hold"))
+    return Passage(per_batch("hold_repeats", held_again), Step("hold_repeats", "hold"))
 
 
 def dead_letters(dead: DeadLetters) -> Passage:
@@ -66,7 +66,7 @@ def dead_letters(dead: DeadLetters) -> Passage:
             _DEAD.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, letter.loggable)
         return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
 
-    return Passage(per_batch(put_aside, dead), Step("dead_letters", "dead_letters", dead))
+    return Passage(per_batch("dead_letters", put_aside, dead), Step("dead_letters", "dead_letters", dead))
 
 
 def close_unseen(dead: DeadLetters, source: Source[Any]) -> Passage:

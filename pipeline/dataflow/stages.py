@@ -13,11 +13,12 @@ from aiostream.core import operator
 from loguru import logger
 from msgspec import structs
 
-from pipeline.dataflow.batches import per_batch
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Batch, BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
+from pipeline.dataflow.operator import per_batch
 from pipeline.dataflow.ports import BatchSink, Sink, Source
 from pipeline.dataflow.stage import Chain, Passage, Stage, Step
+from pipeline.dataflow.timing import lap, now
 from pipeline.errors import Deferred, Fatal, Gone, Reason, Rejected, Unhandled
 
 __all__ = [
@@ -51,7 +52,9 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
     @operator
     async def batches() -> AsyncIterator[Batch[T]]:
         async with source, streamcontext(source.read()) as groups:
+            began = now()
             async for group in groups:
+                lap("read", began)
                 items = [item for item in group if isinstance(item, Envelope)]
                 others = [item for item in group if not isinstance(item, Envelope)] if len(items) < len(group) else ()
                 yield Batch(
@@ -64,6 +67,7 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
                 )
                 if stop is not None and stop.is_set():
                     break
+                began = now()
 
     return Chain(batches, (Step("read", "source", source),))
 
@@ -134,7 +138,7 @@ def deliver(sink: Sink[T] | BatchSink[T], *, first: Callable[[], Awaitable[None]
         changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop}
         return structs.replace(cast(Batch[Any], batch), **changes, called=called, gone=gone)
 
-    return Stage(per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
+    return Stage(per_batch("deliver", delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
 
 
 def within(budget: Budget) -> Passage:
@@ -144,7 +148,7 @@ def within(budget: Budget) -> Passage:
         budget.spend(batch)
         return batch
 
-    return Passage(per_batch(checked), Step("within_budget", "budget"))
+    return Passage(per_batch("within_budget", checked), Step("within_budget", "budget"))
 
 
 def settle(source: Source[Any]) -> Passage:
@@ -162,7 +166,9 @@ def settle(source: Source[Any]) -> Passage:
             await source.settle(fates)
         return batch
 
-    return Passage(per_batch(settled, source, ahead=True, in_flight=source.in_flight), Step("settle", "settle", source))
+    return Passage(
+        per_batch("settle", settled, source, ahead=True, in_flight=source.in_flight), Step("settle", "settle", source)
+    )
 
 
 def unhandled(batch: Batch[Any]) -> Unhandled:
@@ -200,7 +206,7 @@ def _per_item(
                 skipped.append(item.locator)
         return structs.replace(batch, items=items, skipped=skipped, failed=failed)
 
-    return Stage(per_batch(each), Step(name, "items"))
+    return Stage(per_batch(name, each), Step(name, "items"))
 
 
 def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[BatchResult]]:

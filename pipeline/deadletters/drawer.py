@@ -34,7 +34,7 @@ from pipeline.deadletters.letter import (
     unreadable,
 )
 from pipeline.disk import append_lines, read_lines, remove_leftovers, write_files
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.months import Months
 from pipeline.orders.workorder import ExternalId, Moment, id_key
 from pipeline.translation.json import encode
@@ -111,7 +111,9 @@ class Drawer:
             self._end_closings()
         except BlockingIOError:
             self.close()
-            raise Fatal(f"another run is using the dead letters in {self.directory}: let it finish") from None
+            raise Fatal(
+                f"another run is using the dead letters in {self.directory}: let it finish", see=See.LETTERS_IN_USE
+            ) from None
         except OSError as error:
             self.close()
             raise self._unusable(error) from error
@@ -299,5 +301,6 @@ class Drawer:
     def _unusable(self, error: OSError) -> Fatal:
         return Fatal(
             f"cannot write into {self.directory} (DATA_DEAD_LETTER_DIR): {error.strerror}; nothing of the batch in "
-            "hand is acked; make room or set the permissions right, then run again"
+            "hand is acked; make room or set the permissions right, then run again",
+            see=See.LETTERS,
         )

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Arrival, DeadLetter
 from pipeline.disk import read_file
-from pipeline.errors import Fatal, Reason
+from pipeline.errors import Fatal, Reason, See
 from pipeline.orders.workorder import ExternalId, Moment
 from pipeline.translation.json import encode
 
@@ -235,7 +235,8 @@ def unreadable(path: Path, error: OSError) -> Fatal:
     """What stops whoever cannot do without the letter in ``path``."""
     return Fatal(
         f"the dead letter {path} cannot be read: {error.strerror}; nothing of the batch in hand is acked; set it right "
-        "or move it away, then run again"
+        "or move it away, then run again",
+        see=See.LETTERS,
     )
 
 

@@ -21,7 +21,7 @@ from pipeline.deadletters.letter import (
     read_letter,
     unreadable,
 )
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 
 __all__ = ["DeadLetterOffice", "Filed", "Filters", "Stats", "see_mendable"]
 
@@ -221,7 +221,8 @@ class DeadLetterOffice:
     def _unreadable(self, error: OSError) -> Fatal:
         return Fatal(
             f"cannot read the dead letters in {self.root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right, then "
-            "run again"
+            "run again",
+            see=See.LETTERS,
         )
 
 

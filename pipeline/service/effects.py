@@ -14,7 +14,7 @@ from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import DeadLetterFolder, Drawer, Identify
 from pipeline.disk import Scratch, remove_leftovers
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
@@ -153,7 +153,9 @@ class NotedLetters(DeadLetters):
         try:
             self._drawer.look()
         except OSError as error:
-            raise Fatal(f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right") from error
+            raise Fatal(
+                f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right", see=See.LETTERS
+            ) from error
 
     async def recall(
         self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()

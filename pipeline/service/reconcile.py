@@ -17,7 +17,7 @@ from pipeline.dataflow.stage import Chain
 from pipeline.dataflow.stages import deliver, read, settle, validate
 from pipeline.dataflow.wrapped import WrappedSource
 from pipeline.deadletters import Drawer, Identify
-from pipeline.errors import BudgetExceeded
+from pipeline.errors import BudgetExceeded, See
 from pipeline.flows import FLOWS, inbound
 from pipeline.orders.compare import Alone, Gap, GapKind, Seen, absent, untold
 from pipeline.orders.terms import Terms
@@ -128,7 +128,8 @@ class Fixing(Reconciling):
         if (deletions := sum(bool(gap.ours) for gap in unmarked)) > limit:
             raise BudgetExceeded(
                 f"this would tell {compared.client} of {deletions:,} deletions that nobody has marked, more than "
-                f"{limit} (SYNC_MAX_DELETES): nothing was marked; see that so many are meant, then raise the limit"
+                f"{limit} (SYNC_MAX_DELETES): nothing was marked; see that so many are meant, then raise the limit",
+                see=See.TOO_MANY_DELETIONS,
             )
 
 

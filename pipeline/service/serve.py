@@ -22,7 +22,7 @@ from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
 from pipeline.service.triggers import every, folder_changes, woken
 from pipeline.tracos.changes import changes
-from pipeline.tracos.connection import answers
+from pipeline.tracos.probe import Probe
 
 __all__ = ["Service", "State"]
 
@@ -80,6 +80,7 @@ class Service:
         self._room = asyncio.Semaphore(settings.serve_parallel)
         self._keepers: dict[str, _Keeper] = {}
         self._uri = ""
+        self._probe = Probe()
         self.states: dict[str, State] = {}
         """By client."""
         self.problems: dict[str, list[str]] = {}
@@ -90,7 +91,7 @@ class Service:
 
         ``beside`` runs meanwhile, and is cancelled at the end. Raises what keeps it from being begun.
         """
-        with Sessions(self.settings).mongo() as uri:
+        with Sessions(self.settings).mongo(joins=False) as uri:  # it outlives whoever it would join
             self._uri = uri
             asyncio.run(self._serve(beside))
 
@@ -107,7 +108,7 @@ class Service:
 
     async def unready(self) -> list[str]:
         """Why the service is not as it should be, a line each: MongoDB is away, clients are late or left out."""
-        away = await answers(self._uri)
+        away = await self._probe.why_away(self._uri)
         return [*([away] if away else []), *self._late()]
 
     def _late(self) -> Iterator[str]:
@@ -142,6 +143,7 @@ class Service:
                 task.cancel()
             await asyncio.gather(*keepers, *others, stopping, return_exceptions=True)
             await self.passes.settle(SETTLE_SECONDS)
+            await self._probe.close()
 
     def _reload(self) -> None:
         try:
@@ -230,7 +232,7 @@ class _Keeper:
     async def _keep(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        with logger.contextualize(client=self.customer.name):
+        with logger.contextualize(client=self.customer.name, several=len(self._service.states) > 1):
             await self._serve()
 
     async def _serve(self) -> None:

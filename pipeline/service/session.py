@@ -167,14 +167,17 @@ class Sessions:
         return self._made[name]
 
     @contextmanager
-    def mongo(self) -> Iterator[str]:
-        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs."""
+    def mongo(self, *, joins: bool = True) -> Iterator[str]:
+        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs.
+
+        ``joins``: where another run has one there, it is used, as long as that run goes on.
+        """
         settings = self.settings
         with self._effects.begun(settings.data_mongo_dir) as mongo_dir:
             if settings.mongo_uri:
                 yield settings.mongo_uri
             else:
-                with embedded_mongod(mongo_dir, binary=settings.mongod_bin) as uri:
+                with embedded_mongod(mongo_dir, binary=settings.mongod_bin, joins=joins) as uri:
                     yield uri
 
     def _make(self, customer: Customer) -> None:

@@ -1,4 +1,4 @@
-"""How a stage runs over a stream of batches: several at once, one read ahead, with what it needs open meanwhile."""
+"""The one operator that all stages of batches are: it runs a function on each batch, timed, beside an open resource."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -9,6 +9,7 @@ from aiostream import pipable_operator, stream, streamcontext
 from pipeline.dataflow.messages import Batch
 from pipeline.dataflow.ports import Resource
 from pipeline.dataflow.stage import Apply
+from pipeline.dataflow.timing import lap, now
 
 __all__ = ["per_batch"]
 
@@ -20,23 +21,39 @@ BatchFunction: TypeAlias = Callable[[Batch[A]], Awaitable[Batch[B]]]
 
 
 def per_batch(
-    function: BatchFunction[A, B], resource: Resource | None = None, *, ahead: bool = False, in_flight: int = 1
+    name: str,
+    function: BatchFunction[A, B],
+    resource: Resource | None = None,
+    *,
+    ahead: bool = False,
+    in_flight: int = 1,
 ) -> Apply:
-    """The operator that runs ``function`` on each batch, ``in_flight`` of them at once, while ``resource`` is open.
+    """The operator of the stage ``name``: it runs ``function`` on each batch, ``in_flight`` at once.
+
+    ``resource`` is open meanwhile.
 
     It ends with a batch after which the run stops.
     """
-    return lambda source: _batches(source, function, resource or Resource(), ahead, in_flight)
+    return lambda source: _batches(source, name, function, resource or Resource(), ahead, in_flight)
 
 
 @pipable_operator
 async def _batches(
-    source: AsyncIterable[Batch[A]], function: BatchFunction[A, B], resource: Resource, ahead: bool, in_flight: int
+    source: AsyncIterable[Batch[A]],
+    name: str,
+    function: BatchFunction[A, B],
+    resource: Resource,
+    ahead: bool,
+    in_flight: int,
 ) -> AsyncIterator[Batch[B]]:
     """One operator for all, because making one costs more than running it on a small batch."""
 
     async def one(batch: Batch[A], *others: Batch[A]) -> Batch[B]:
-        return await function(batch)
+        began = now()
+        try:
+            return await function(batch)
+        finally:
+            lap(name, began)
 
     groups = _one_ahead(source) if ahead else source
     results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)

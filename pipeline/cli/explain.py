@@ -1,7 +1,7 @@
 """``explain``: what happened to one work order, from the decision log."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -9,26 +9,15 @@ from pipeline.cli.conduct import conduct
 from pipeline.cli.output import Json, print_json, print_lines, said
 from pipeline.cli.start import begin
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.history.decisions import ABSENT, ERASED, RESTORED, SENT, Entry, read_order
+from pipeline.history.decisions import SENT, Entry, read_order
 from pipeline.history.journal import new_run
+from pipeline.history.meaning import meaning
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.looking import Both, Looking
 from pipeline.service.session import Sessions
 from pipeline.service.settings import Settings
 
 __all__ = ["explain"]
-
-MEANING: Final = {
-    "insert": "new in TracOS",
-    "no_base": "nothing was known of what the client held: the newer side won whole",
-    "three_way": "merged field by field with what the client had shown before",
-    "stale": "older than what was taken already: undid nothing",
-    "repeat": "known already: its new place was noted",
-    ABSENT: "the client has the order no more",
-    SENT: "handed to the client",
-    ERASED: "all that was kept of it was removed",
-    RESTORED: "a value that had given way was set again by hand",
-}
 
 
 def explain(
@@ -89,13 +78,12 @@ def _held(one: Both) -> Iterator[str]:
 
 
 def _told(entry: Entry) -> Iterator[str]:
-    meaning = MEANING.get(entry.rule, entry.rule)
     version = f", of {entry.version:%Y-%m-%d %H:%M:%S} UTC" if entry.version else ""
     beside = "" if entry.id in (None, entry.number) else f"  order {entry.number}, {entry.id} there"
     place = f"{entry.locator}{version}"
     yield f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  run {entry.run or '(unknown)'}  {entry.client}{beside}  {place}"
     by, because = f", by {entry.by}" if entry.by else "", f": {entry.because}" if entry.because else ""
-    yield f"  {entry.rule}: {meaning}{by}{because}"
+    yield f"  {entry.rule}: {meaning(entry.rule)}{by}{because}"
     verb = "told" if entry.rule == SENT else "written"
     for change in entry.changes:
         yield f"  {verb}: {change.field}: {said(change.old)} → {said(change.new)}"

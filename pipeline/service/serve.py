@@ -79,7 +79,8 @@ class Service:
         self._is_stopped = False
         self._room = asyncio.Semaphore(settings.serve_parallel)
         self._keepers: dict[str, _Keeper] = {}
-        self._uri = ""
+        self.uri = ""
+        """Where MongoDB is, once it is."""
         self.states: dict[str, State] = {}
         """By client."""
         self.problems: dict[str, list[str]] = {}
@@ -91,7 +92,7 @@ class Service:
         ``beside`` runs meanwhile, and is cancelled at the end. Raises what keeps it from being begun.
         """
         with Sessions(self.settings).mongo() as uri:
-            self._uri = uri
+            self.uri = uri
             asyncio.run(self._serve(beside))
 
     def stop(self) -> None:
@@ -107,7 +108,7 @@ class Service:
 
     async def unready(self) -> list[str]:
         """Why the service is not as it should be, a line each: MongoDB is away, clients are late or left out."""
-        away = await answers(self._uri)
+        away = await answers(self.uri)
         return [*([away] if away else []), *self._late()]
 
     def _late(self) -> Iterator[str]:
@@ -157,7 +158,7 @@ class Service:
         if is_other:
             self.passes = Passes(settings, watchers)
         self.settings = settings
-        self._uri = settings.mongo_uri or self._uri
+        self.uri = settings.mongo_uri or self.uri
         logger.info("the settings were read again: {}", ", ".join(found.named))
         self._begin(found, is_other=is_other)
 
@@ -193,7 +194,7 @@ class Service:
             journal = Journal(settings.data_journal)
             runner = Runner(sessions, self._work(settings), record, journal, self.passes, is_shared=True)
             stop(runner)
-            ended = await runner.within(self._uri)
+            ended = await runner.within(self.uri)
         if self._after is not None:
             await self._after(customer.name, ended)
         return ended
@@ -206,7 +207,7 @@ class Service:
         if "inbound" in session.flows:
             wakes += [folder_changes(folder) for folder in session.client.watched]
         if "outbound" in session.flows:
-            wakes.append(changes(session.connection(self._uri)))
+            wakes.append(changes(session.connection(self.uri)))
         return wakes
 
 

@@ -19,8 +19,8 @@ def put(root, number, flow="erp.inbound", **more):
     where = Locator(f"{number}.json")
     said = {"client": "erp", "stage": "parse", "reasons": (Reason(f"not JSON: at byte {number}"),), "text": "x" * 99}
     seen = NOON + timedelta(minutes=number)
-    said |= {"flow": flow, "locator": str(where), "file": where.place, "attempts": 1} | more
-    letter = Letter(first_seen=NOON, last_seen=seen, **said)
+    said |= {"flow": flow, "locator": str(where), "file": where.place, "attempts": 1}
+    letter = Letter(**{**said, "first_seen": NOON, "last_seen": seen, **more})
     folder = root / flow
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / "aside"

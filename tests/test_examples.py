@@ -97,8 +97,8 @@ def test_every_setting_is_in_the_readme_and_in_the_example_file():
 def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, database_name):
     environ = {"PYTHONPATH": str(ROOT), "MONGO_URI": mongo_uri, "MONGO_DATABASE": database_name, "LANG": "C.UTF-8"}
 
-    def run(name):
-        command = [sys.executable, str(ROOT / name)]
+    def run(name, *arguments):
+        command = [sys.executable, str(ROOT / name), *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=True
         )
@@ -116,7 +116,7 @@ def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, d
     def shown(mark):
         return said(re.search(rf"<!-- {mark} -->\n```\n(.*?)```", README, re.DOTALL)[1])
 
-    assert run("setup.py") + run("src/main.py") == shown("sample run")
+    assert run("setup.py", "--yes") + run("src/main.py") == shown("sample run")
     assert run("src/main.py") == shown("second run")
 
 

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, child, person
+from pipeline.cli.started import install
 from pipeline.deadletters import Filters
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.service.replay import Retried
@@ -45,9 +46,7 @@ def inspect(
         try:
             from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise WrongUsage(
-                f"the page needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
-            ) from error
+            raise WrongUsage(f"the page needs {error.name}: install the extra: {install('web')}") from error
         serve(settings, again, port, announce, lambda: bool(signals), person())
     return 0
 

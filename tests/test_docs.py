@@ -9,6 +9,13 @@ import msgspec
 import pytest
 
 from docs.write_settings import PAGE, TABLES, tables
+from pipeline.clients.registry import kinds, options_of
+from pipeline.clients.schema import table_schema
+from pipeline.dataflow.messages import Fate, Outcome
+from pipeline.history.meaning import MEANING as RULES
+from pipeline.orders.merge import Rule
+from pipeline.service.customers import TABLES as TABLE_KEYS
+from pipeline.service.customers import TEXTS
 from pipeline.service.secrets import beside
 from pipeline.service.settings import SECRET, Settings
 from tests.plant import ROOT
@@ -51,11 +58,43 @@ def test_every_setting_is_in_the_page_and_in_the_example_file():
     assert set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)) == names
 
 
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
+def test_every_option_of_a_kind_is_told(kind):
+    page = (ROOT / "docs/clients.md").read_text()
+    options = [field.encode_name for field in msgspec.structs.fields(options_of(kind))]
+    assert [name for name in (kind.name, *options) if not re.search(rf"`{name}\b", page)] == []
+
+
+def test_every_key_of_every_client_and_of_a_table_is_told():
+    pages = {name: (ROOT / f"docs/{name}.md").read_text() for name in ("clients", "layouts")}
+    assert [name for name in (*TEXTS, *TABLE_KEYS) if f"`{name}`" not in pages["clients"]] == []
+    keys = {key for key, _ in keys_in(table_schema())}
+    assert len(keys) > 20
+    assert [name for name in sorted(keys) if not re.search(rf"(`|\b){name}(`| = )", pages["layouts"])] == []
+
+
+def test_every_word_for_what_became_of_an_item_is_explained():
+    words = (ROOT / "docs/words.md").read_text()
+    said = {word for name in re.findall(r"(?m)^\| ([^|]+) \|", words) for word in re.findall(r"[\w ]+", name)}
+    assert {*map(str, Rule), *RULES, *map(str, Outcome), *map(str, Fate)} - {word.strip() for word in said} == set()
+
+
+def keys_in(schema):
+    """The keys that a JSON schema knows, at any depth."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {}).items()
+        for value in schema.values():
+            yield from keys_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from keys_in(value)
+
+
 def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, database_name):
     environ = {"PYTHONPATH": str(ROOT), "MONGO_URI": mongo_uri, "MONGO_DATABASE": database_name, "LANG": "C.UTF-8"}
 
-    def run(name):
-        command = [sys.executable, str(ROOT / name)]
+    def run(name, *arguments):
+        command = [sys.executable, str(ROOT / name), *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=True
         )
@@ -64,11 +103,12 @@ def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, d
     def said(text):
         """The lines, without times."""
         text = re.sub(r"\d\d:\d\d:\d\d ", "", re.sub(r"in \d+\.\d s", "in 1.0 s", text))
-        text = re.sub(r"at mongodb://\S+", "embedded in data/mongo", text.replace(database_name, "tractian"))
+        text = text.replace(f"{sys.executable} {ROOT}/", ".venv/bin/python ").replace(database_name, "tractian")
+        text = re.sub(r"mongodb://\S+/(\S+)", r"embedded, data/mongo (\1)", text)
         return [line for line in text.splitlines() if line]
 
     def shown(mark):
         return said(re.search(rf"<!-- {mark} -->\n```\n(.*?)```", README, re.DOTALL)[1])
 
-    assert run("setup.py") + run("src/main.py") == shown("sample run")
+    assert run("setup.py", "--yes") + run("src/main.py") == shown("sample run")
     assert run("src/main.py") == shown("second run")

@@ -7,9 +7,11 @@ from cyclopts import Parameter
 
 from pipeline.cli.ages import age
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table, said
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, print_json, print_lines, said
 from pipeline.cli.start import Wait, begin, person
 from pipeline.cli.summary import SIDES
+from pipeline.cli.tables import Column, print_table
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.effects import Live
@@ -18,7 +20,17 @@ from pipeline.service.session import Sessions
 
 __all__ = ["list_", "restore"]
 
-COLUMNS: Final = ["when (UTC)", "client", "order", "field", "whose", "gave way", "kept", "because", "restored (UTC)"]
+COLUMNS: Final = [
+    Column("when (UTC)"),
+    Column("client"),
+    Column("order", leads=True, is_named=True),
+    Column("field", leads=True),
+    Column("whose"),
+    Column("gave way", wraps=True),
+    Column("kept", wraps=True),
+    Column("because", wraps=True),
+    Column("restored (UTC)"),
+]
 
 MINUTES: Final = "%Y-%m-%d %H:%M"
 
@@ -43,13 +55,13 @@ def list_(
     if json:
         print_json(found)
     elif found:
-        print_table(COLUMNS, map(_row, found), wide=["gave way", "kept", "because"])
+        print_table(COLUMNS, map(_row, found))
     else:
-        print_lines([f"nothing gave way in {path}" + (" that is like this" if since is not None or client else "")])
+        note(f"nothing gave way in {path}" + (" that is like this" if since is not None or client else ""))
     return 0
 
 
-def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait = 0) -> int:
+def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait = 0, json: Json = False) -> int:
     """Set the value that gave way last again, as a new edit in TracOS; the next run tells the client.
 
     Args:
@@ -57,14 +69,17 @@ def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait
         field: Of the order, as `conflicts list` names it.
         client: The client, where several have an order of this number.
         wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
+        json: Print JSON: what was set, and what becomes of it.
     """
     settings = begin()
     work, record = Restoring(find_conflict(settings.data_decision_log, number, field, client)), new_run("restore")
     sessions = Sessions(settings, run=record.run, by=person(), effects=Live(wait=wait))
     ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
-        if change := work.change:
-            one = work.conflict
+        one, change = work.conflict, work.change
+        if json:
+            print_json({"number": one.number, "client": one.client, "change": change, "next": work.next})
+        elif change:
             what = f"order {one.number}: {field} set again: {said(change.old)} → {said(change.new)}"
             print_lines([f"{what}; {work.next}"])
     return ended.exit

@@ -8,7 +8,6 @@ from typing import Final
 
 from loguru import logger
 
-from pipeline.cli.inspect import again
 from pipeline.cli.logs import tell_the_rest
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, lanes_of, person, settings_now
@@ -41,7 +40,8 @@ def serve() -> int:
 def _serve() -> int:
     settings = begin()
     try:
-        from pipeline.service.metrics import Metrics  # noqa: PLC0415 - an extra
+        from pipeline.cli.doors import Children  # noqa: PLC0415 - an extra
+        from pipeline.service.metrics import Metrics  # noqa: PLC0415 - the same
         from pipeline.web.serve import serve_beside  # noqa: PLC0415 - the same
     except ImportError as error:
         raise WrongUsage(
@@ -51,8 +51,9 @@ def _serve() -> int:
     service = Service(
         settings, settings_now, _work, _told, lambda settings: [*lasting, *alerts_of(settings, at_once=True)]
     )
+    doors = Children(settings, lambda: service.uri, lambda: service.states)
     with _heard(service):
-        service.to_the_end(lambda: serve_beside(settings, again, service.unready, metrics.text, _announce, person()))
+        service.to_the_end(lambda: serve_beside(settings, doors, service.unready, metrics.text, _announce, person()))
     return 0
 
 

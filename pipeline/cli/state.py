@@ -8,8 +8,10 @@ from cyclopts import Parameter
 
 from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct
-from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.start import Wait, begin
+from pipeline.cli.tables import Column, print_table
 from pipeline.history.journal import new_run
 from pipeline.service.alone import Alone
 from pipeline.service.effects import Live
@@ -18,7 +20,12 @@ from pipeline.service.session import Sessions
 
 __all__ = ["reset", "set_", "show"]
 
-COLUMNS: Final = ["client", "file", "version", "says"]
+COLUMNS: Final = [
+    Column("client", leads=True),
+    Column("file", leads=True),
+    Column("version", is_number=True),
+    Column("says", wraps=True),
+]
 
 
 def show(*, client: str | None = None, json: Json = False) -> int:
@@ -34,9 +41,9 @@ def show(*, client: str | None = None, json: Json = False) -> int:
         print_json(found)
     elif found:
         rows = ([one.client, one.file, _version(one.version), said] for one in found for said in one.says)
-        print_table(COLUMNS, rows, right=["version"])
+        print_table(COLUMNS, rows)
     else:
-        print_lines([f"nothing is remembered in {settings.data_state_dir}"])
+        note(f"nothing is remembered in {settings.data_state_dir}")
     return 0
 
 

@@ -16,17 +16,15 @@ from msgspec import structs
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Batch, BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
 from pipeline.dataflow.operator import per_batch
-from pipeline.dataflow.ports import BatchSink, DeadLetters, Sink, Source
+from pipeline.dataflow.ports import BatchSink, Sink, Source
 from pipeline.dataflow.stage import Chain, Passage, Stage, Step
 from pipeline.dataflow.timing import lap, now
 from pipeline.errors import Deferred, Fatal, Gone, Reason, Rejected, Unhandled
 
 __all__ = [
-    "dead_letters",
     "deliver",
     "filter_items",
     "flat_map_items",
-    "hold_known",
     "map_items",
     "parse",
     "read",
@@ -43,7 +41,6 @@ T = TypeVar("T")
 ItemFunction: TypeAlias = Callable[[A], B] | Callable[[A], Awaitable[B]]
 
 _DEFERRED: Final = logger.bind(event="deferred")
-_DEAD: Final = logger.bind(event="dead_letter")
 
 
 def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> Chain[T]:
@@ -142,44 +139,6 @@ def deliver(sink: Sink[T] | BatchSink[T], *, first: Callable[[], Awaitable[None]
         return structs.replace(cast(Batch[Any], batch), **changes, called=called, gone=gone)
 
     return Stage(per_batch("deliver", delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
-
-
-def hold_known(dead: DeadLetters) -> Passage:
-    """Leave out what is dead already, or was closed by a person, and has not changed since: it stays where it is.
-
-    Needs ``dead_letters(dead)`` further down the chain, which opens the folder.
-    """
-
-    async def held_back(batch: Batch[Any]) -> Batch[Any]:
-        unread = [Envelope(None, letter.locator, letter.raw, letter.stamp) for letter in batch.failed]
-        known = await dead.recall([*batch.items, *unread])
-        if not known:
-            return batch
-        return structs.replace(
-            batch,
-            items=[item for item in batch.items if item.locator not in known],
-            failed=[letter for letter in batch.failed if letter.locator not in known],
-            held=[*batch.held, *(locator for locator, state in known.items() if state == "open")],
-            closed=[*batch.closed, *(locator for locator, state in known.items() if state == "closed")],
-        )
-
-    return Passage(per_batch("hold_known", held_back), Step("hold_known", "hold"))
-
-
-def dead_letters(dead: DeadLetters) -> Passage:
-    """Put the failed items aside in ``dead``, durably, and close the letters of those that were now delivered."""
-
-    async def put_aside(batch: Batch[Any]) -> Batch[Any]:
-        if batch.items:
-            await dead.resolve(batch.items)
-        if not batch.failed:
-            return batch
-        await dead.write(batch.failed)
-        for letter in batch.failed:
-            _DEAD.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, letter.loggable)
-        return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
-
-    return Passage(per_batch("dead_letters", put_aside, dead), Step("dead_letters", "dead_letters", dead))
 
 
 def within(budget: Budget) -> Passage:

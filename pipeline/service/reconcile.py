@@ -9,11 +9,12 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.dataflow.aside import dead_letters, hold_known
 from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain
-from pipeline.dataflow.stages import dead_letters, deliver, hold_known, read, settle, validate
+from pipeline.dataflow.stages import deliver, read, settle, validate
 from pipeline.dataflow.wrapped import WrappedSource
 from pipeline.deadletters import Drawer, Identify
 from pipeline.errors import BudgetExceeded, See

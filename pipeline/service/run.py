@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report
+from pipeline.disk import in_thread
 from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings, WrongUsage
-from pipeline.history.journal import Journal, Run, counts
+from pipeline.history.journal import Journal, Run, beat_seconds, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.passes import Passes, whose
 from pipeline.service.session import Session, Sessions
@@ -81,7 +82,8 @@ class Runner:
     """Does a work with all clients, from the first line of the journal to the last.
 
     Where the work may be done so, with up to SERVE_PARALLEL of them side by side. What stops one client stops no
-    other, but for MongoDB's own outage: no more are begun then. Without a ``journal`` nothing is written.
+    other, but for MongoDB's own outage: no more are begun then. Without a ``journal`` nothing is written; with one it
+    is told every now and then how far the run is.
     ``is_shared``: that somebody else is at work on these orders is no failure. ``passes`` is told of each client's.
     """
 
@@ -112,6 +114,8 @@ class Runner:
         self._outage: TracosOutage | None = None
         self._stop = asyncio.Event()
         self._is_interrupted = False
+        self._has_told = False
+        """Whether the journal knows of it."""
         self._phase: Literal["starting", "entering", "running", "over"] = "starting"
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None
@@ -174,6 +178,7 @@ class Runner:
         self._passes.expect({one.client.name: one.flows for one in self._serve} | dict.fromkeys(self._problems, ()))
         if self._journal is not None:
             self._journal.write(self._record)
+            self._has_told = True
         for problem in (line for lines in self._problems.values() for line in lines):
             logger.bind(event="left_out").error("wrong settings: {}; this client is left out", problem)
         for name in self._unknown:
@@ -184,6 +189,7 @@ class Runner:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._phase = "running"
         room = asyncio.Semaphore(self._sessions.settings.serve_parallel if self._work.is_side_by_side else 1)
+        telling = asyncio.ensure_future(self._tell_how_far())
         try:
             with suppress(asyncio.CancelledError):
                 passes = (self._one(session, uri, room) for session in self._serve)
@@ -194,9 +200,21 @@ class Runner:
                 raise self._outage
         finally:
             self._phase = "over"
+            telling.cancel()
             with suppress(asyncio.CancelledError):
+                await asyncio.wait([telling])  # nothing of it comes behind the last line
                 if is_last:
                     await self._passes.look(self._record.run)
+
+    async def _tell_how_far(self) -> None:
+        """Tell the journal how far the run is, while it is under way; where that fails its end is told still."""
+        while self._journal is not None:
+            await asyncio.sleep(beat_seconds(datetime.now(UTC) - self._record.began))
+            reports = [report for of_one in self._reports.values() for report in of_one]
+            told = replace(self._record, told=datetime.now(UTC).replace(microsecond=0), flows=counts(reports))
+            with suppress(Fatal):
+                self._has_told = True
+                await in_thread(self._journal.write, told)
 
     async def _one(self, session: Session, uri: str, room: asyncio.Semaphore) -> None:
         """One client, once there is room, unless all is to end by then."""
@@ -242,6 +260,7 @@ class Runner:
         self._reports, self._failed = self._in_order(self._reports), self._in_order(self._failed)
         reports = [report for of_one in self._reports.values() for report in of_one]
         ending, code = self._ending(stopped, reports)
+        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
         record = replace(
             self._record,
             ended=datetime.now(UTC).replace(microsecond=0),
@@ -252,14 +271,14 @@ class Runner:
             rules=dict(self._sessions.decisions.rules),
             gave_way=dict(+self._sessions.decisions.gave_way),
             drift={session.client.name: session.drift for session in self._serve if session.drift},
+            befell=befell,
         )
-        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
         seconds = time.monotonic() - began
         ended = Ended(
             record=record, exit=code, reports=self._reports, befell=befell, seconds=seconds, is_held=self._is_held
         )
         try:
-            if self._journal is not None and (is_loud or not ended.is_idle):
+            if self._journal is not None and (is_loud or self._has_told or not ended.is_idle):
                 self._journal.write(record)
         except Exception as error:  # whatever it is, how it ended is still known
             untold = tell(error)

@@ -79,7 +79,8 @@ class Service:
         self._is_stopped = False
         self._room = asyncio.Semaphore(settings.serve_parallel)
         self._keepers: dict[str, _Keeper] = {}
-        self._uri = ""
+        self.uri = ""
+        """Where MongoDB is, once it is."""
         self._probe = Probe()
         self.states: dict[str, State] = {}
         """By client."""
@@ -92,7 +93,7 @@ class Service:
         ``beside`` runs meanwhile, and is cancelled at the end. Raises what keeps it from being begun.
         """
         with Sessions(self.settings).mongo(joins=False) as uri:  # it outlives whoever it would join
-            self._uri = uri
+            self.uri = uri
             asyncio.run(self._serve(beside))
 
     def stop(self) -> None:
@@ -108,7 +109,7 @@ class Service:
 
     async def unready(self) -> list[str]:
         """Why the service is not as it should be, a line each: MongoDB is away, clients are late or left out."""
-        away = await self._probe.why_away(self._uri)
+        away = await self._probe.why_away(self.uri)
         return [*([away] if away else []), *self._late()]
 
     def _late(self) -> Iterator[str]:
@@ -159,7 +160,7 @@ class Service:
         if is_other:
             self.passes = Passes(settings, watchers)
         self.settings = settings
-        self._uri = settings.mongo_uri or self._uri
+        self.uri = settings.mongo_uri or self.uri
         logger.info("the settings were read again: {}", ", ".join(found.named))
         self._begin(found, is_other=is_other)
 
@@ -195,7 +196,7 @@ class Service:
             journal = Journal(settings.data_journal)
             runner = Runner(sessions, self._work(settings), record, journal, self.passes, is_shared=True)
             stop(runner)
-            ended = await runner.within(self._uri)
+            ended = await runner.within(self.uri)
         if self._after is not None:
             await self._after(customer.name, ended)
         return ended
@@ -208,7 +209,7 @@ class Service:
         if "inbound" in session.flows:
             wakes += [folder_changes(folder) for folder in session.client.watched]
         if "outbound" in session.flows:
-            wakes.append(changes(session.connection(self._uri)))
+            wakes.append(changes(session.connection(self.uri)))
         return wakes
 
 

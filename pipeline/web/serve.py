@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from pipeline.errors import Fatal, See
 from pipeline.service.settings import Settings
-from pipeline.web.app import Again, make_app
+from pipeline.web.app import make_app
+from pipeline.web.doors import Doors
 from pipeline.web.guard import Secrets
 from pipeline.web.probes import with_probes
 
@@ -19,7 +20,7 @@ __all__ = ["serve", "serve_beside"]
 
 def serve(
     settings: Settings,
-    again: Again,
+    doors: Doors,
     port: int,
     announce: Callable[[str], None],
     is_unwanted: Callable[[], bool] = lambda: False,
@@ -33,14 +34,14 @@ def serve(
     """
     with _listening("127.0.0.1", port, "--port") as listener:
         secret, port = Secrets(), listener.getsockname()[1]
-        app = make_app(settings, again, secret, port, by)
+        app = make_app(settings, doors, secret, port, by)
         address = f"http://127.0.0.1:{port}/{secret.token}/"
         _Server(_config(app), lambda: announce(address), is_unwanted).run(sockets=[listener])
 
 
 async def serve_beside(
     settings: Settings,
-    again: Again,
+    doors: Doors,
     unready: Callable[[], Awaitable[Sequence[str]]],
     metrics: Callable[[], bytes],
     announce: Callable[[str], None],
@@ -49,7 +50,7 @@ async def serve_beside(
     """Serve the page, probes and metrics at SERVE_HOST and SERVE_PORT, in a loop that does more, until cancelled."""
     with _listening(settings.serve_host, settings.serve_port, "SERVE_PORT") as listener:
         secret, port = Secrets(), listener.getsockname()[1]
-        app = with_probes(make_app(settings, again, secret, port, by), unready, metrics)
+        app = with_probes(make_app(settings, doors, secret, port, by), unready, metrics)
         host = "127.0.0.1" if settings.serve_host == "0.0.0.0" else settings.serve_host  # noqa: S104 - it is asked for
         server = _Beside(_config(app), lambda: announce(f"http://{host}:{port}/{secret.token}/"), lambda: False)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))

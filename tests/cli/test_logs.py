@@ -46,7 +46,7 @@ class TestFewOfAKind:
         assert len(lines) == 21
         assert all("gave way: " in line for line in lines[:20])
         assert lines[20] == f"INFO    10 more lines of the same kind as: {lines[0][8:]}"
-        assert "values that gave way: 15 of the client, 15 of TracOS;" in out
+        assert "values that gave way: 15 of the client, 15 of TracOS\n" in out
         (run,) = json.loads(plant.command("history", "--json"))
         assert run["gave_way"] == {"client": 15, "tracos": 15}
 

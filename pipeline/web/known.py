@@ -31,9 +31,9 @@ FEW: Final = 5_000
 FEW_SECONDS: Final = 4.0
 """But not longer."""
 FIRST_SECONDS: Final = 2.0
-"""The same where nothing is known yet."""
+"""How long the first look waits for what is seen of clients; the others show what was seen last, and have it seen."""
 FRESH_SECONDS: Final = 5.0
-"""How long what is known of clients is taken for true."""
+"""How long that is taken for true."""
 ANSWER_SECONDS: Final = 5.0
 """How long MongoDB may take to say what waits."""
 DAYS: Final = 30
@@ -94,7 +94,7 @@ class Known:
         """What is seen of the clients; ``read`` is when each was read last."""
         at = self._seen.at
         if at is None or (datetime.now(UTC) - at).total_seconds() > FRESH_SECONDS:
-            patience = FIRST_SECONDS if at is None else PATIENCE_SECONDS
+            patience = FIRST_SECONDS if at is None else 0.0
             await self._look("clients", lambda: self._see_clients(read), patience)
         return self._seen
 

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.history.journal import read_runs
-from tests.mongo import require_mongod
+from tests.mongo import require_mongod, until
 from tests.plant import Plant
 from tests.web.conftest import Site
 from tests.web.visiting import ask, follow, form_token, letter_id, press
@@ -202,6 +202,7 @@ class TestGuard:
         assert status == 503
         assert "another run is using the dead letters" in body
 
+    @pytest.mark.slow
     def test_while_a_retry_starts_a_mongodb_the_page_answers_and_what_stops_it_is_told(self, tmp_path):
         plant = Plant(tmp_path)
         plant.run("setup.py")
@@ -288,6 +289,53 @@ class TestGuard:
         assert (site.process.returncode, err) == (0, "")
 
 
+@pytest.mark.slow
+class TestOrders:
+    def test_what_gave_way_is_restored_for_good_and_both_sides_are_seen(self, site, browser):
+        browser.get(f"{site.address}orders?number=103")
+        assert "Newer here" in browser.find_element(By.XPATH, "//tr[contains(., 'title')]").text
+        item = browser.find_element(By.XPATH, "//li[contains(., 'title of TracOS')][.//button]")
+        follow(browser, item.find_element(By.TAG_NAME, "button"))
+        assert "set again, and the next run tells" in browser.find_element(By.CLASS_NAME, "told").text
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Order 103"
+        assert "Older in TracOS" in browser.find_element(By.XPATH, "//tr[contains(., 'title')]").text
+        assert "set again by hand" in browser.find_element(By.CSS_SELECTOR, "ol.story > li").text
+        assert "waits to be told" in browser.find_element(By.TAG_NAME, "main").text
+        assert site.plant.documents()[103]["title"] == "Older in TracOS"
+        follow(browser, browser.find_element(By.LINK_TEXT, "Conflicts"))
+        assert "restored" in browser.find_element(By.XPATH, "//tr[contains(., 'Older in TracOS')]").text
+
+    def test_what_is_in_the_way_of_restoring_is_told(self, site):
+        form = {"form_token": form_token(site), "client": "erp_json", "number": "-1", "field": "title"}
+        status, _, body = ask(site, "conflicts/restore", form=form)
+        assert (status, "order -1" in body) == (400, True)
+
+    def test_where_mongodb_is_embedded_it_is_started_for_a_look(self, tmp_path):
+        plant = Plant(tmp_path)
+        plant.run("setup.py")
+        plant.run()
+        site = Site(plant, plant.start("pipeline/__main__.py", "inspect"))
+        assert "Look into TracOS" in ask(site, "orders?number=103")[2]
+        assert "Newer here</td>" in ask(site, "orders?number=103&now=1")[2]
+        site.process.terminate()
+        site.process.communicate(timeout=30)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_service_works_on_the_mongodb_that_runs_beside_it(tmp_path):
+    plant = Plant(tmp_path)
+    plant.run("setup.py")
+    site = Site(plant, plant.start("src/main.py", "serve", SERVE_PORT=0, SERVE_EVERY="1s"))
+    until(lambda: "3 open dead letters" in ask(site, "letters")[2])
+    assert "Newer here</td>" in ask(site, "orders?number=103")[2]
+    until(lambda: "The service is running" in ask(site)[2])
+    form = {"form_token": form_token(site)}
+    one = letter_id(site, "bad-schema.json")
+    assert ask(site, f"letters/{one}/retry", form=form | {"payload": GOOD})[1]["location"].endswith("told=passed")
+    site.process.terminate()
+    site.process.communicate(timeout=30)
+
+
 INTERRUPTED = """
 import signal, sys
 from pathlib import Path
@@ -312,6 +360,7 @@ sys.exit(main(["inspect"]))
 
 
 class TestEnding:
+    @pytest.mark.slow
     def test_ctrl_c_at_any_instant_ends_it_in_peace(self, plant):
         (plant.home / "interrupted.py").write_text(INTERRUPTED)
 

@@ -1,4 +1,4 @@
-# The service: docker build -t workorder-sync . ; docs/operations.md tells how it is run.
+# The service: docker build -t workorder-sync . ; docs/install.md tells how it is run.
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS built

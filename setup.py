@@ -17,6 +17,7 @@ import msgspec
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from pipeline.cli.started import begun_by, beside
 from pipeline.errors import Fatal
 from pipeline.orders.workorder import Status
 from pipeline.service.settings import Settings, load
@@ -79,10 +80,10 @@ INBOUND: Mapping[str, Any] = {
 }
 """The client's files; a list goes out as an array, or a line each."""
 
-BAD: Mapping[str, bytes] = {
+BAD: Mapping[str, bytes | Path] = {
     "bad-malformed.json": b'{"id": 901, "status": "NEW", "createdAt": ',
     "bad-schema.json": b'{"id": 902, "status": "LOST", "createdAt": "yesterday", "title": 7}\n',
-    "bad-unreadable.json": b"this file has no read permission, and is no JSON either\n",
+    "bad-unreadable.json": Path("taken-away.json"),  # a link to nothing: the superuser cannot read it either
 }
 
 TRACOS: tuple[Order, ...] = (
@@ -172,13 +173,14 @@ def write_files(folder: Path, files: Iterator[tuple[str, Any]]) -> int:
     written = 0
     for age, (name, content) in enumerate(files):
         path = folder / name
-        if path.exists():
+        if os.path.lexists(path):
             continue
-        path.write_bytes(content if isinstance(content, bytes) else _encoded(name, content))
+        if isinstance(content, Path):
+            path.symlink_to(content)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else _encoded(name, content))
         moment = BEGIN.timestamp() + age
-        os.utime(path, (moment, moment))
-        if name == "bad-unreadable.json":
-            path.chmod(0)
+        os.utime(path, (moment, moment), follow_symlinks=False)
         written += 1
     return written
 
@@ -224,7 +226,8 @@ def main() -> int:
         return 1
     print(f"{documents:,} new work orders in TracOS ({settings.database}.{settings.mongo_collection})")
     print(f"{files:,} new files in {settings.data_inbound_dir}" + (", three of them bad on purpose" if files else ""))
-    print("next: python src/main.py")
+    begun_by(sys.orig_argv, sys.argv[1:])
+    print(f"next: {beside('src/main.py')}")
     return 0
 
 

@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -17,6 +18,13 @@ from pipeline.cli import main
 from pipeline.deadletters import read_letters
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+class Terminal(io.StringIO):
+    """Standard output that a person looks at."""
+
+    def isatty(self):
+        return True
 
 
 class Plant:
@@ -59,10 +67,16 @@ class Plant:
         assert code == exits, out + err
         return out
 
-    def ask(self, *arguments, **environ):
+    def shown(self, columns, *arguments, exits=0, **environ):
+        """What ``python -m pipeline`` prints on a terminal of so many columns, without colours."""
+        code, out, err = self.ask(*arguments, out=Terminal(), COLUMNS=columns, TERM="xterm", **environ)
+        assert code == exits, out + err
+        return re.sub(r"\x1b\[[0-9;]*m", "", out)
+
+    def ask(self, *arguments, out=None, **environ):
         """The exit code of ``python -m pipeline``, what it prints, and its log; in this process."""
         environ = self.environ | {name: str(value) for name, value in environ.items()}
-        before, thresholds, out, err = Path.cwd(), gc.get_threshold(), io.StringIO(), io.StringIO()
+        before, thresholds, out, err = Path.cwd(), gc.get_threshold(), out or io.StringIO(), io.StringIO()
         os.chdir(self.home)
         try:
             with mock.patch.dict(os.environ, environ, clear=True), redirect_stdout(out), redirect_stderr(err):

@@ -1,4 +1,4 @@
-"""The examples and the README's blocks do what they say."""
+"""The examples, and the blocks of docs/chains.md, do what they say."""
 
 import os
 import re
@@ -11,12 +11,10 @@ import msgspec
 import pytest
 
 from pipeline.deadletters import read_letters
-from pipeline.service.secrets import beside
-from pipeline.service.settings import SECRET, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+PAGE = (ROOT / "docs/chains.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def script(*arguments, cwd):
@@ -51,7 +49,7 @@ def test_the_custom_chain_prints_open_orders_and_puts_the_bad_aside(tmp_path):
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_python_blocks_of_the_readme_run(block, tmp_path):
+def test_the_python_blocks_of_the_page_run(block, tmp_path):
     done = script("-c", block, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
@@ -69,7 +67,7 @@ def test_the_fake_erp_prints_settings_that_lead_to_it(plant):
     assert (process.returncode, err) == (0, "")
 
 
-def test_the_client_of_the_readme_works(tmp_path):
+def test_the_client_of_the_page_works(tmp_path):
     (block,) = [block for block in BLOCKS if "class Plant7" in block]
     (tmp_path / "plant7.py").write_text(block)
     (tmp_path / "in").mkdir()
@@ -84,41 +82,3 @@ def test_the_client_of_the_readme_works(tmp_path):
     )
     done = script("-c", use, cwd=tmp_path)
     assert '"status": "NEW"' in done.stdout, done.stderr
-
-
-def test_every_setting_is_in_the_readme_and_in_the_example_file():
-    names = {field.name.upper() for field in msgspec.structs.fields(Settings) if field.name != "secrets"}
-    names |= {beside(name.upper()) for name in SECRET}
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)) == names
-    example = (ROOT / ".env.example").read_text()
-    assert set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)) == names
-
-
-def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, database_name):
-    environ = {"PYTHONPATH": str(ROOT), "MONGO_URI": mongo_uri, "MONGO_DATABASE": database_name, "LANG": "C.UTF-8"}
-
-    def run(name):
-        command = [sys.executable, str(ROOT / name)]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=True
-        )
-        return said(done.stderr + done.stdout)
-
-    def said(text):
-        """The lines, without times; the superuser may read what nobody else may."""
-        text = re.sub(r"\d\d:\d\d:\d\d ", "", re.sub(r"in \d+\.\d s", "in 1.0 s", text))
-        text = re.sub(r"at mongodb://\S+", "embedded in data/mongo", text.replace(database_name, "tractian"))
-        return [
-            line for line in text.splitlines() if line and "bad-unreadable" not in line and "dead letters:" not in line
-        ]
-
-    def shown(mark):
-        return said(re.search(rf"<!-- {mark} -->\n```\n(.*?)```", README, re.DOTALL)[1])
-
-    assert run("setup.py") + run("src/main.py") == shown("sample run")
-    assert run("src/main.py") == shown("second run")
-
-
-def test_the_diagram_of_the_readme_is_the_one_that_the_stages_make(tmp_path):
-    (diagram,) = re.findall(r"^```mermaid\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    assert script("-m", "pipeline", "graph", cwd=tmp_path).stdout == diagram

@@ -51,6 +51,7 @@ KEPT = {
     "bson": {"tracos"},
     "stamina": {"tracos", "transports", "cli"},
     "httpx": {"transports", "service"},
+    "opentelemetry": {"service"},
     "prometheus_client": {"service"},
     "pytest": {"testing"},
     "cyclopts": {"cli"},
@@ -67,6 +68,7 @@ KEPT = {
 
 ALONE = {
     ("service", "httpx"): "pipeline.service.alerts",
+    ("service", "opentelemetry"): "pipeline.service.traces",
     ("service", "prometheus_client"): "pipeline.service.metrics",
 }
 """Of a room that imports a package, the only module that does: it is of an extra."""
@@ -106,8 +108,8 @@ def test_the_tour_of_the_house_names_every_room_and_nothing_else():
     assert sorted(told) == sorted({*ROOMS, "cli"})
 
 
-def test_the_tour_of_the_readme_names_every_room_and_nothing_else():
-    tree = re.search(r"(?s)\npipeline/\n(.*?)\n\S", (ROOT.parent / "README.md").read_text())[1]
+def test_the_page_of_the_house_names_every_room_and_nothing_else():
+    tree = re.search(r"(?s)\npipeline/\n(.*?)\n\S", (ROOT.parent / "docs/architecture.md").read_text())[1]
     told = set(re.findall(r"(?:^|\n) {2}([a-z]+)(?:/|\.py) ", tree))
     assert told == {*ROOMS, "cli"}
 

@@ -8,13 +8,19 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
+from pipeline.cli.examples import examples
+from pipeline.cli.started import begun_by
 from pipeline.cli.streams import unbroken
 from pipeline.errors import WrongUsage
 from pipeline.version import VERSION
 
-__all__ = ["app", "main", "program"]
+__all__ = ["app", "main", "program", "show_examples"]
 
 INTERRUPTED: Final = 130
+
+HELP: Final = frozenset({"--help", "-h"})
+ALONE: Final = HELP | {"--version", "--install-completion"}
+"""Options that need no command; with any other it is ``run``."""
 
 EPILOGUE: Final = (
     "Settings come from the environment and from .env; .env.example lists them. "
@@ -45,6 +51,8 @@ COMMANDS: Final = {
     "erase": ("erase:erase", "Remove an order's values from logs, letters, archives and state."),
     "graph": ("graph:graph", "Draw the chains, made from the stages themselves."),
     "inspect": ("inspect:inspect", "Serve a local page to look into dead letters."),
+    "help": ("help:help_", "Show the help of a command."),
+    "--install-completion": ("help:install_completion", "Have the shell complete commands and options."),
 }
 CLIENTS: Final = {
     "list": ("clients:list_", "List the kinds of clients that can be named."),
@@ -88,8 +96,20 @@ app.command(clients)
 app.command(state)
 
 
+def show_examples(given: Sequence[str]) -> None:
+    """Have the help of the command that is named there end with its examples, as they are given here."""
+    at, name = app, ""
+    for word in given[given[0] == "help" and HELP.isdisjoint(given) :]:
+        if word in HELP or word not in at:
+            break
+        at, name = at[word], f"{name} {word}".strip()
+    if shown := examples(name):
+        at.help_epilogue = shown if name else f"{shown}\n\n{EPILOGUE}"
+
+
 def program() -> int:
     """``main`` as a process of its own: one that was interrupted ends, whatever its threads still wait for."""
+    begun_by(sys.orig_argv, sys.argv[1:])
     logging.captureWarnings(capture=True)  # told like all else, in the log
     code = main()
     if code == INTERRUPTED:
@@ -103,8 +123,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     What becomes of standard output and standard error does not change the code.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    if not given or (given[0].startswith("-") and given[0] not in {"--help", "-h", "--version"}):
+    if not given or (given[0].startswith("-") and given[0] not in ALONE):
         given.insert(0, "run")
+    if given[0] == "help" or not HELP.isdisjoint(given):
+        show_examples(given)
     with unbroken():
         return _code_of(given)
 
@@ -132,5 +154,5 @@ def _told(error: BaseException) -> int:
         logger.bind(event="interrupted").warning("interrupted")
         return INTERRUPTED
     if isinstance(error, CycloptsError):
-        error = WrongUsage(f"{' '.join(str(error).split())} `--help` tells what there is")
+        error = WrongUsage(f"{' '.join(str(error).split())} `help` tells what there is")
     return tell(error).exit_code

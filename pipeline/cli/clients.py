@@ -7,17 +7,21 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from cyclopts import Parameter
 
-from pipeline.cli.output import Json, print_json, print_lines, print_table
+from pipeline.cli.output import Json, print_json, print_lines
+from pipeline.cli.started import command
+from pipeline.cli.tables import Column, print_table
 from pipeline.clients.registry import kinds
 from pipeline.disk import remove_leftovers, write_files
 from pipeline.errors import WrongUsage
 
 __all__ = ["list_", "new"]
+
+COLUMNS: Final = [Column("kind", leads=True), Column("from"), Column("what it is", wraps=True)]
 
 
 def list_(*, json: Json = False) -> int:
@@ -30,7 +34,7 @@ def list_(*, json: Json = False) -> int:
     if json:
         print_json([{**msgspec.to_builtins(kind._asdict())} for kind in found])
     else:
-        print_table(["kind", "from", "what it is"], [[one.name, one.origin, one.says or one.target] for one in found])
+        print_table(COLUMNS, [[one.name, one.origin, one.says or one.target] for one in found])
     return 0
 
 
@@ -55,7 +59,7 @@ def new(
         [
             f"written: {' and '.join(str(folder / target) for target in bodies)}",
             f"its suite passes already: pytest --client test_{name}:client   (where they are)",
-            f"then make it yours, and run it: CLIENTS={name}:connect python -m pipeline",
+            f"then make it yours, and run it: CLIENTS={name}:connect {command('run')}",
         ]
     )
     return 0

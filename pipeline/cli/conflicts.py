@@ -7,9 +7,11 @@ from cyclopts import Parameter
 
 from pipeline.cli.ages import age
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table, said
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, print_json, print_lines, said
 from pipeline.cli.start import Wait, begin, person
 from pipeline.cli.summary import SIDES
+from pipeline.cli.tables import Column, print_table
 from pipeline.history.conflicts import Conflict, read_conflicts
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.effects import Live
@@ -18,7 +20,17 @@ from pipeline.service.session import Sessions
 
 __all__ = ["list_", "restore"]
 
-COLUMNS: Final = ["when (UTC)", "client", "order", "field", "whose", "gave way", "kept", "because", "restored (UTC)"]
+COLUMNS: Final = [
+    Column("when (UTC)"),
+    Column("client"),
+    Column("order", leads=True, is_named=True),
+    Column("field", leads=True),
+    Column("whose"),
+    Column("gave way", wraps=True),
+    Column("kept", wraps=True),
+    Column("because", wraps=True),
+    Column("restored (UTC)"),
+]
 
 MINUTES: Final = "%Y-%m-%d %H:%M"
 
@@ -43,9 +55,9 @@ def list_(
     if json:
         print_json(found)
     elif found:
-        print_table(COLUMNS, map(_row, found), wide=["gave way", "kept", "because"])
+        print_table(COLUMNS, map(_row, found))
     else:
-        print_lines([f"nothing gave way in {path}" + (" that is like this" if since is not None or client else "")])
+        note(f"nothing gave way in {path}" + (" that is like this" if since is not None or client else ""))
     return 0
 
 

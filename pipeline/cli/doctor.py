@@ -8,8 +8,10 @@ from typing import Final
 from msgspec.structs import replace
 from rich.text import Text
 
-from pipeline.cli.output import Json, console, is_terminal, print_json, print_lines, print_table
+from pipeline.cli.output import Json, clean, console, hanging, is_terminal, print_json, print_lines
 from pipeline.cli.start import begin
+from pipeline.cli.started import in_full
+from pipeline.cli.tables import print_rows
 from pipeline.errors import Fatal
 from pipeline.finding import Finding, State, check_file, check_folder
 from pipeline.service.effects import Dry
@@ -58,6 +60,7 @@ def _clients(sessions: Sessions) -> Iterator[Finding]:
     for problem in chain.from_iterable(sessions.problems.values()):
         yield Finding("clients", "problem", problem, "mend it: the others are served without this one")
     for session in sessions:
+        yield Finding(_named(session, "TracOS", sessions), "ok", session.place)
         if session.customer.every:
             yield Finding(
                 _named(session, "schedule", sessions), "ok", f"looked at by serve every {session.customer.every}"
@@ -71,7 +74,6 @@ def _mongo(sessions: Sessions) -> list[Finding]:
     try:
         with sessions.mongo() as uri:
             for session in sessions:
-                findings[Finding(_named(session, "orders", sessions), "ok", session.place)] = None
                 findings |= dict.fromkeys(_examined(session, uri))
     except Fatal as error:
         return [_problem(error)]
@@ -96,14 +98,14 @@ def _named(session: Session, name: str, sessions: Sessions) -> str:
 
 def _print(findings: list[Finding]) -> None:
     if not is_terminal():
-        print_table([], [[one.state, one.name, one.says, one.do] for one in findings])
+        print_rows([one.state, one.name, one.says, one.do] for one in findings)
         return
-    width = max(len(one.name) for one in findings)
+    out, width = console(), max(len(one.name) for one in findings)
     for one in findings:
         mark, style = MARKS[one.state]
-        line = Text.assemble((f"{mark} ", style), (f"{one.name:<{width}}  ", "bold"), one.says)
-        if one.do:
-            line.append(f" → {one.do}", style=style)
-        console().print(line)
+        lead = Text.assemble((f"{mark} ", style), (f"{one.name:<{width}}  ", "bold"))
+        told = Text.assemble(clean(one.says), (f" → {in_full(clean(one.do))}" if one.do else "", style))
+        for line in hanging(lead, told, out.width, lead.cell_len):
+            out.print(line, soft_wrap=True)
     worst = sum(one.state == "problem" for one in findings)
     print_lines(["", f"{worst} problems" if worst else "nothing stands in the way of a run"])

@@ -26,7 +26,7 @@ WAIT: str = "10"
 
 
 class Children(Doors):
-    """Commands in processes of their own: they may start a server, which nothing inside a loop should.
+    """Commands in processes of their own: they may start a server, or join one, which nothing inside a loop should.
 
     A MongoDB ends with the thread that started it, so it is the main thread of a process that starts it. What they do
     is journaled and goes on to its end, whatever becomes of the page. ``served`` says where the MongoDB is that runs
@@ -55,7 +55,7 @@ class Children(Doors):
 
     async def retry(self, which: str | Filters) -> Retried:
         """``dead-letters retry``."""
-        chosen = [which] if isinstance(which, str) else ["--all", *_options(which)]
+        chosen = [which] if isinstance(which, str) else ["--all", "--yes", *_options(which)]
         return msgspec.convert(await self._asked("dead-letters", "retry", "--json", *chosen), Retried)
 
     async def restore(self, client: str, number: str, field: str) -> str:
@@ -73,8 +73,6 @@ class Children(Doors):
     async def _asked(self, *arguments: str) -> dict[str, Any]:
         """What a command prints as JSON; raises Fatal for what stopped it."""
         command, environment = child(*arguments)
-        if not self._settings.mongo_uri and self._served():
-            environment = {**environment, "MONGO_URI": self._served()}
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -89,4 +89,4 @@ def _told(entry: Entry) -> Iterator[str]:
         yield f"  {verb}: {change.field}: {said(change.old)} → {said(change.new)}"
     for lost in entry.lost:
         side = "the client" if lost.side == "client" else "TracOS"
-        yield f"  gave way: {lost.field}: {said(lost.value)} of {side} for {said(lost.kept)}: {lost.because}"
+        yield f"  gave way: {lost.field} of {side}: {said(lost.value)} → {said(lost.kept)}: {lost.because}"

@@ -6,28 +6,26 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter, validators
 
-from pipeline.cli.output import Json, is_terminal, print_json, print_lines, print_table
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, counted, is_terminal, print_json
 from pipeline.cli.start import begin
 from pipeline.cli.summary import WORDS, by_side
+from pipeline.cli.tables import Column, print_table
 from pipeline.history.journal import Run, last_runs
 
 __all__ = ["history"]
 
 COLUMNS: Final = [
-    "began (UTC)",
-    "took",
-    "command",
-    "ended",
-    "exit",
-    "read",
-    "created",
-    "updated",
-    "sent",
-    "dead",
-    "run",
-    "gave\nway",
+    Column("began (UTC)", leads=True),
+    Column("took", is_number=True),
+    Column("command", leads=True),
+    Column("ended", leads=True),
+    Column("exit", is_number=True),
+    *(Column(head, is_number=True) for head in ("read", "created", "updated", "sent", "dead")),
+    Column("run"),
+    Column("gave way", is_number=True),
 ]
-"""On a terminal the last is a number, for which there is just the room; elsewhere it tells the sides."""
+"""On a terminal the last is a number; elsewhere it tells the sides."""
 
 
 def history(
@@ -46,14 +44,9 @@ def history(
     if json:
         print_json(runs)
     elif runs:
-        print_table(
-            COLUMNS,
-            map(_row, runs),
-            right=["took", "exit", "read", "created", "updated", "sent", "dead", COLUMNS[-1]],
-            wide=["ended"],
-        )
+        print_table(COLUMNS, map(_row, runs))
     else:
-        print_lines([f"no runs yet in {path}"])
+        note(f"no runs yet in {path}")
     return 0
 
 
@@ -63,16 +56,16 @@ def _row(run: Run) -> list[str]:
         for outcome, count in flow.outcomes.items():
             outcomes[WORDS.get(outcome, outcome)] += count
     dead = sum(sum(flow.dead.values()) for flow in run.flows)
-    counted = [sum(flow.read for flow in run.flows), *(outcomes[word] for word in ("created", "updated", "sent")), dead]
+    counts = [sum(flow.read for flow in run.flows), *(outcomes[word] for word in ("created", "updated", "sent")), dead]
     return [
         f"{run.began:%Y-%m-%d %H:%M:%S}",
         _took(run.began, run.ended),
         run.command,
         run.ending or "under way, or killed",
         "" if run.exit is None else str(run.exit),
-        *(f"{count:,}" for count in counted),
+        *map(counted, counts),
         run.run,
-        f"{sum(run.gave_way.values()):,}" if is_terminal() else by_side(run.gave_way),
+        counted(sum(run.gave_way.values())) if is_terminal() else by_side(run.gave_way),
     ]
 
 

@@ -1,18 +1,22 @@
 """``dead-letters`` that look: list, show, stats."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
-from rich.text import Text
 
 from pipeline.cli.ages import age
-from pipeline.cli.output import Json, clean, console, is_terminal, print_json, print_lines, print_table
+from pipeline.cli.faults import UNKNOWN, print_faults
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, is_terminal, many, print_json, print_lines
 from pipeline.cli.start import begin
-from pipeline.deadletters import DeadLetterOffice, Filed, Filters
-from pipeline.deadletters.pointer import Mark, lines_around, locate, readable
+from pipeline.cli.steps import print_steps
+from pipeline.cli.tables import Column, print_rows, print_table
+from pipeline.deadletters import DeadLetterOffice, Filed, Filters, Group, Letter, grouped
+from pipeline.deadletters.pointer import locate, readable
 
 __all__ = ["NONE", "Which", "list_", "show", "stats"]
 
@@ -50,14 +54,36 @@ class Which:
 
 NONE: Final = Which()
 
-UNKNOWN: Final = "mended, and not retried yet: nothing is known against it"
+LETTERS: Final = [
+    Column("because", wraps=True, leads=True),
+    Column("where", wraps=True),
+    Column("order"),
+    Column("stage"),
+    Column("id"),
+    Column("tries", is_number=True),
+    Column("last seen (UTC)"),
+]
+GROUPS: Final = [
+    Column("letters", is_number=True, leads=True),
+    Column("because", wraps=True, leads=True),
+    Column("e.g.", wraps=True),
+    Column("id"),
+    Column("stage"),
+    Column("last seen (UTC)"),
+]
 
 
-def list_(*, which: Which = NONE, json: Json = False) -> int:
-    """List the open dead letters.
+def list_(
+    *,
+    which: Which = NONE,
+    each: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    json: Json = False,
+) -> int:
+    """List the open dead letters: on a terminal those together that failed for like reasons, elsewhere one a line.
 
     Args:
         which: Only these.
+        each: One by one on a terminal too.
         json: Print JSON.
     """
     office = _office()
@@ -65,12 +91,30 @@ def list_(*, which: Which = NONE, json: Json = False) -> int:
     if json:
         print_json([_brief(filed) for filed in found])
         return 0
-    rows = list(_brief_rows(found) if is_terminal() else _rows(found))
-    if rows:
-        print_table(["id", "where", "stage", "order", "tries", "last seen (UTC)", "because"], rows, right=["tries"])
+    if not is_terminal():
+        rows = map(_row, found)
+        first = next(rows, None)
+        print_rows([] if first is None else chain([first], rows))
+        total = 0 if first is None else 1
+    elif each:
+        shown = [_seen(filed) for filed in found]
+        total = len(shown)
+        print_table(LETTERS, shown)
     else:
-        print_lines([f"no open dead letters in {office.root}" + (" like these" if which != NONE else "")])
+        groups = grouped(found)
+        total = sum(group.count for group in groups)
+        print_table(GROUPS, map(_grouped, groups))
+    _conclude(total, office, "" if which == NONE else " like these", each=each)
     return 0
+
+
+def _conclude(total: int, office: DeadLetterOffice, like: str, *, each: bool) -> None:
+    if not total:
+        note(f"no open dead letters in {office.root}{like}")
+    elif is_terminal():
+        print_lines(["", f"{many(total, 'open dead letter')} in {office.root}{like}"])
+        one_by_one = [] if each else [("one by one", "dead-letters list --each")]
+        print_steps([("all reasons of one, and its payload", "dead-letters show ID"), *one_by_one])
 
 
 def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = False) -> int:
@@ -82,8 +126,8 @@ def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = Fal
     """
     filed = _office().get(letter_id)
     letter = filed.letter
-    marks = [locate(letter.payload, reason) for reason in letter.reasons]
     if json:
+        marks = [locate(letter.payload, reason) for reason in letter.reasons]
         places = [None if mark is None else {"line": mark.line, "column": mark.column} for mark in marks]
         print_json({**_brief(filed), "places": places, "payload": readable(letter.payload)})
         return 0
@@ -99,13 +143,7 @@ def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = Fal
             "",
         ]
     )
-    if not letter.reasons:
-        print_lines([f"  {UNKNOWN}"])
-    for reason, mark in zip(letter.reasons, marks, strict=True):
-        where = f"  (line {mark.line}, column {mark.column})" if mark else ""
-        print_lines([f"  {reason}{where}"])
-    print_lines([""])
-    _print_payload(letter.payload, [mark for mark in marks if mark])
+    print_faults(letter)
     return 0
 
 
@@ -116,20 +154,23 @@ def stats(*, which: Which = NONE, json: Json = False) -> int:
         which: Only these.
         json: Print JSON.
     """
-    counted = _office().stats(which.filters)
+    counts = _office().stats(which.filters)
     if json:
-        print_json(counted)
+        print_json(counts)
         return 0
-    print_lines([f"{counted.total:,} open dead letters, {counted.mended:,} of them mended"])
-    for title, counts in (
-        ("flow", counted.flows),
-        ("client", counted.clients),
-        ("stage", counted.stages),
-        ("reason", counted.reasons),
-    ):
-        if counts:
-            print_table([title, "letters"], [[name, f"{count:,}"] for name, count in counts.items()], right=["letters"])
+    note(f"{many(counts.total, 'open dead letter')}, {counts.mended:,} of them mended")
+    kinds = ("reason", counts.reasons), ("stage", counts.stages), ("flow", counts.flows)
+    for by, of_each in (*kinds, ("client", counts.clients)):
+        if not is_terminal():
+            print_rows([by, name, str(count)] for name, count in of_each.items())
+        elif of_each:
+            print_lines([""])
+            print_table([Column("letters", is_number=True), Column(by, wraps=True)], _counts(of_each))
     return 0
+
+
+def _counts(counts: Mapping[str, int]) -> Iterator[list[str]]:
+    return ([f"{count:,}", name] for name, count in counts.items())
 
 
 def _by(person: str) -> str:
@@ -158,51 +199,46 @@ def _brief(filed: Filed) -> dict[str, Any]:
     }
 
 
-def _rows(found: Iterator[Filed]) -> Iterator[list[str]]:
-    for filed in found:
-        letter = filed.letter
-        yield [
-            filed.id,
-            "mended" if letter.mended is not None else "open",
-            letter.flow,
-            letter.stage,
-            letter.locator,
-            "" if letter.id is None else str(letter.id),
-            str(letter.attempts),
-            f"{letter.last_seen:%Y-%m-%d %H:%M}",
-            "; ".join(map(str, letter.reasons)) or UNKNOWN,
-        ]
+def _row(filed: Filed) -> list[str]:
+    """For programs: all of it."""
+    letter = filed.letter
+    return [
+        filed.id,
+        "mended" if letter.mended is not None else "open",
+        letter.flow,
+        letter.stage,
+        letter.locator,
+        "" if letter.id is None else str(letter.id),
+        str(letter.attempts),
+        f"{letter.last_seen:%Y-%m-%d %H:%M}",
+        _reasons(letter),
+    ]
 
 
-def _brief_rows(found: Iterator[Filed]) -> Iterator[list[str]]:
-    """What fits on a terminal."""
-    for filed in found:
-        letter = filed.letter
-        first, *more = letter.reasons or (UNKNOWN,)
-        yield [
-            filed.id,
-            letter.locator,
-            letter.stage + (", mended" if letter.mended is not None else ""),
-            "" if letter.id is None else str(letter.id),
-            str(letter.attempts),
-            f"{letter.last_seen:%Y-%m-%d %H:%M}",
-            f"{first}" if not more else f"{len(more) + 1} reasons: {first}",
-        ]
+def _seen(filed: Filed) -> list[str]:
+    """For people: what tells most first."""
+    letter = filed.letter
+    order = "" if letter.id is None else str(letter.id)
+    tries, last = f"{letter.attempts:,}", f"{letter.last_seen:%Y-%m-%d %H:%M}"
+    return [_briefly(letter), letter.locator, order, _stage(letter), filed.id, tries, last]
 
 
-def _print_payload(payload: bytes, marks: list[Mark]) -> None:
-    lines = lines_around(payload, marks)
-    width = len(str(lines[-1].number)) if lines else 1
-    out = console()
-    for line in lines:
-        text = Text(f"  {line.number:>{width}} │ ", style="dim")
-        text.append(clean(line.text), style="not dim")
-        shift = len(f"  {line.number:>{width}} │ ")
-        for start, end in line.marks:
-            text.stylize("bold red", start + shift, end + shift)
-        out.print(text, soft_wrap=True)
-        if line.marks:
-            under = [" "] * max(end for _, end in line.marks)
-            for start, end in line.marks:
-                under[start:end] = "^" * (end - start)
-            out.print(Text(f"  {'':>{width}} │ {''.join(under)}", style="red"), soft_wrap=True)
+def _grouped(group: Group) -> list[str]:
+    """The same of many that are alike."""
+    letter = group.letter
+    example = letter.locator if letter.id is None else f"{letter.locator}, order {letter.id}"
+    last = f"{letter.last_seen:%Y-%m-%d %H:%M}"
+    return [f"{group.count:,} ×", _briefly(letter), example, group.newest.id, _stage(letter), last]
+
+
+def _reasons(letter: Letter) -> str:
+    return "; ".join(map(str, letter.reasons)) or UNKNOWN
+
+
+def _briefly(letter: Letter) -> str:
+    first, *more = letter.reasons or (UNKNOWN,)
+    return f"{first}" if not more else f"{len(more) + 1} reasons: {first}"
+
+
+def _stage(letter: Letter) -> str:
+    return letter.stage + (", mended" if letter.mended is not None else "")

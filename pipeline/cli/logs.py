@@ -3,17 +3,19 @@
 import logging
 import sys
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
-from pipeline.cli.output import as_json
+from pipeline.cli.output import as_json, is_terminal, print_lines
+from pipeline.cli.started import in_full
 from pipeline.service.telling import event_of
 
 if TYPE_CHECKING:
     from loguru import Message, Record
 
-__all__ = ["configure", "tell_the_rest"]
+__all__ = ["configure", "note", "tell_the_rest"]
 
 SHOWN: Final = 20
 """Lines of one kind that are shown; the rest is counted."""
@@ -58,6 +60,8 @@ class _Libraries(logging.Handler):
         bound.opt(exception=record.exc_info).log(level, "{}", line)
 
 
+_STYLES: Final = {"text"}
+"""The style that was configured last, alone."""
 _KINDS: Final = _Kinds()
 _LIBRARIES: Final = _Libraries(logging.WARNING)
 
@@ -65,6 +69,8 @@ _LIBRARIES: Final = _Libraries(logging.WARNING)
 def configure(level: str, style: str, *, colored: bool = False) -> None:
     """Log from ``level`` on, in the ``style`` ``text`` or ``json``; exceptions are shown at TRACE alone."""
     logger.remove()
+    _STYLES.clear()
+    _STYLES.add(style)
     trace = level == "TRACE"
     _KINDS.is_limited = level not in DETAILED
     # Without diagnose a trace does not show the values of variables: they may be payloads or credentials.
@@ -74,6 +80,21 @@ def configure(level: str, style: str, *, colored: bool = False) -> None:
     else:
         logger.add(_write_text, format=_text_trace if trace else _text, colorize=colored, **options)
     logging.getLogger().addHandler(_LIBRARIES)  # once, however often it is added
+
+
+def note(line: str) -> None:
+    """A sentence about what is reported: for a person beside it, else on standard error, at whatever level is logged.
+
+    So that what a program reads has one form alone.
+    """
+    if is_terminal():
+        print_lines([line])
+    elif "json" in _STYLES:
+        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        said = {"time": now, "level": "INFO", "message": _one_line(line), "event": "note"}
+        sys.stderr.write(as_json(said, sys.stderr) + "\n")
+    else:
+        sys.stderr.write(_one_line(line) + "\n")
 
 
 def tell_the_rest(client: str | None = None) -> None:
@@ -87,8 +108,14 @@ def tell_the_rest(client: str | None = None) -> None:
 
 
 def _text(record: "Record") -> str:
-    record["extra"]["line"] = _one_line(record["message"])
+    record["extra"]["line"] = in_full(_one_line(_whose(record) + record["message"]))
     return "<dim>{time:HH:mm:ss}</dim> <level>{level: <7}</level> {extra[line]}\n"
+
+
+def _whose(record: "Record") -> str:
+    """The client, where lines of several come in between each other and this one does not begin with its name."""
+    name = record["extra"].get("client") if record["extra"].get("several") else None
+    return "" if name is None or record["message"].startswith((f"{name}:", f"{name}.")) else f"{name}: "
 
 
 def _text_trace(record: "Record") -> str:

@@ -11,15 +11,18 @@ from cyclopts import Parameter
 from loguru import logger
 from msgspec import to_builtins
 
+from pipeline.cli.asking import is_somebody_there, is_yes
 from pipeline.cli.conduct import conduct, shown
+from pipeline.cli.faults import print_faults
 from pipeline.cli.letters import NONE, Which
 from pipeline.cli.output import Json, print_json, print_lines
 from pipeline.cli.start import Wait, begin, editor, person
+from pipeline.cli.steps import print_steps
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
 from pipeline.disk import Scratch
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.effects import Live
 from pipeline.service.mending import check_of
@@ -29,6 +32,8 @@ from pipeline.service.session import Sessions
 __all__ = ["discard", "edit", "retry"]
 
 STILL_DEAD: Final = 3
+MANY: Final = 100
+"""Letters; more are retried all at once only by somebody who knows that."""
 
 
 def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
@@ -49,16 +54,20 @@ def edit(letter_id: Annotated[str, Parameter(name="ID")], /) -> int:
             return 0
         filed = office.mend(filed, after, check)
     if filed.letter.reasons:
-        print_lines(["mended, but still wrong:", *(f"  {reason}" for reason in filed.letter.reasons)])
+        print_lines([f"mended, but still wrong: it would fail at {filed.letter.stage}"])
+        print_faults(filed.letter)
+        print_steps([("edit it again", f"dead-letters edit {filed.id}")])
         return STILL_DEAD
-    print_lines([f"mended; run it again with: workorder-sync dead-letters retry {filed.id}"])
+    print_lines(["mended: it would pass now"])
+    print_steps([("run it again", f"dead-letters retry {filed.id}")])
     return 0
 
 
 def retry(
     *ids: Annotated[str, Parameter(name="ID")],
-    everything: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    everything: Annotated[bool, Parameter(name="--all", negative=(), show_default=False)] = False,
     which: Which = NONE,
+    yes: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     wait: Wait = 0,
     json: Json = False,
 ) -> int:
@@ -70,6 +79,7 @@ def retry(
         ids: Their ids, or the beginnings of them.
         everything: All open letters, or all that the filters leave.
         which: With --all: only these.
+        yes: With --all: however many they are, without asking.
         wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         json: Print JSON.
     """
@@ -77,6 +87,9 @@ def retry(
         raise WrongUsage("retry either the letters of some ids, or --all (with filters, if you like)")
     settings = begin()
     office = DeadLetterOffice(settings.data_dead_letter_dir)
+    if everything and not yes and not _are_meant(sum(1 for _ in office.find(which.filters))):
+        print_lines(["nothing was retried"])
+        return 0
     found = office.find(which.filters) if everything else map(office.get, dict.fromkeys(ids))
     work, record = Retry(settings.data_dead_letter_dir, found), new_run("retry")
     if not work.clients:
@@ -104,6 +117,16 @@ def discard(letter_id: Annotated[str, Parameter(name="ID")], /, *, because: str)
     return 0
 
 
+def _are_meant(count: int) -> bool:
+    """Whether so many letters are to be retried, which the person is asked where they are many."""
+    if count <= MANY:
+        return True
+    if not is_somebody_there():
+        told = f"these are {count:,} dead letters, and nobody is there to be asked"
+        raise WrongUsage(f"{told}: `dead-letters retry --all --yes` asks nobody")
+    return is_yes(f"retry {count:,} dead letters?")
+
+
 @contextmanager
 def _edited(text: str) -> Iterator[str]:
     """What a person makes of ``text``; where it then cannot be kept, the file that they wrote stays, and is named."""
@@ -115,14 +138,14 @@ def _edited(text: str) -> Iterator[str]:
         except Fatal as error:
             path.chmod(0o600)  # it leaves a folder that nobody else can look into
             kept = path.rename(scratch.path.with_suffix(".json"))
-            raise type(error)(f"{error}; what you wrote is in {kept}") from error
+            raise type(error)(f"{error}; what you wrote is in {kept}", see=error.see) from error
 
 
 def _from_editor(text: str, path: Path, lock: int) -> str:
     try:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise Fatal(f"{path} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
+        raise Fatal(f"{path} cannot be written: {error.strerror}; make room, or set TMPDIR", see=See.FILES) from error
     try:  # should we be killed, the editor still has its file
         subprocess.run([*shlex.split(editor()), str(path)], check=True, pass_fds=[lock])  # noqa: S603 - the person's own editor
         return path.read_bytes().decode()

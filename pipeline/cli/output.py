@@ -1,27 +1,46 @@
-"""What commands print: tables for people on a terminal, tab-separated lines otherwise, or JSON."""
+"""What commands print, beside tables: lines for people, and JSON."""
 
 import json
 import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, TextIO
 
 import msgspec
 from cyclopts import Parameter
-from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.streams import is_heard, takes_unicode
+from pipeline.cli.streams import takes_unicode
 
-__all__ = ["Json", "as_json", "clean", "console", "is_terminal", "print_json", "print_lines", "print_table", "said"]
+__all__ = [
+    "Json",
+    "as_json",
+    "clean",
+    "console",
+    "counted",
+    "fitted",
+    "hanging",
+    "is_terminal",
+    "many",
+    "print_json",
+    "print_lines",
+    "said",
+    "width_of_terminal",
+    "wrapped",
+]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
 """The option of every command that reports."""
 
 
+HANGS: Final = 2
+"""Blanks by which what goes on from a line stands further in than its beginning."""
+
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+_ANY: Final = Console(file=None, width=80)
+"""rich wraps texts for a console; which one makes no difference."""
 
 
 def console() -> Console:
@@ -49,37 +68,51 @@ def as_json(data: Any, stream: TextIO, *, indent: int = -1) -> str:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines as they are; what would break them, or the terminal, as an escape."""
-    for line in lines:
-        sys.stdout.write(clean(line) + "\n")
+    """Lines, broken between words where a terminal is too narrow; what would break it, or them, as an escape."""
+    width = width_of_terminal()
+    for line in map(clean, lines):
+        sys.stdout.write("".join(f"{one}\n" for one in fitted(line, width)))
 
 
-def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    right: Collection[str] = (),
-    wide: Collection[str] | None = None,
-) -> None:
-    """A table on a terminal; where standard output is none, a line of tab-separated cells a row, without a head.
+def width_of_terminal() -> int:
+    """How many cells standard output has in a line; 0 where it is no terminal: no end."""
+    return console().width if is_terminal() else 0
 
-    ``right``: columns of numbers; ``wide``: those that break into lines where there is no room, else the last.
+
+def fitted(line: str, width: int) -> list[str]:
+    """The line, broken between words where it is longer than ``width``; what goes on stands further in."""
+    if not width or cell_len(line) <= width:
+        return [line]
+    text = line.lstrip()
+    return [one.plain for one in hanging(Text(line[: len(line) - len(text)]), Text(text), width)]
+
+
+def hanging(lead: Text, text: Text, width: int, blanks: int | None = None) -> list[Text]:
+    """``lead`` and the text after it, in lines; all but the first begin ``blanks`` in, else a little further than it.
+
+    Only a word that is longer than a line is broken.
     """
-    if not is_terminal():
-        for row in rows:
-            if not is_heard():
-                break
-            sys.stdout.write("\t".join(map(clean, row)) + "\n")
-        return
-    table = Table(box=SIMPLE, header_style="bold", pad_edge=False, collapse_padding=True)
-    for column in columns:
-        wraps = column in (columns[-1:] if wide is None else wide)
-        table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=not wraps, overflow="fold", min_width=3
-        )
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
-    console().print(table)
+    blanks = lead.cell_len + HANGS if blanks is None else blanks
+    first, *more = wrapped(text, width - max(blanks, lead.cell_len))
+    return [lead + first, *(Text(" " * blanks) + one for one in more)]
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """The text in lines, broken between words; a word that is longer than a line goes over several."""
+    lines = list(text.wrap(_ANY, max(width, 1), overflow="fold"))
+    for line in lines:
+        line.rstrip()
+    return lines or [Text()]
+
+
+def counted(count: int) -> str:
+    """A number: for people with commas, for programs without."""
+    return f"{count:,}" if is_terminal() else str(count)
+
+
+def many(count: int, what: str) -> str:
+    """So many of something: 1 order, 2 orders."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def said(value: Any) -> str:

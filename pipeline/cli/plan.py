@@ -1,13 +1,15 @@
 """``plan``: what a run would do, by order and field, and the dead letters that it would make."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table, said
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, is_terminal, many, print_json, print_lines, said
 from pipeline.cli.start import begin
+from pipeline.cli.tables import Column, print_rows, print_table
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.history.decisions import SENT, Entry
 from pipeline.history.journal import new_run
@@ -17,6 +19,22 @@ from pipeline.service.plan import Planning
 from pipeline.service.session import Sessions
 
 __all__ = ["plan"]
+
+WRITES: Final = [
+    Column("order", leads=True, is_named=True),
+    Column("in", leads=True, is_named=True),
+    Column("field", leads=True),
+    Column("old", wraps=True),
+    Column("new", wraps=True),
+    Column("rule", wraps=True),
+    Column("client"),
+]
+LETTERS: Final = [
+    Column("because", wraps=True, leads=True),
+    Column("would be dead", wraps=True),
+    Column("at"),
+    Column("client"),
+]
 
 
 def plan(*, client: str | None = None, json: Json = False) -> int:
@@ -56,18 +74,21 @@ def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str
 
 
 def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
-    if writes:
-        print_table(["order", "in", "field", "old", "new", "rule", "client"], _rows(writes), wide=["old", "new"])
-    if letters:
+    if not is_terminal():
+        print_rows([*_rows(writes), *_dead_rows(letters)])
+    if writes and is_terminal():
+        print_table(WRITES, _rows(writes))
+        print_lines([""])
+    if letters and is_terminal():
         print_table(
-            ["would be dead", "at", "because", "flow"],
-            [[str(one.locator), one.stage, "; ".join(map(str, one.reasons)), one.flow] for one in letters],
+            LETTERS, [[why, place, stage, client] for place, _, stage, _, _, why, client in _dead_rows(letters)]
         )
+        print_lines([""])
     orders = len({(entry.client, entry.number, entry.rule == SENT) for entry in writes})
     if not writes and not letters:
-        print_lines(["nothing to do"])
+        note("nothing to do")
     else:
-        print_lines([f"{orders:,} orders would be written or sent, {len(letters):,} items would be dead"])
+        note(f"{many(orders, 'order')} would be written or sent, {many(len(letters), 'item')} would be dead")
 
 
 def _rows(entries: Sequence[Entry]) -> Iterator[list[str]]:
@@ -82,6 +103,13 @@ def _rows(entries: Sequence[Entry]) -> Iterator[list[str]]:
             yield [number, where, lost.field, said(lost.value), said(lost.kept), lost.because, client]
         if not entry.changes and not decreed:
             yield [number, side(entry), "(bookkeeping alone)", "", "", entry.rule, client]
+
+
+def _dead_rows(letters: Sequence[DeadLetter]) -> Iterator[list[str]]:
+    """Of the same cells as what would be written: where it is, `dead`, the stage, nothing twice, why, the client."""
+    for one in letters:
+        reasons = "; ".join(map(str, one.reasons))
+        yield [str(one.locator), "dead", one.stage, "", "", reasons, one.flow.rpartition(".")[0]]
 
 
 def side(entry: Entry) -> str:

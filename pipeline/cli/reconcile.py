@@ -9,10 +9,12 @@ import msgspec
 from cyclopts import Parameter
 
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json, print_lines, print_table, said
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, is_terminal, print_json, said, width_of_terminal
 from pipeline.cli.progress import watched
 from pipeline.cli.start import Wait, begin
 from pipeline.cli.summary import summary_of
+from pipeline.cli.tables import Column, print_table
 from pipeline.history.journal import Journal, new_run
 from pipeline.orders.compare import Gap, GapKind
 from pipeline.service.effects import Live
@@ -23,7 +25,16 @@ from pipeline.service.settings import Settings
 
 __all__ = ["reconcile"]
 
-COLUMNS: Final = ["what", "order", "field", "TracOS", "client", "a run would", "rule", "of"]
+COLUMNS: Final = [
+    Column("what"),
+    Column("order", leads=True, is_named=True),
+    Column("field", leads=True),
+    Column("TracOS", wraps=True),
+    Column("client", wraps=True),
+    Column("a run would"),
+    Column("rule", wraps=True),
+    Column("of"),
+]
 
 WORDS: Final = {
     GapKind.UNMARKED: "not marked",
@@ -93,14 +104,20 @@ def _as_data(work: Reconciling) -> dict[str, Any]:
 
 def _print(work: Reconciling, ended: Ended, settings: Settings) -> None:
     if isinstance(work, Fixing) and any(ended.reports.values()):
-        sys.stdout.write(summary_of(ended, settings) + "\n")
+        told = summary_of(ended, settings, width_of_terminal())
+        if is_terminal():
+            sys.stdout.write(f"{told}\n")
+        else:
+            for line in filter(None, told.splitlines()):
+                note(line)
     found = work.comparisons
     if any(count for one in found for kind, count in one.counts.items() if kind in set(GapKind)):
-        print_table(COLUMNS, _rows(found), wide=["TracOS", "client", "rule"])
+        print_table(COLUMNS, _rows(found))
     for one in found:
         counted = "; ".join(f"{count:,} {COUNTED[kind]}" for kind, count in one.counts.items() if count)
-        print_lines([f"{one.client}: {counted or 'both sides say the same'}"])
-        print_lines(f"{one.client}: {note}" for note in one.notes)
+        note(f"{one.client}: {counted or 'both sides say the same'}")
+        for line in one.notes:
+            note(f"{one.client}: {line}")
 
 
 def _rows(found: Sequence[Comparison]) -> Iterator[list[str]]:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from pipeline.cli.ages import instant
 from pipeline.cli.conduct import conduct, shown
-from pipeline.cli.output import Json, print_json
+from pipeline.cli.output import Json, print_json, width_of_terminal
 from pipeline.cli.progress import watched
 from pipeline.cli.start import Wait, begin, lanes_of
 from pipeline.cli.summary import summary_of
@@ -66,5 +66,5 @@ def run(
         if json:
             print_json(ended.record)
         elif ended.reports:
-            sys.stdout.write(summary_of(ended, settings))
+            sys.stdout.write(summary_of(ended, settings, width_of_terminal()))
     return ended.exit

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from pipeline.cli.output import Json, as_json, print_json, print_lines, print_table
+from pipeline.cli.logs import note
+from pipeline.cli.output import Json, as_json, is_terminal, print_json, print_lines
 from pipeline.cli.start import begin
+from pipeline.cli.tables import Column, print_rows, print_table
 from pipeline.clients.records.reading import FieldRead, unmatched
 from pipeline.errors import WrongUsage
 from pipeline.service.effects import Dry
@@ -22,7 +24,13 @@ __all__ = ["try_"]
 DEAD_LETTERS: Final = 3
 CUT: Final = 60
 """Characters of a value that are shown."""
-COLUMNS: Final = ["in TracOS", "in the record", "what is there", "means", "wrong"]
+COLUMNS: Final = [
+    Column("in TracOS", leads=True),
+    Column("in the record", wraps=True),
+    Column("what is there", wraps=True),
+    Column("means", wraps=True),
+    Column("wrong", wraps=True),
+]
 
 
 def try_(file: Annotated[Path, Parameter(name="FILE")], /, *, client: str | None = None, json: Json = False) -> int:
@@ -59,13 +67,26 @@ def _print(found: Iterable[Sampled]) -> int:
     counts = {"passes": 0, "would be dead": 0, "of others": 0}
     for one in found:
         counts[one.verdict] += 1
+        if not is_terminal():
+            print_rows([one.locator, one.verdict, *row] for row in (*map(_row, one.fields), *_rows_beside(one)))
+            continue
         print_lines(_head(one))
         if one.fields:
-            print_table(COLUMNS, map(_row, one.fields), wide=["what is there", "means", "wrong"])
+            print_table(COLUMNS, map(_row, one.fields))
         print_lines(_rest(one))
     told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    print_lines([told or "no records"])
+    note(told or "no records")
     return counts["would be dead"]
+
+
+def _rows_beside(one: Sampled) -> Iterator[Sequence[str]]:
+    """What is to be said of a record beside its fields, in cells like theirs; the first says what it is."""
+    for reason in unmatched(one.fields, one.reasons):
+        yield ["wrong", "", "", "", str(reason)]
+    for path in one.unnamed:
+        yield ["not named", path, "", "", ""]
+    for told in one.told:
+        yield [f"told back {told.when}", "", told.body, "", "; ".join(map(str, told.reasons))]
 
 
 def _head(one: Sampled) -> Iterator[str]:

@@ -11,7 +11,7 @@ from loguru import logger
 from pipeline.cli.logs import tell_the_rest
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, lanes_of, person, settings_now
-from pipeline.cli.watching import alerts_of
+from pipeline.cli.watching import alerts_of, traces_of
 from pipeline.errors import WrongUsage
 from pipeline.flows import FLOWS
 from pipeline.service.run import Ended, Work
@@ -39,9 +39,9 @@ def serve() -> int:
         raise WrongUsage(
             f"the service needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
         ) from error
-    metrics = Metrics()
+    lasting = [metrics := Metrics(), *traces_of(settings)]
     service = Service(
-        settings, settings_now, _work, _told, lambda settings: [metrics, *alerts_of(settings, at_once=True)]
+        settings, settings_now, _work, _told, lambda settings: [*lasting, *alerts_of(settings, at_once=True)]
     )
     doors = Children(settings, lambda: service.uri, lambda: service.states)
     with _heard(service):

@@ -1,10 +1,14 @@
 """What a run did, in a few aligned lines for a person."""
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Final
 
+from rich.cells import cell_len
+
+from pipeline.cli.output import clean, fitted
+from pipeline.cli.steps import steps
 from pipeline.dataflow.run import Report
 from pipeline.service.run import Ended
 from pipeline.service.settings import Settings
@@ -18,9 +22,13 @@ SIDES: Final = {"client": "the client", "tracos": "TracOS"}
 WORDS: Final = {"repeat": "unchanged"}
 """Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
 
+BETWEEN: Final = " · "
+UNDER: Final = " " * 12
+"""What was done, where it has no room beside the flow, stands under its arrow."""
 
-def summary_of(ended: Ended, settings: Settings) -> str:
-    """The text of the summary of a run that has ended."""
+
+def summary_of(ended: Ended, settings: Settings, width: int = 0) -> str:
+    """The text of the summary of a run that has ended, for a terminal that is so wide; 0: for no terminal."""
     return summary(
         ended.reports,
         failed=ended.befell,
@@ -29,6 +37,7 @@ def summary_of(ended: Ended, settings: Settings) -> str:
         ending=ended.record.ending,
         gave_way=ended.record.gave_way,
         drift=ended.record.drift,
+        width=width,
     )
 
 
@@ -41,8 +50,9 @@ def summary(
     failed: Mapping[str, str] | None = None,
     gave_way: Mapping[str, int] | None = None,
     drift: Mapping[str, Sequence[str]] | None = None,
+    width: int = 0,
 ) -> str:
-    """The text of the summary of ``reports``, those of each client.
+    """The text of the summary of ``reports``, those of each client, in lines of ``width`` at most, where that is said.
 
     ``ending`` says how the run ended (finished, incomplete, stopped, interrupted), ``failed`` what befell some clients,
     ``gave_way`` how many values of each side gave way to the other's, ``drift`` which keys of its records changed.
@@ -52,21 +62,28 @@ def summary(
     several = len(names) > 1
     every = [report for of_one in reports.values() for report in of_one]
     idle = "nothing to do" if ending in {"finished", "incomplete"} else "not read to the end"
-    width = max((len(f"{report.received:,}") for report in every), default=1)
+    digits = max((len(f"{report.received:,}") for report in every), default=1)
     lines = [f"work orders, {f'{len(names)} clients' if several else names[0]} ⇄ TracOS: {ending} in {seconds:.1f} s"]
-    lines += [line for line in [_places(every)] if line and not several]
     for name in names:
-        told = [_flow(report, width, idle) for report in reports.get(name, ())]
+        of_one = reports.get(name, ())
+        told = _places(of_one)
+        told += [""] if told and not several else []
+        told += [line for report in of_one for line in _flow(report, digits, idle, width and width - 2 * several)]
         told += [f"  {failed[name]}; the log says why"] if name in failed else []
         if told:
-            lines += ["", f"  {name}{_places(reports.get(name, ()))}"] if several else [""]
+            lines += ["", f"  {name}"] if several else [] if told[0].startswith("  TracOS: ") else [""]
         lines += [f"  {line}" if several else line for line in told]
     changed = [f"  {name}: {line}" for name, told in (drift or {}).items() for line in told]
     lines += ["", *changed] if changed else []
-    return "\n".join(lines + _lost(gave_way or {}) + _dead(every, dead_letters)) + "\n"
+    parts = [_fit(lines, width), _lost(gave_way or {}, width), _dead(every, dead_letters, width)]
+    return "".join(f"{line}\n" for line in chain.from_iterable(parts))
 
 
-def _flow(report: Report, width: int, idle: str) -> str:
+def _fit(lines: Iterable[str], width: int) -> list[str]:
+    return [one for line in lines for one in fitted(clean(line), width)]
+
+
+def _flow(report: Report, digits: int, idle: str, width: int) -> list[str]:
     name = report.flow.rpartition(".")[2]
     counts: dict[str, int] = {}
     for outcome, count in report.outcomes.items():
@@ -83,14 +100,28 @@ def _flow(report: Report, width: int, idle: str) -> str:
         ("empty", report.empty),
         ("unchanged, not read again", report.spared),
     ]
-    what = " · ".join(f"{count:,} {word}" for word, count in said if count) or idle
-    return f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{width},} read   {what}"
+    lead = f"  {name:<9} {ARROWS.get(name, ''):<16} {report.received:>{digits},} read"
+    return _told(lead, [f"{count:,} {word}" for word, count in said if count] or [idle], width)
 
 
-def _places(reports: Sequence[Report]) -> str:
-    """From where over TracOS to where the orders of one client go."""
-    places = [place for report in reports for place in (report.source, report.sink) if place]
-    return f"  {' → '.join(place for place, _ in groupby(places))}" if places else ""
+def _told(lead: str, told: Sequence[str], width: int) -> list[str]:
+    """All in a line, or, where there is no room, what was done under it, and broken between one thing and the next."""
+    lines = [f"{lead}   {BETWEEN.join(told)}"]
+    if width and cell_len(lines[0]) > width:
+        lines = [lead]
+        for one in told:
+            longer = f"{lines[-1]}{BETWEEN}{one}"
+            lines[1:] = [*lines[1:-1], longer] if lines[1:] and cell_len(longer) <= width else [*lines[1:], UNDER + one]
+    return lines
+
+
+def _places(reports: Sequence[Report]) -> list[str]:
+    """Where TracOS is, and from where over it to where the orders of one client go."""
+    ours = {"inbound": lambda one: one.sink, "outbound": lambda one: one.source}
+    tracos = [ours[flow](one) for one in reports if (flow := one.flow.rpartition(".")[2]) in ours]
+    places = [place for one in reports for place in (one.source, one.sink) if place]
+    way = " → ".join("TracOS" if place in tracos else place for place, _ in groupby(places))
+    return [f"  TracOS: {tracos[0]}", f"  {way}"] if places and tracos else []
 
 
 def by_side(gave_way: Mapping[str, int]) -> str:
@@ -98,13 +129,14 @@ def by_side(gave_way: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} of {SIDES.get(side, side)}" for side, count in sorted(gave_way.items()))
 
 
-def _lost(gave_way: Mapping[str, int]) -> list[str]:
+def _lost(gave_way: Mapping[str, int], width: int) -> list[str]:
     if not gave_way:
         return []
-    return ["", f"  values that gave way: {by_side(gave_way)}; to see them: python -m pipeline conflicts list"]
+    lines = _fit(["", f"  values that gave way: {by_side(gave_way)}"], width)
+    return [*lines, *steps([("to see them", "conflicts list")], width)]
 
 
-def _dead(reports: Sequence[Report], folder: Path) -> list[str]:
+def _dead(reports: Sequence[Report], folder: Path, width: int) -> list[str]:
     lines = []
     for report in reports:
         where = folder / report.flow
@@ -113,6 +145,6 @@ def _dead(reports: Sequence[Report], folder: Path) -> list[str]:
             lines.append(f"  dead letters: {stages}; look into {where}")
         if report.held:
             lines.append(f"  still dead: {report.held:,} unchanged since, in {where}")
-    if lines:
-        lines.append("  to see and mend them: python -m pipeline dead-letters list")
-    return ["", *lines] if lines else []
+    if not lines:
+        return []
+    return ["", *_fit(lines, width), *steps([("to see and mend them", "dead-letters list")], width)]

@@ -31,7 +31,7 @@ from pipeline.clients.table_keys import (
 from pipeline.orders.workorder import Kind, Status
 from pipeline.translation.table import DeletedAt, StatusAt, Table
 
-__all__ = ["Schema", "closed", "enum", "options_schemas", "table_schema", "text"]
+__all__ = ["Schema", "closed", "docs_of", "enum", "options_schemas", "table_schema", "text"]
 
 Schema: TypeAlias = dict[str, Any]
 

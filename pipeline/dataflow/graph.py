@@ -9,7 +9,7 @@ from pipeline.dataflow.stage import Chain, Step
 
 __all__ = ["mermaid", "svg"]
 
-WIDTH, HEIGHT, GAP, LANE, ROW, EDGE, LETTERS = 132, 40, 34, 62, 210, 20, 20
+WIDTH, HEIGHT, GAP, LANE, ROW, EDGE, LETTERS = 112, 36, 22, 58, 196, 16, 13
 """Of the SVG: boxes, the room between them, and how many letters fit."""
 
 FAILS: Final = frozenset({"source", "items", "sink"})
@@ -51,7 +51,8 @@ def svg(chains: Sequence[tuple[str, Chain[Any]]]) -> str:
     parts = [_svg_row(EDGE + number * ROW, name, boxes) for number, (name, boxes) in enumerate(rows)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {2 * EDGE + len(rows) * ROW - GAP}" '
-        'font-family="sans-serif" font-size="12">\n'
+        'font-family="sans-serif" font-size="13">\n'
+        '<rect width="100%" height="100%" rx="8" fill="#fff"/>\n'  # on a dark page, too
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>\n' + "".join(parts) + "</svg>\n"
     )

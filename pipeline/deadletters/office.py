@@ -22,7 +22,7 @@ from pipeline.deadletters.letter import (
     read_letter,
     unreadable,
 )
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 
 __all__ = ["DeadLetterOffice", "Filed", "Filters", "Stats", "see_mendable"]
 
@@ -151,7 +151,7 @@ class DeadLetterOffice:
             flows[letter.flow] += 1
             clients[letter.client] += 1
             stages[letter.stage] += 1
-            reasons.update({str(reason) for reason in letter.reasons})
+            reasons.update(dict.fromkeys(map(str, letter.reasons), 1))
             mended += letter.mended is not None
             oldest = min(oldest or letter.first_seen, letter.first_seen)
         counted = [dict(counter.most_common()) for counter in (flows, clients, stages, reasons)]
@@ -229,7 +229,8 @@ class DeadLetterOffice:
     def _unreadable(self, error: OSError) -> Fatal:
         return Fatal(
             f"cannot read the dead letters in {self.root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right, then "
-            "run again"
+            "run again",
+            see=See.LETTERS,
         )
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread, read_lines
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.history.index import lines_about, marks_in, refresh
 from pipeline.history.lines import read_told, readable
 from pipeline.months import Months
@@ -60,7 +60,6 @@ ERASED: Final = "erased"
 
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
-
 
 LOSSES: Final = "\0lost"
 """What entries are found by that tell of a value that gave way, or was set again; no order can have that number."""
@@ -189,7 +188,8 @@ class DecisionLog(Decisions):
     def _unwritable(self, error: OSError) -> Fatal:
         return Fatal(
             f"the decision log {self._path} cannot be written ({error.strerror}): no edit was overwritten; free "
-            "the disk or set DATA_DECISION_LOG to a place that can be written, then run again"
+            "the disk or set DATA_DECISION_LOG to a place that can be written, then run again",
+            see=See.FILES,
         )
 
     async def record(self, entries: Sequence[Entry]) -> None:
@@ -200,12 +200,13 @@ class DecisionLog(Decisions):
     def _append(self, entries: Sequence[Entry]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._fresh(entries)
+            with self._counting:  # threads of several batches, and clients
+                fresh = self._fresh(entries)
             rules = Counter([entry.rule for entry in fresh])
             gave_way = [entry for entry in fresh if entry.lost]
             kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED] or rules[ERASED])
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
-            with self._counting:  # threads of several batches, and clients
+            with self._counting:
                 self.rules += rules
                 for entry in gave_way:
                     for lost in entry.lost:
@@ -314,8 +315,7 @@ def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
 def _names(line: bytes) -> tuple[list[str], int | None]:
     """What a line is found by: the order's ids, and the record that it tells to be stale."""
     named = _NAMED.decode(line)
-    ids = [named.number] if named.id is None else [named.number, named.id]
-    keys = [*(str(id_key(one)) for one in ids), *([LOSSES] * tells_loss(line))]
+    keys = [str(id_key(one)) for one in (named.number, named.id) if one is not None] + [LOSSES] * tells_loss(line)
     return keys, _key(ENTRIES.decode(line)) if named.rule == Rule.STALE else None
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.run import Report
 from pipeline.disk import opened, read_lines
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.history.lines import read_told, readable
 from pipeline.months import Months
 from pipeline.orders.workorder import Moment
@@ -112,7 +112,8 @@ class Journal:
         except OSError as error:
             raise Fatal(
                 f"the journal {self._path} cannot be written ({error.strerror}); free the disk or set DATA_JOURNAL to "
-                "a place that can be written, then run again"
+                "a place that can be written, then run again",
+                see=See.FILES,
             ) from error
 
 

@@ -22,7 +22,7 @@ from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
 from pipeline.service.triggers import every, folder_changes, woken
 from pipeline.tracos.changes import changes
-from pipeline.tracos.connection import answers
+from pipeline.tracos.probe import Probe
 
 __all__ = ["Service", "State"]
 
@@ -81,6 +81,7 @@ class Service:
         self._keepers: dict[str, _Keeper] = {}
         self.uri = ""
         """Where MongoDB is, once it is."""
+        self._probe = Probe()
         self.states: dict[str, State] = {}
         """By client."""
         self.problems: dict[str, list[str]] = {}
@@ -91,7 +92,7 @@ class Service:
 
         ``beside`` runs meanwhile, and is cancelled at the end. Raises what keeps it from being begun.
         """
-        with Sessions(self.settings).mongo() as uri:
+        with Sessions(self.settings).mongo(joins=False) as uri:  # it outlives whoever it would join
             self.uri = uri
             asyncio.run(self._serve(beside))
 
@@ -108,7 +109,7 @@ class Service:
 
     async def unready(self) -> list[str]:
         """Why the service is not as it should be, a line each: MongoDB is away, clients are late or left out."""
-        away = await answers(self.uri)
+        away = await self._probe.why_away(self.uri)
         return [*([away] if away else []), *self._late()]
 
     def _late(self) -> Iterator[str]:
@@ -143,6 +144,7 @@ class Service:
                 task.cancel()
             await asyncio.gather(*keepers, *others, stopping, return_exceptions=True)
             await self.passes.settle(SETTLE_SECONDS)
+            await self._probe.close()
 
     def _reload(self) -> None:
         try:
@@ -231,7 +233,7 @@ class _Keeper:
     async def _keep(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        with logger.contextualize(client=self.customer.name):
+        with logger.contextualize(client=self.customer.name, several=len(self._service.states) > 1):
             await self._serve()
 
     async def _serve(self) -> None:

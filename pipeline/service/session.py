@@ -60,11 +60,10 @@ class Session:
 
     @property
     def place(self) -> str:
-        """Where this customer's orders are, for a person: collection and server, without credentials."""
+        """Where this customer's orders are, for a person: server, database and collection, without credentials."""
         settings, one = self.settings, self.customer
-        uri = settings.mongo_uri
-        server = f"at {read_address(uri).shown}" if uri else f"embedded in {settings.data_mongo_dir}"
-        return f"{one.database}.{one.collection} {server}"
+        where, uri = f"{one.database}.{one.collection}", settings.mongo_uri
+        return f"{read_address(uri).shown}/{where}" if uri else f"embedded, {settings.data_mongo_dir} ({where})"
 
     @property
     def flows(self) -> Collection[str]:
@@ -177,14 +176,17 @@ class Sessions:
         return self._made[name]
 
     @contextmanager
-    def mongo(self) -> Iterator[str]:
-        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs."""
+    def mongo(self, *, joins: bool = True) -> Iterator[str]:
+        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs.
+
+        ``joins``: where another run has one there, it is used, as long as that run goes on.
+        """
         settings = self.settings
         with self._effects.begun(settings.data_mongo_dir) as mongo_dir:
             if settings.mongo_uri:
                 yield settings.mongo_uri
             else:
-                with embedded_mongod(mongo_dir, binary=settings.mongod_bin) as uri:
+                with embedded_mongod(mongo_dir, binary=settings.mongod_bin, joins=joins) as uri:
                     yield uri
 
     def _make(self, customer: Customer) -> None:

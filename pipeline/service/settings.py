@@ -31,68 +31,92 @@ class Settings(Struct, frozen=True, kw_only=True):
     """All settings; each is the environment variable of its name in capitals. Relative paths: the current folder's."""
 
     mongo_uri: str | None = None
-    """None: an embedded MongoDB. It may be in a file, which MONGO_URI_FILE names."""
+    """Where MongoDB is. Not set: an embedded one. One that is set but away is an outage, never a silent fall-back."""
     mongo_database: str | None = None
+    """The database. Not set: the one that MONGO_URI names, else `tractian`."""
     mongo_collection: str = "workorders"
+    """The collection that holds the work orders."""
     mongo_retry_seconds: Seconds = 60
-    """How long an outage is ridden out."""
+    """How long an outage of MongoDB is ridden out before the run stops."""
     mongod_bin: str | None = None
-    """The mongod to embed."""
+    """The mongod to embed. Not set: that of the extra `embedded`, else one on the PATH."""
     data_inbound_dir: Path = Path("data/inbound")
+    """Where the client's files are read."""
     data_outbound_dir: Path = Path("data/outbound")
+    """Where files for the client are written."""
     data_dead_letter_dir: Path = Path("data/dead-letter")
+    """Where records are kept that could not go through."""
     data_decision_log: Path = Path("data/decisions.jsonl")
+    """What was decided for each order, and the values that were replaced; earlier months lie beside it."""
     data_journal: Path = Path("data/runs.jsonl")
+    """A line when a run begins, and one when it ends; earlier months lie beside it."""
     data_mongo_dir: Path = Path("data/mongo")
     """The embedded MongoDB's data."""
     data_state_dir: Path = Path("data/state")
-    """What clients remember from run to run."""
+    """What is remembered of clients from run to run, such as which files need not be read again."""
     clients: Words = ()
-    """The one client; with ``clients_file`` those of its clients that are run. Empty: erp_json, or all of the file."""
+    """The client to sync; with CLIENTS_FILE, those of the file that are run. Not set: `erp_json`, or all of them."""
     clients_file: Path | None = None
-    """A TOML file that describes several clients."""
+    """A TOML file that describes one client or several."""
     client_timezone: ZoneInfo = ZoneInfo("UTC")
-    """Of a client's dates that name no zone."""
+    """The time zone of a client's dates that name none."""
     client_layout: str | None = None
-    """Of orders born in TracOS. None: the client's first."""
+    """In which layout orders that were made in TracOS are sent. Not set: the client's first."""
     inbound_after: Literal["keep", "archive", "delete"] = "keep"
-    """What becomes of an inbound file whose records are all settled."""
+    """What becomes of an inbound file once all its records are settled."""
     inbound_quiet_seconds: Seconds = 1
-    """How long an inbound file must have been left alone before it is read."""
+    """How long an inbound file must have been left alone before it is read. Raise it where uploads pause."""
     durability: Literal["file", "batch", "none"] = "batch"
-    """How outbound files are made to survive a loss of power."""
+    """How outbound files are made to survive a loss of power before their orders are marked as sent.
+
+    `file` syncs each file, `batch` once a batch, `none` not at all: that is faster, and a loss of power may take files
+    whose orders are marked. A killed process loses nothing with any of them.
+    """
     keep_days: Days = 400
-    """How long the decision log and the journal are kept: a month that was over before goes."""
+    """How long the decision log and the journal are kept. A month goes when all of it is older."""
     keep_mb: Annotated[int, Meta(ge=1)] | None = None
-    """How much of each of them is kept at most; the oldest months go. None: no limit."""
+    """How large each of the two may grow, in megabytes; the oldest months go first. Not set: no limit."""
     letters_keep_days: Days = 400
     """How long closed dead letters are kept."""
     sync_max_deletes: Count = 1000
-    """A run that would delete more stops."""
+    """A client that would delete more orders than this in one run is stopped first."""
     max_dead_letters: str | None = None
-    """A run in which more of what is read fails stops: a number, or a percentage such as 5%. None: no limit."""
+    """A client of whose records more fail is stopped: a number, or a percentage such as `5%`. Not set: no limit."""
     lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30
-    """How long a run that is killed, or held up, keeps others from its orders."""
+    """How long a run that is killed on another machine, or held up, keeps others from its orders."""
     serve_every: Annotated[str, Meta(pattern=r"^[1-9][0-9]*[smhd]$")] = "1m"
-    """How often ``serve`` looks at a client that says nothing of it."""
+    """How often `serve` looks at a client whose table has no `every`."""
     serve_host: str = "127.0.0.1"
-    """Where ``serve`` answers probes and shows its page."""
+    """The address at which `serve` answers probes, shows metrics and its page."""
     serve_port: Annotated[int, Meta(ge=0, le=65535)] = 8080
-    """The port; 0 takes a free one."""
+    """Its port; 0 takes a free one."""
     serve_parallel: Annotated[int, Meta(ge=1, le=64)] = 4
-    """How many clients ``serve`` looks at side by side."""
+    """How many clients `run` and `serve` look at side by side."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
-    """How many processes take the clients' records; ``auto``: as many as pay."""
+    """How many processes take the clients' records, as `run --workers`.
+
+    `auto`: one for the first 20,000 records, then as many as there are cores, 4 at most.
+    """
     engine: str | None = None
-    """The address of an engine whose workers take the clients' records, such as dask://HOST:8786. None: none."""
+    """A cluster whose workers take the records instead, as `run --engine`, such as `dask://HOST:8786`."""
     metrics_file: Path | None = None
-    """Where a run writes its metrics, for node exporter's textfile collector."""
+    """Where a run writes its metrics, as `run --metrics-file`, for node exporter (extra `web`)."""
     alert_url: str | None = None
-    """Is told of a client's troubles; it may be in a file, which ALERT_URL_FILE names."""
+    """Is told, once each, that a client begins to fail, recovers, exceeds a budget or has new dead letters.
+
+    It is sent JSON that Slack and Mattermost show as it is (extra `http`).
+    """
     ping_url: str | None = None
-    """Is asked after each good pass, with the client's name for ``{client}``; it may be in a file too."""
+    """Is asked after each good pass: a dead man's switch. `{client}` in it becomes the client's name (extra `http`)."""
+    otel_exporter_otlp_endpoint: str | None = None
+    """Where spans of each pass and its stages go, by OTLP over HTTP, such as `http://collector:4318` (extra `otel`).
+
+    The other variables of OpenTelemetry (`OTEL_SERVICE_NAME` ...) hold too, where the environment says them.
+    """
     log_level: LogLevel = "INFO"
+    """`INFO` shows 20 lines of a kind, then a count; `DEBUG` shows all; `TRACE` adds stack traces."""
     log_format: Literal["text", "json"] = "text"
+    """How log lines look on standard error; `NO_COLOR` is honoured."""
     secrets: Secrets = Secrets()
     """Where clients find the secrets that they know by name; no setting of its own."""
 
@@ -235,7 +259,11 @@ def _contradictions(settings: Settings) -> list[str]:
     ]
     problems += [
         f"{name}: expected an address that begins with https:// or http://"
-        for name, address in {"ALERT_URL": settings.alert_url, "PING_URL": settings.ping_url}.items()
+        for name, address in {
+            "ALERT_URL": settings.alert_url,
+            "PING_URL": settings.ping_url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint,
+        }.items()
         if address and not _is_address(address)
     ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]

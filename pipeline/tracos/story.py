@@ -13,12 +13,13 @@ from pipeline.orders.workorder import ExternalId
 __all__ = ["Story", "tell_lost"]
 
 _GAVE_WAY: Final = logger.bind(event="gave_way")
+_WHOSE: Final = {"client": "the client", "tracos": "TracOS"}
 
 
 def tell_lost(number: ExternalId, lost: Iterable[Lost]) -> None:
     """Log what gave way of an order, and why; its values are in the decision log alone."""
     for one in lost:
-        _GAVE_WAY.info("order {}: {} of {} gave way: {}", number, one.field, one.side, one.because)
+        _GAVE_WAY.info("order {}: {} of {} gave way: {}", number, one.field, _WHOSE[one.side], one.because)
 
 
 class Story:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.service.settings import Settings
 from pipeline.web.app import make_app
 from pipeline.web.doors import Doors
@@ -66,13 +66,15 @@ def _listening(host: str, port: int, setting: str) -> socket.socket:
         kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(kind, socket.SOCK_STREAM)
     except OSError as error:
-        raise Fatal(f"cannot serve at {host}: {error.strerror}") from error
+        raise Fatal(f"cannot serve at {host}: {error.strerror}", see=See.PORT) from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with {setting}") from error
+        raise Fatal(
+            f"cannot serve at port {port}: {error.strerror}; choose another with {setting}", see=See.PORT
+        ) from error
     return listener
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from bson import Decimal128, Int64
 
+from pipeline.cli import started
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.deadletters import DeadLetterFolder
@@ -106,10 +107,10 @@ class TestRun:
         uri = "mongodb://user:hunter2@127.0.0.1:1/plant?serverSelectionTimeoutMS=100"
         said = {"MONGO_URI": uri, "MONGO_DATABASE": "", "MONGO_RETRY_SECONDS": "0"}
         out, err = plant.run(exits=1, **said)
-        assert "\n  data/inbound → plant.workorders at mongodb://127.0.0.1:1\n" in out
+        assert "\n  TracOS: mongodb://127.0.0.1:1/plant.workorders\n  data/inbound → TracOS\n" in out
         (flow,) = json.loads(plant.command("history", "--json"))[0]["flows"]
-        assert (flow["source"], flow["sink"]) == ("data/inbound", "plant.workorders at mongodb://127.0.0.1:1")
-        assert "ok\torders\tplant.workorders at mongodb://127.0.0.1:1\t" in plant.command("doctor", exits=1, **said)
+        assert (flow["source"], flow["sink"]) == ("data/inbound", "mongodb://127.0.0.1:1/plant.workorders")
+        assert "ok\tTracOS\tmongodb://127.0.0.1:1/plant.workorders\t" in plant.command("doctor", exits=1, **said)
         assert "hunter2" not in out + err
 
     def test_too_many_dead_letters_stop_it_with_five_and_nothing_is_put_aside(self, sample):
@@ -146,8 +147,11 @@ class TestPlan:
         assert ["103", "TracOS", "status", "in_progress", "completed", "no_base", "erp_json"] in rows
         assert ["104", "client", "title", "Older here", "Newer in TracOS", "sent", "erp_json"] in rows
         assert ["104", "TracOS", "(bookkeeping alone)", "", "", "no_base", "erp_json"] in rows
-        assert ["bad-malformed.json", "parse", "not JSON: input data was truncated", "erp_json.inbound"] in rows
-        assert rows[-1] == ["16 orders would be written or sent, 3 items would be dead"]
+        why = "not JSON: input data was truncated"
+        assert ["bad-malformed.json", "dead", "parse", "", "", why, "erp_json"] in rows
+        assert {len(row) for row in rows} == {7}
+        told = sample.shown(200, "plan", exits=4).splitlines()
+        assert told[-1] == "16 orders would be written or sent, 3 items would be dead"
         assert sample.letters() == {}
 
     def test_it_names_who_has_the_say_where_that_decides(self, plant):
@@ -176,7 +180,8 @@ class TestPlan:
         new = next(one for one in plan["writes"] if one["rule"] == "insert")  # conflicts come first, and have more
         assert set(new) == {"side", "client", "number", "locator", "rule", "changes"}
         assert {one["locator"] for one in plan["dead_letters"]} == set(sample.letters())
-        assert sample.command("plan") == "nothing to do\n"
+        assert sample.shown(80, "plan") == "nothing to do\n"
+        assert sample.command("plan") == ""
         assert json.loads(sample.command("plan", "--json")) == {"writes": [], "dead_letters": []}
 
     def test_without_a_database_of_its_own_none_is_made(self, tmp_path):
@@ -228,7 +233,7 @@ class TestDoctor:
 
 class TestHistoryAndExplain:
     def test_nothing_yet(self, plant):
-        assert plant.command("history") == "no runs yet in data/runs.jsonl\n"
+        assert plant.shown(80, "history") == "no runs yet in data/runs.jsonl\n"
         assert plant.command("explain", "7") == "nothing is known of order 7 in data/decisions.jsonl\n"
 
     def test_the_last_runs_and_one_that_was_killed(self, sample):
@@ -245,7 +250,7 @@ class TestHistoryAndExplain:
         sample.run()
         told = sample.command("explain", "104")
         assert "no_base: nothing was known" in told
-        assert "gave way: title: Older here of the client for Newer in TracOS: the edit in TracOS is as new" in told
+        assert "gave way: title of the client: Older here → Newer in TracOS: the edit in TracOS is as new" in told
         assert "told: title: Older here → Newer in TracOS" in told
         (run,) = json.loads(sample.command("history", "--json"))
         assert told.count(run["run"]) == 2
@@ -275,10 +280,10 @@ class TestDeadLetters:
         assert [reason["path"] for reason in row["reasons"]] == ["$.status", "$.createdAt", "$.title"]
         assert "bad-schema" in sample.command("dead-letters", "list", "--reason", "UNKNOWN status", "--newer", "1h")
         nothing = "no open dead letters in data/dead-letter like these\n"
-        assert sample.command("dead-letters", "list", "--older", "7d") == nothing
-        assert sample.command("dead-letters", "list", "--flow", "outbound") == nothing
+        assert sample.shown(80, "dead-letters", "list", "--older", "7d") == nothing
+        assert sample.command("dead-letters", "list", "--flow", "outbound") == ""
         sample.run("pipeline/__main__.py", "dead-letters", "list", "--older", "soon", exits=2)
-        assert "validate\t1" in sample.command("dead-letters", "stats")
+        assert "stage\tvalidate\t1\n" in sample.command("dead-letters", "stats")
         assert json.loads(sample.command("dead-letters", "stats", "--json"))["total"] == 3
 
     def test_show_marks_every_offending_place(self, sample):
@@ -297,10 +302,12 @@ class TestDeadLetters:
         letter = letter_ids(plant)["7.json"]
         still = plant.command("dead-letters", "edit", letter, exits=3, **editor(plant, '{"id": 7, "status": "NEW"}'))
         assert "$.createdAt: required, but missing" in still
+        assert still.splitlines()[0] == "mended, but still wrong: it would fail at validate"
+        assert re.search(r'│ \{"id": 7, "status": "NEW"\}\n +│ \^+\n', still)
+        assert f"edit it again: {started.command('dead-letters', 'edit', letter)}" in still
+        assert "the payload as it was mended by " in plant.command("dead-letters", "show", letter)
         assert "1 failed again" in plant.command("dead-letters", "retry", letter, exits=3)
-        assert "mended; run it again" in plant.command(
-            "dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD))
-        )
+        assert "it would pass now" in plant.command("dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD)))
         assert "1 passed and closed" in plant.command("dead-letters", "retry", letter)
         assert (plant.documents()[7]["title"], letter_ids(plant)) == ("Pump", {})
         (archived,) = (plant.home / "data/dead-letter/erp_json.inbound/resolved.jsonl").read_bytes().splitlines()
@@ -480,7 +487,7 @@ def test_ten_thousand_letters_are_listed_filtered_and_retried_in_flat_memory(pla
     asyncio.run(fill(plant, 10_000))
     listed, _ = peak("dead-letters", "list", "--reason", "too strict")
     assert len(listed.splitlines()) == 10_000
-    told, many = peak("dead-letters", "retry", "--all")
+    told, many = peak("dead-letters", "retry", "--all", "--yes")
     assert "10,000 retried: 10,000 passed and closed, 0 failed again" in told
     assert plant.orders.count_documents({}) == 10_000
     assert list((plant.home / "data/dead-letter/erp_json.inbound").glob("*~*.json")) == []
@@ -493,11 +500,11 @@ def test_a_retry_killed_half_way_and_run_again_loses_and_doubles_nothing(plant):
 
     asyncio.run(fill(plant, 3000))
     for seconds in (0.45, 0.6, 0.75, 0.9):
-        process = plant.start("pipeline/__main__.py", "dead-letters", "retry", "--all")
+        process = plant.start("pipeline/__main__.py", "dead-letters", "retry", "--all", "--yes")
         time.sleep(seconds)
         process.kill()
         process.communicate(timeout=60)
-    plant.command("dead-letters", "retry", "--all")
+    plant.command("dead-letters", "retry", "--all", "--yes")
     home = plant.home / "data/dead-letter/erp_json.inbound"
     archived = [msgspec.json.decode(line)["locator"] for line in (home / "resolved.jsonl").read_bytes().splitlines()]
     assert sorted(archived) == sorted(f"all.ndjson:{number}" for number in range(1, 3001))

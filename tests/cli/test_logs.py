@@ -46,7 +46,7 @@ class TestFewOfAKind:
         assert len(lines) == 21
         assert all("gave way: " in line for line in lines[:20])
         assert lines[20] == f"INFO    10 more lines of the same kind as: {lines[0][8:]}"
-        assert "values that gave way: 15 of the client, 15 of TracOS;" in out
+        assert "values that gave way: 15 of the client, 15 of TracOS\n" in out
         (run,) = json.loads(plant.command("history", "--json"))
         assert run["gave_way"] == {"client": 15, "tracos": 15}
 
@@ -167,7 +167,7 @@ def test_colours_are_for_terminals_that_want_them(plant, said, coloured):
 def test_the_docs_tell_of_every_event():
     root = Path(__file__).resolve().parents[2]
     code = "".join(path.read_text() for path in (root / "pipeline").rglob("*.py"))
-    docs = (root / "docs/operations.md").read_text().partition("### Logs")[2]
+    docs = (root / "docs/monitoring.md").read_text().partition("## Logs")[2]
     told = re.findall(r"(?m)^\| `(\w+)` \| ", docs)
     assert sorted(told) == sorted(set(re.findall(r'event="(\w+)"', code)))
 

@@ -3,12 +3,17 @@
 from collections import Counter
 from pathlib import Path
 
+from pipeline.cli.started import command
 from pipeline.cli.summary import summary
 from pipeline.dataflow.run import Report
 
+CONFLICTS, LETTERS = (command(group, "list") for group in ("conflicts", "dead-letters"))
 
-def text(*reports, ending="finished"):
-    return summary({"erp_json": reports}, dead_letters=Path("data/dead-letter"), seconds=1.25, ending=ending)
+
+def text(*reports, ending="finished", width=0):
+    return summary(
+        {"erp_json": reports}, dead_letters=Path("data/dead-letter"), seconds=1.25, ending=ending, width=width
+    )
 
 
 def test_a_run_with_something_to_tell():
@@ -32,8 +37,19 @@ def test_a_run_with_something_to_tell():
         "\n"
         "  dead letters: 4 at parse, 6 at validate; look into data/dead-letter/erp_json.inbound\n"
         "  still dead: 4 unchanged since, in data/dead-letter/erp_json.inbound\n"
-        "  to see and mend them: python -m pipeline dead-letters list\n"
+        f"  to see and mend them: {LETTERS}\n"
     )
+    narrow = text(inbound, outbound, width=70).splitlines()
+    assert narrow[2:8] == [
+        "  inbound   client → TracOS  12,345 read",
+        "            12,000 created · 3 updated · 320 unchanged · 2 stale",
+        "            1 skipped · 5 left for the next run · 10 dead-lettered",
+        "            4 still dead · 6 closed",
+        "  outbound  TracOS → client       7 read   7 sent",
+        "",
+    ]
+    assert narrow[-2:] == ["  to see and mend them:", f"    {LETTERS}"]
+    assert max(len(line) for line in narrow if LETTERS not in line) <= 70
 
 
 def test_an_idle_run_reads_as_calm_as_it_is():
@@ -54,7 +70,7 @@ def test_a_run_that_was_stopped_before_anything_was_read():
 
 
 def test_it_says_where_the_orders_are_and_what_gave_way():
-    place = "plant.workorders at mongodb://h:27017"
+    place = "mongodb://h:27017/plant.workorders"
     reports = [
         Report(flow="erp.inbound", source="data/in", sink=place, received=1, outcomes=Counter(updated=1)),
         Report(flow="erp.outbound", source=place, sink="https://erp.example/orders"),
@@ -62,16 +78,21 @@ def test_it_says_where_the_orders_are_and_what_gave_way():
     options = {"dead_letters": Path("d"), "seconds": 1.25, "ending": "finished"}
     assert summary({"erp": reports}, gave_way={"tracos": 1200, "client": 1}, **options) == (
         "work orders, erp ⇄ TracOS: finished in 1.2 s\n"
-        "  data/in → plant.workorders at mongodb://h:27017 → https://erp.example/orders\n"
+        "  TracOS: mongodb://h:27017/plant.workorders\n"
+        "  data/in → TracOS → https://erp.example/orders\n"
         "\n"
         "  inbound   client → TracOS  1 read   1 updated\n"
         "  outbound  TracOS → client  0 read   nothing to do\n"
         "\n"
-        "  values that gave way: 1 of the client, 1,200 of TracOS; to see them: python -m pipeline conflicts list\n"
+        "  values that gave way: 1 of the client, 1,200 of TracOS\n"
+        f"  to see them: {CONFLICTS}\n"
     )
     several = summary({"erp": reports[:1], "other": reports[1:]}, **options)
-    assert "\n  erp  data/in → plant.workorders at mongodb://h:27017\n" in several
-    assert "\n  other  plant.workorders at mongodb://h:27017 → https://erp.example/orders\n" in several
+    assert "\n  erp\n    TracOS: mongodb://h:27017/plant.workorders\n    data/in → TracOS\n" in several
+    assert (
+        "\n  other\n    TracOS: mongodb://h:27017/plant.workorders\n    TracOS → https://erp.example/orders\n"
+        in several
+    )
 
 
 def test_several_clients_have_a_block_each_and_what_befell_them_is_told():

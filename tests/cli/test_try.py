@@ -187,14 +187,25 @@ def test_rows_of_csv_are_read_and_told_as_rows(home):
 
 def test_for_a_person_it_is_a_table_a_record_and_a_count(home):
     sample(home, [GOOD, BAD, OTHERS], exits=3)
-    out = home.command("clients", "try", "sample.json", exits=3, CLIENTS_FILE="clients.toml")
+    out = home.shown(100, "clients", "try", "sample.json", exits=3, CLIENTS_FILE="clients.toml")
     lines = out.splitlines()
     assert lines[0] == "sample.json[0], acme: passes"
-    assert 'status\t$.order.state\t"WIP"\tin_progress\t' in lines
+    assert re.search(r'(?m)^status +\$\.order\.state +"WIP" +in_progress$', out)
     assert "  not named by the layout: $.order.crew" in lines
     assert "sample.json[1], acme: would be dead at validate" in lines
     assert "sample.json[2], acme: of others: skipped, and told to nobody" in lines
     assert lines[-1] == "1 passes, 1 would be dead, 1 of others"
+
+
+def test_for_a_program_it_is_a_line_of_seven_cells_a_field(home):
+    sample(home, [GOOD, BAD, OTHERS], exits=3)
+    _, out, err = home.ask("clients", "try", "sample.json", CLIENTS_FILE="clients.toml")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert {len(row) for row in rows} == {7}
+    assert ["sample.json[0]", "passes", "status", "$.order.state", '"WIP"', "in_progress", ""] in rows
+    assert ["sample.json[0]", "passes", "not named", "$.order.crew", "", "", ""] in rows
+    assert {row[1] for row in rows} == {"passes", "would be dead", "of others"}
+    assert err == "1 passes, 1 would be dead, 1 of others\n"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +237,6 @@ def test_docs_show_what_is_printed(home):
         {"id": 8, "status": "LOST", "title": "Fan"},
     ]
     (home.home / "sample.json").write_text(json.dumps(data))
-    assert home.command("clients", "try", "sample.json", exits=3) == shown
+    assert home.shown(100, "clients", "try", "sample.json", exits=3) == shown
     keys = {key for one in json.loads(home.command("clients", "try", "sample.json", "--json", exits=3)) for key in one}
     assert keys == set(re.findall(r'"(\w+)"', text.partition("`clients try FILE --json` is")[2].partition("}")[0]))

@@ -86,7 +86,7 @@ def test_the_table_of_the_page_works_as_it_stands(plant):
     assert (document["priority"], document["assetId"]) == ("high", "P-7")
     assert (document["estimatedHours"], document["requiresShutdown"]) == (2.5, True)
     assert document["createdAt"] == "2026-10-01T06:30:00.000Z"
-    assert plant.command("plan", CLIENTS_FILE="clients.toml") == "nothing to do\n"
+    assert plant.command("plan", CLIENTS_FILE="clients.toml") == ""
 
     edit = {"status": "on_hold", "priority": "low", "isSynced": False, "updatedAt": "2026-10-03T08:00:00.000Z"}
     plant.orders.update_one({"number": "W-17"}, {"$set": edit})

@@ -1,4 +1,4 @@
-"""What docs/operations.md says of a restore: the next runs make both sides equal again, in the order that it gives."""
+"""What docs/backup.md says of a restore: the next runs make both sides equal again, in the order that it gives."""
 
 import shutil
 

@@ -122,11 +122,11 @@ class TestWhatIsTold:
         assert letters["text"].endswith("acme: 2 new dead letters in inbound, 2 open; `dead-letters list` shows them")
 
     def test_the_docs_have_its_shape_and_its_events(self):
-        docs = (ROOT / "docs/operations.md").read_text()
+        docs = (ROOT / "docs/monitoring.md").read_text()
         shape = re.search(r"(?s)```json\n(\{\n.*?)```", docs)[1]
         assert list(json.loads(shape)) == [field.name for field in msgspec.structs.fields(Alert)]
         assert msgspec.json.decode(shape, type=Alert)
-        assert set(re.findall(r"(?m)^\| `(\w+)` \| ", docs.partition("### Alerts")[2].partition("### Logs")[0])) == set(
+        assert set(re.findall(r"(?m)^\| `(\w+)` \| ", docs.partition("## Alerts")[2].partition("## Logs")[0])) == set(
             get_args(Event)
         )
 

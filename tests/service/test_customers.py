@@ -219,7 +219,7 @@ class TestRun:
         two.run()
         assert [path.name for path in (two.home / "data").glob("*/out/*.json")] == ["7.json"]
         assert (two.home / "data/acme/out/7.json").exists()
-        assert two.command("plan") == "nothing to do\n"
+        assert two.shown(80, "plan") == "nothing to do\n"
 
     def test_one_alone(self, two):
         two.run("src/main.py", "--client", "north")
@@ -236,9 +236,9 @@ class TestRun:
 
     def test_what_stops_the_plan_of_one_stops_that_of_no_other(self, two):
         two.orders.database["acme"].insert_many([{"number": 1}, {"number": 1}])
-        plan = two.command("plan", exits=1)
-        assert {line.split("\t")[-1] for line in plan.splitlines()[:-1]} == {"north"}
-        assert plan.splitlines()[-1] == "1 orders would be written or sent, 0 items would be dead"
+        _, plan, err = two.ask("plan")
+        assert {line.split("\t")[-1] for line in plan.splitlines()} == {"north"}
+        assert err.splitlines()[-1] == "1 order would be written or sent, 0 items would be dead"
 
     def test_wrong_settings_of_one_stop_no_other(self, two):
         (two.home / "clients.toml").write_text(FILE.replace('"data/acme/in"', "5"))

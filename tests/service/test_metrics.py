@@ -223,7 +223,7 @@ class TestFile:
 
 
 def test_the_table_in_the_docs_is_what_the_registry_says():
-    table = (ROOT / "docs/operations.md").read_text().partition("<!-- metrics -->\n")[2].partition("\n\n")[0]
+    table = (ROOT / "docs/monitoring.md").read_text().partition("<!-- metrics -->\n")[2].partition("\n\n")[0]
     lines = ["| metric | type | labels | |", "|---|---|---|---|"]
     for family in Metrics().registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")

@@ -138,7 +138,7 @@ class TestCommands:
         assert plant.command("state", "reset", "erp_json") == (
             "forgotten: erp_json.files, erp_json.keys; the next run reads everything\n"
         )
-        assert plant.command("state", "show") == "nothing is remembered in data/state\n"
+        assert plant.shown(80, "state", "show") == "nothing is remembered in data/state\n"
         assert plant.command("state", "reset", "erp_json") == "nothing was remembered\n"
         assert "2 read" in plant.command("run")
         assert plant.state()[1] == before[1]

@@ -49,15 +49,15 @@ def test_they_are_listed_newest_first(lost):
 def test_only_those_of_a_client_or_of_an_age(lost):
     assert len(listed(lost, "--since", "1h", "--client", "erp_json")) == 2
     assert listed(lost, "--since", "0s") == listed(lost, "--client", "sap") == []
-    assert "nothing gave way in data/decisions.jsonl that is like this" in lost.command(
-        "conflicts", "list", "--since", "0s"
+    assert "nothing gave way in data/decisions.jsonl that is like this" in lost.shown(
+        80, "conflicts", "list", "--since", "0s"
     )
     _, err = lost.run("pipeline/__main__.py", "conflicts", "list", "--since", "soon", exits=2)
     assert "expected an age such as 90m, 12h or 7d" in err
 
 
 def test_without_any_that_is_said(plant):
-    assert plant.command("conflicts", "list") == "nothing gave way in data/decisions.jsonl\n"
+    assert plant.shown(80, "conflicts", "list") == "nothing gave way in data/decisions.jsonl\n"
     assert listed(plant) == []
 
 
@@ -106,7 +106,7 @@ def test_each_run_counts_its_own_by_side_and_an_idle_one_none(lost):
     edit(lost, 1, status="pending", title="Both", updatedAt="2026-10-09T08:00:00Z")
     lost.put("4.json", order(1, "Theirs too", 8, status="CANCELLED"))
     out = lost.command("run")
-    assert "\n  values that gave way: 2 of the client; to see them: python -m pipeline conflicts list\n" in out
+    assert "\n  values that gave way: 2 of the client\n  to see them: " in out
     assert "gave way" not in lost.command("run")
     assert [line.split("\t")[-1] for line in lost.command("history").splitlines()] == [
         "",
@@ -159,7 +159,7 @@ def test_a_deletion_that_gave_way_is_restored(plant):
     ("arguments", "why"),
     [
         (["1", "description"], "data/decisions.jsonl tells of no description that gave way; there is status, title"),
-        (["2", "title"], "tells of no title that gave way; `conflicts list` shows what there is"),
+        (["2", "title"], "/__main__.py conflicts list` shows what there is"),
         (["1", "title", "--client", "sap"], "order 1 of the client sap: "),
     ],
 )

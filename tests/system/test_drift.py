@@ -210,7 +210,7 @@ class TestDeadLetter:
         acme.run(order(1))
         acme.plant.put("x.json", {"order": order(2, team="A")})
         rows = acme.plant.command("plan", exits=4, CLIENTS_FILE="clients.toml")
-        assert "x.json\tvalidate\t$.order.team: a key that the layout does not name" in rows
+        assert "x.json\tdead\tvalidate\t\t\t$.order.team: a key that the layout does not name" in rows
 
 
 def test_what_is_old_is_told_by_doctor_no_more(acme):

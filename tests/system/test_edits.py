@@ -62,7 +62,7 @@ def test_the_same_field_on_both_sides_the_newer_wins_and_the_other_is_logged_but
     plant.put("2.json", order(1, "SECRET THEIRS", 4))
     _, err = plant.run(LOG_LEVEL="DEBUG")
     assert plant.documents()[1]["title"] == "SECRET THEIRS"
-    assert "order 1: title of tracos gave way: the client's edit is newer" in err
+    assert "order 1: title of TracOS gave way: the client's edit is newer" in err
     assert "SECRET" not in err
     assert "SECRET OURS" in (plant.home / "data/decisions.jsonl").read_text()
 

@@ -173,7 +173,7 @@ class TestFolders:
             "client": "erp_json",
             "note": "data/inbound: it need not show every order: none is taken to be missing at the client",
         }
-        assert "both sides say the same" in plant.command("reconcile")
+        assert "both sides say the same" in plant.shown(80, "reconcile")
 
     def test_what_was_handed_over_and_not_seen_back_is_the_same(self, plant):
         plant.put("1.json", order(1))
@@ -186,7 +186,7 @@ class TestFolders:
         plant.put("bad.json", b"{")
         plant.orders.insert_one({"number": 1, "status": "odd"})
         assert compared(plant) == (QUIET | {"dead": 2}, [])
-        told = [line for line in plant.command("reconcile", exits=4).splitlines() if " fails at " in line]
+        told = [line for line in plant.ask("reconcile")[2].splitlines() if " fails at " in line]
         assert [line.partition("@")[0].partition(" fails")[0] for line in told] == ["erp_json: bad.json", "erp_json: 1"]
         assert "fails at validate: $.status: unknown status" in told[1]
         assert compared(plant, "--fix", exits=0) == (QUIET | {"still_dead": 2}, [])
@@ -220,7 +220,7 @@ class TestFolders:
         plant.put("1.json", order(1))
         plant.command("run")
         unmarked(plant, 1, title="Ours")
-        out = plant.command("reconcile", "--fix")
+        out = plant.shown(200, "reconcile", "--fix")
         assert "outbound  TracOS → client  1 read   1 sent" in out
         run = json.loads(plant.command("history", "--json"))[-1]
         assert (run["command"], run["exit"], run["rules"]) == ("reconcile", 0, {"sent": 1})
@@ -419,7 +419,8 @@ def test_one_client_of_two_by_name_and_the_table(plant, erp):
     plant.home.joinpath("clients.toml").write_text(text)
     plant.put("7.json", order(7))
     environ = {"CLIENTS_FILE": "clients.toml"}
-    rows = plant.command("reconcile", "--client", "files", exits=4, **environ).splitlines()
+    _, out, err = plant.ask("reconcile", "--client", "files", **environ)
+    rows = [*out.splitlines(), *err.splitlines()]
     assert rows[0].split("\t") == ["only the client", "7", "", "-", "-", "take the client's", "insert", "files"]
     assert rows[1] == "files: 1 only at the client"
     counts, _ = compared(plant, **environ)

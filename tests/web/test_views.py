@@ -21,7 +21,10 @@ from pipeline.web.guard import Secrets
 from tests.deadletters.test_shelf import put
 
 EVIL = "<script>alert(1)</script>\u202e"
-NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def now():
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 class Shut(Doors):
@@ -88,7 +91,7 @@ def page(tmp_path, monkeypatch):
 
 
 def run(hours=1.0, name="a", **more):
-    began = NOW - timedelta(hours=hours)
+    began = now() - timedelta(hours=hours)
     flow = FlowCounts(flow="erp_json.inbound", client="erp_json", read=20, outcomes={"created": 9}, dead={"parse": 2})
     said = {"command": "run", "ended": began + timedelta(seconds=90), "ending": "finished", "exit": 0}
     return Run(run=name, began=began, **{**said, "flows": (flow,), "gave_way": {"client": 3}, **more})
@@ -97,7 +100,7 @@ def run(hours=1.0, name="a", **more):
 def entry(number=7, minute=0, field="title", value="theirs", **more):
     lost = Lost(field=field, side="client", value=value, kept="ours", because="the edit in TracOS is newer")
     said = {"rule": Rule.THREE_WAY, "lost": (lost,), "locator": "7.json", "client": "erp_json", "run": "a"}
-    return Entry(at=NOW + timedelta(minutes=minute), number=number, **{**said, **more})
+    return Entry(at=now() + timedelta(minutes=minute), number=number, **{**said, **more})
 
 
 def text(html):
@@ -140,15 +143,15 @@ class TestOverview:
     async def test_the_week_is_drawn_with_its_scale_and_told_in_words(self, page):
         page.ran(run(24 * 20, "a"), run(24 * 6, "b"), run(1, "c"))
         html = await page.get()
-        assert re.search(rf'aria-label="Read: [^"]*{NOW - timedelta(hours=1):%A %d %B} 20"', html)
+        assert re.search(rf'aria-label="Read: [^"]*{now() - timedelta(hours=1):%A %d %B} 20"', html)
         assert re.findall(r'class="scale"[^>]*>([^<]+)<', html)[:3] == ["0", "10", "20"]
         assert "<strong>40</strong>" in html
         assert "<dd><a" in html
         assert ">6</a></dd>" in html  # what gave way
 
     async def test_a_run_under_way_is_seen_and_its_figures_are_data_for_the_script(self, page):
-        began = NOW - timedelta(seconds=60)
-        page.ran(replace(run(), began=began, told=NOW, ended=None, ending="", exit=None))
+        began = now() - timedelta(seconds=60)
+        page.ran(replace(run(), began=began, told=now(), ended=None, ending="", exit=None))
         html = await page.get()
         assert 'data-runs="a"' in html
         assert 'data-says="a.read">20<' in html
@@ -166,7 +169,7 @@ class TestOverview:
 
     async def test_a_service_knows_of_passes_that_did_nothing(self, page):
         page.ran(run(50))
-        page.doors.states = {"erp_json": State(every=60, began=NOW, succeeded=NOW - timedelta(minutes=2))}
+        page.doors.states = {"erp_json": State(every=60, began=now(), succeeded=now() - timedelta(minutes=2))}
         assert "erp_json 2 minutes ago" in text(await page.get())
         page.doors.states["erp_json"].why = "its API is away"
         assert "failed its API is away" in text(await page.get())
@@ -206,7 +209,7 @@ class TestOrders:
         assert "Look into TracOS" in html
         assert page.doors.asked == []
         title = FieldNow(field="title", tracos=EVIL, shown="as shown", told="as told")
-        page.doors.both = [Both(client="erp_json", number=7, fields=(title,), updated=NOW)]
+        page.doors.both = [Both(client="erp_json", number=7, fields=(title,), updated=now())]
         html = await page.get("orders?number=7&now=1")
         assert page.doors.asked == ["7"]
         assert "waits to be told" in html
@@ -269,9 +272,9 @@ class TestRuns:
     async def test_each_leads_to_what_it_did_and_to_its_letters(self, page):
         root = page.settings.data_dead_letter_dir
         page.ran(run(1, "a"), run(0.5, "b", drift={"erp_json": ["a new key: foo"]}, rules={"no_base": 2}))
-        put(root, 1, "erp_json.inbound", client="erp_json", last_seen=NOW - timedelta(hours=1))
-        put(root, 2, "erp_json.inbound", client="erp_json", last_seen=NOW - timedelta(hours=0.5))
-        put(root, 3, "erp_json.inbound", client="erp_json", last_seen=NOW)
+        put(root, 1, "erp_json.inbound", client="erp_json", last_seen=now() - timedelta(hours=1))
+        put(root, 2, "erp_json.inbound", client="erp_json", last_seen=now() - timedelta(hours=0.5))
+        put(root, 3, "erp_json.inbound", client="erp_json", last_seen=now())
         html = await page.get("runs")
         assert re.findall(r'runs/(\w+)"', html) == ["b", "a"]
         one = await page.get("runs/b")

@@ -38,6 +38,8 @@ ANSWER_SECONDS: Final = 5.0
 """How long MongoDB may take to say what waits."""
 DAYS: Final = 30
 """How far back runs are looked for; see also how much is read of them."""
+LATELY_BYTES: Final = 256 * 1024
+"""How much of the journal is read for the runs that are under way."""
 FILES: Final = 20_000
 """A folder of more files is not counted."""
 
@@ -89,6 +91,12 @@ class Known:
         """The newest runs, oldest first, and whether these are all of the last days. Raises Fatal."""
         since = datetime.now(UTC) - timedelta(days=DAYS)
         return await in_thread(recent_runs, self._settings.data_journal, since)
+
+    async def under_way(self, now: datetime) -> list[Run]:
+        """The runs that are under way: each has told of itself lately. Raises Fatal."""
+        since = now - timedelta(days=DAYS)
+        runs, _ = await in_thread(recent_runs, self._settings.data_journal, since, LATELY_BYTES)
+        return [run for run in runs if run.is_under_way(now)]
 
     async def clients(self, read: Mapping[str, datetime]) -> Seen:
         """What is seen of the clients; ``read`` is when each was read last."""

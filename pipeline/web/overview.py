@@ -108,8 +108,7 @@ class Overview:
     async def live(self, _: Request) -> Response:
         """The runs under way as data, for the script: which they are, and what is to stand where."""
         now = datetime.now(UTC)
-        runs, _is_all = await self._site.known.runs()
-        under_way = [progress(run, now) for run in runs if run.is_under_way(now)]
+        under_way = [progress(run, now) for run in await self._site.known.under_way(now)]
         texts = {f"{one.run}.{name}": text for one in under_way for name, text in one.texts.items()}
         return JSONResponse({"runs": " ".join(one.run for one in under_way), "texts": texts})
 

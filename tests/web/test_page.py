@@ -103,8 +103,8 @@ class TestInTheBrowser:
         bars = browser.find_elements(By.CSS_SELECTOR, "svg .bar")
         assert float(bars[0].get_attribute("height")) > 2 * float(bars[1].get_attribute("height"))
         follow(browser, rows[1].find_element(By.TAG_NAME, "a"))
-        follow(browser, browser.find_element(By.LINK_TEXT, "2 at parse"))
-        assert browser.find_element(By.TAG_NAME, "h1").text == "2 of 3 open dead letters"
+        follow(browser, browser.find_element(By.LINK_TEXT, "1 at validate"))
+        assert browser.find_element(By.TAG_NAME, "h1").text == "1 of 3 open dead letters"
 
     def test_hostile_payloads_are_shown_and_never_run(self, site, browser):
         evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e"
@@ -273,15 +273,15 @@ class TestGuard:
         assert (status, "mend the order there" in body) == (400, True)
 
     def test_a_bulk_retry_names_a_number_and_does_nothing_where_there_are_others_by_now(self, site):
-        page = ask(site, "retry?stage=parse")[2]
-        assert ("Retry 2 letters?" in page, 'name="count" value="2"' in page) == (True, True)
+        page = ask(site, "retry?client=erp_json")[2]
+        assert ("Retry 3 letters?" in page, 'name="count" value="3"' in page) == (True, True)
         site.plant.put("late.json", b"{")
         site.plant.command("run")
-        form = {"form_token": form_token(site), "stage": "parse", "count": "2"}
+        form = {"form_token": form_token(site), "client": "erp_json", "count": "3"}
         status, _, page = ask(site, "retry", form=form)
-        assert (status, "There are 3 letters by now: nothing was done yet." in page) == (409, True)
-        assert ask(site, "retry", form=form | {"count": "3"})[1]["location"].endswith("3+failed+again")
-        assert {letter.attempts for letter in site.plant.letters().values() if letter.stage == "parse"} == {2}
+        assert (status, "There are 4 letters by now: nothing was done yet." in page) == (409, True)
+        assert "failed+again" in ask(site, "retry", form=form | {"count": "4"})[1]["location"]
+        assert {letter.attempts for letter in site.plant.letters().values() if letter.raw} == {2}
 
     def test_ctrl_c_ends_it_in_peace(self, site):
         site.process.send_signal(signal.SIGINT)

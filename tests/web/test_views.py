@@ -191,6 +191,41 @@ class TestOverview:
         assert "nobody" in html
         assert "The last runs" in html
 
+    async def test_a_tracos_that_is_away_is_told_and_nothing_waits_for_it(self, page):
+        page.ran(run())
+        page.doors.uri = "mongodb://somebody:secret@127.0.0.1:1/"
+        html = await page.get()
+        assert "orders to be told: TracOS does not answer" in html
+        order = await page.get("orders?number=7")
+        assert "MongoDB did not answer" in order
+        assert "secret" not in html + order
+
+
+async def test_every_page_has_one_head_says_where_one_is_and_what_its_cells_are_of(page):
+    put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
+    page.ran(run())
+    page.decided(entry(7))
+    one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[0]
+    for path in (
+        "",
+        "letters",
+        one,
+        "retry",
+        "orders",
+        "orders?number=7",
+        "conflicts",
+        "runs",
+        "runs/a",
+        "letters?page=9",
+    ):
+        html = await page.get(path)
+        assert len(re.findall("<h1", html)) == 1, path
+        assert len(re.findall('aria-current="page"', html)) == 1, path
+        assert [head for head in re.findall(r"<th\b[^>]*>", html) if "scope=" not in head] == [], path
+        assert re.findall(r"<(?:script|style|img)\b[^>]*>|\bon\w+=|style=", html) == (
+            [f'<script src="/{page.secret.token}/live.js" defer>'] if path in ("", "runs") else []
+        ), path
+
 
 class TestOrders:
     async def test_its_story_the_newest_first_and_where_it_leads(self, page):

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -19,9 +19,7 @@ from pipeline.web.doors import Doors
 
 __all__ = ["Children"]
 
-T = TypeVar("T")
-
-WAIT: str = "10"
+WAIT: Final = 10
 """Seconds that a child waits for orders that a run is working on."""
 
 

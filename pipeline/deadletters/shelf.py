@@ -85,8 +85,8 @@ class Shelf:
         stamps = {folder.name: folder.stat().st_mtime_ns for folder in self._folders()}
         if stamps == self._stamps and time.monotonic() - self._listed < TRUSTED_SECONDS:
             return
-        self._listed, self._stamps = time.monotonic(), stamps
         there = {(folder, name): at for folder in stamps for name, at in _written(self._root / folder).items()}
+        self._listed, self._stamps = time.monotonic(), stamps
         gone = self._known.keys() - there.keys()
         for place in gone:
             del self._known[place]

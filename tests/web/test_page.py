@@ -188,6 +188,7 @@ class TestGuard:
         )
         assert "<b>" not in ask(shared_site, "letters?told=<b>owned")[2]
 
+    @pytest.mark.slow
     def test_while_a_run_has_the_letters_it_says_so(self, site):
         import fcntl
 
@@ -235,6 +236,7 @@ class TestGuard:
         runs = [(run.command, run.ending, run.exit) for run in read_runs(plant.home / "data/runs.jsonl")]
         assert runs[1:] == [("retry", "finished", 3), ("retry", "stopped", 1)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("action", ["mend", "retry"])
     def test_what_was_written_is_not_lost_while_a_run_has_the_letters(self, site, action):
         one = letter_id(site, "bad-schema.json")
@@ -248,6 +250,7 @@ class TestGuard:
         assert "my work</textarea>" in body
         assert site.plant.letters()["bad-schema.json"].mended is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("action", ["mend", "retry", "discard"])
     def test_a_letter_that_was_changed_or_closed_since_it_was_shown_is_told(self, site, action):
         one = letter_id(site, "bad-schema.json")
@@ -264,6 +267,7 @@ class TestGuard:
         assert (status, "there is no open dead letter" in body) == (400, True)
         assert ("my work</textarea>" in body) is (action != "discard")
 
+    @pytest.mark.slow
     def test_an_order_of_tracos_is_not_mended_here(self, site):
         site.plant.orders.insert_one({"number": 77, "status": "odd"})
         site.plant.run()
@@ -271,17 +275,6 @@ class TestGuard:
         (one,) = (filed.id for filed in office.find() if filed.letter.flow.endswith("outbound"))
         status, _, body = ask(site, f"letters/{one}/mend", form={"form_token": form_token(site), "payload": "x"})
         assert (status, "mend the order there" in body) == (400, True)
-
-    def test_a_bulk_retry_names_a_number_and_does_nothing_where_there_are_others_by_now(self, site):
-        page = ask(site, "retry?client=erp_json")[2]
-        assert ("Retry 3 letters?" in page, 'name="count" value="3"' in page) == (True, True)
-        site.plant.put("late.json", b"{")
-        site.plant.command("run")
-        form = {"form_token": form_token(site), "client": "erp_json", "count": "3"}
-        status, _, page = ask(site, "retry", form=form)
-        assert (status, "There are 4 letters by now: nothing was done yet." in page) == (409, True)
-        assert "failed+again" in ask(site, "retry", form=form | {"count": "4"})[1]["location"]
-        assert {letter.attempts for letter in site.plant.letters().values() if letter.raw} == {2}
 
     def test_ctrl_c_ends_it_in_peace(self, site):
         site.process.send_signal(signal.SIGINT)

@@ -1,5 +1,7 @@
 """What the page shows, asked in this process: its doors are the test's own, and no server runs."""
 
+import fcntl
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from pipeline.deadletters import shelf
 from pipeline.errors import Fatal, Reason
 from pipeline.history.decisions import Change, Entry
 from pipeline.history.journal import FlowCounts, Journal, Run
@@ -348,3 +351,63 @@ class TestLetters:
         assert "Not saved. It would still fail at validate: $.status: unknown status" in said
         assert "What differs from the original bytes, not saved yet" in said
         assert "not saved yet" not in text(await page.get(f"letters/{one}"))
+
+    async def test_a_check_of_what_nobody_changed_is_of_the_very_bytes(self, page):
+        put(
+            page.settings.data_dead_letter_dir,
+            1,
+            "erp_json.inbound",
+            client="erp_json",
+            text=None,
+            base64=b'{"id": "\xe9"}',
+        )
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        form = {"payload": '{"id": "\\xe9"}', "shown": '{"id": "\\xe9"}'}
+        assert "not UTF-8" in (await page.post(f"letters/{one}/check", **form)).text
+
+    async def test_a_bulk_retry_names_a_number_and_does_nothing_where_there_are_others_by_now(self, page):
+        for number in range(3):
+            put(page.settings.data_dead_letter_dir, number, "erp_json.inbound", client="erp_json")
+        html = await page.get("retry?client=erp_json")
+        assert ("Retry 3 letters?" in html, 'name="count" value="3"' in html) == (True, True)
+        answer = await page.post("retry", client="erp_json", count="2")
+        assert answer.status_code == 409
+        assert "There are 3 letters by now: nothing was done yet." in answer.text
+        assert "There is none like that." in await page.get("retry?client=nobody")
+        assert "no retry here" in (await page.post("retry", client="erp_json", count="3")).text
+
+    async def test_what_was_written_is_not_lost_whatever_became_of_the_letter(self, page):
+        path = put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        (seen,) = set(re.findall(r'name="seen" value="(\w+)"', await page.get(f"letters/{one}")))
+        written = {"payload": "my work", "shown": "as it was"}
+        held = os.open(path.parent, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        answer = await page.post(f"letters/{one}/mend", **written)
+        os.close(held)
+        assert (answer.status_code, "what you wrote is not kept yet: another run" in answer.text) == (503, True)
+        assert "my work</textarea>" in answer.text
+        assert (await page.post(f"letters/{one}/mend", payload="theirs")).status_code == 303
+        answer = await page.post(f"letters/{one}/mend", seen=seen, **written)
+        assert (answer.status_code, "was mended meanwhile: look at it again" in answer.text) == (400, True)
+        path.unlink()
+        answer = await page.post(f"letters/{one}/mend", **written)
+        assert (answer.status_code, "my work</textarea>" in answer.text) == (400, True)
+
+    async def test_a_letter_about_an_order_in_tracos_is_not_mended_here(self, page):
+        put(page.settings.data_dead_letter_dir, 1, "erp_json.outbound", client="erp_json", text="{}")
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        assert "The order is mended in TracOS, not here." in await page.get(f"letters/{one}")
+        answer = await page.post(f"letters/{one}/mend", payload="x")
+        assert (answer.status_code, "mend the order there" in answer.text) == (400, True)
+
+    async def test_letters_that_cannot_be_read_are_told(self, page, monkeypatch):
+        def refused(folder):
+            raise PermissionError(13, "Permission denied")
+
+        put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json")
+        with monkeypatch.context() as patch:
+            patch.setattr(shelf, "_written", refused)
+            html = await page.get("letters", status=503)
+        assert "cannot read the dead letters in data/dead-letter (DATA_DEAD_LETTER_DIR): Permission denied" in html
+        assert "1 open dead letter" in await page.get("letters")

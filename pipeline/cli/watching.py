@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.cli.started import install
 from pipeline.errors import WrongSettings
 from pipeline.service.passes import Passes, Watcher
 from pipeline.service.settings import Settings
@@ -54,6 +55,4 @@ def traces_of(settings: Settings) -> list[Watcher]:
 
 
 def _missing(setting: str, error: ImportError, extra: str) -> WrongSettings:
-    return WrongSettings(
-        [f"{setting}: the package {error.name} is not installed: install the extra, pip install -e '.[{extra}]'"]
-    )
+    return WrongSettings([f"{setting}: the package {error.name} is not installed: install the extra: {install(extra)}"])

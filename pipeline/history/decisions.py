@@ -245,9 +245,9 @@ def read_order(path: Path, number: ExternalId) -> tuple[list[Entry], set[Externa
 
     Where the log is indexed, no more of it is read than what may be about it. Raises what read_told raises.
     """
-    keys, entries = {id_key(number)}, list[Entry]()
+    keys = {id_key(number)}
     while True:
-        said = [line for month in _months(path) for line in _lines_about(month, keys)]
+        said = (line for month in _months(path) for line in _lines_about(month, keys))
         entries = [entry for line in said if (entry := _about(line, keys)) is not None]
         more = keys.union(*map(names_of, entries))
         if more == keys:
@@ -307,7 +307,7 @@ def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
     """The entry in a line, where it is about one of ``keys``; quick where it is not."""
     with suppress(ValueError, RecursionError):
         named = _NAMED.decode(line)
-        if id_key(named.number) in keys or (named.id is not None and id_key(named.id) in keys):
+        if not keys.isdisjoint(id_key(one) for one in (named.number, named.id) if one is not None):
             return ENTRIES.decode(line)
     return None
 

@@ -82,8 +82,8 @@ class Runner:
     """Does a work with all clients, from the first line of the journal to the last.
 
     Where the work may be done so, with up to SERVE_PARALLEL of them side by side. What stops one client stops no
-    other, but for MongoDB's own outage: no more are begun then. Without a ``journal`` nothing is written; with one
-    it is told every now and then how far the run is.
+    other, but for MongoDB's own outage: no more are begun then. Without a ``journal`` nothing is written; with one it
+    is told every now and then how far the run is.
     ``is_shared``: that somebody else is at work on these orders is no failure. ``passes`` is told of each client's.
     """
 
@@ -188,8 +188,8 @@ class Runner:
         """All clients; with ``is_last`` they are looked at afterwards."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._phase = "running"
-        telling = asyncio.ensure_future(self._tell_how_far())
         room = asyncio.Semaphore(self._sessions.settings.serve_parallel if self._work.is_side_by_side else 1)
+        telling = asyncio.ensure_future(self._tell_how_far())
         try:
             with suppress(asyncio.CancelledError):
                 passes = (self._one(session, uri, room) for session in self._serve)

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from docs.write_settings import PAGE, TABLES, tables
-from pipeline.cli.explain import MEANING as RULES
 from pipeline.clients.registry import kinds, options_of
 from pipeline.clients.schema import table_schema
 from pipeline.dataflow.messages import Fate, Outcome
+from pipeline.history.meaning import MEANING as RULES
 from pipeline.orders.merge import Rule
 from pipeline.service.customers import TABLES as TABLE_KEYS
 from pipeline.service.customers import TEXTS

@@ -75,5 +75,7 @@ def run(
         if json:
             print_json(ended.record)
         elif ended.reports and not quiet:
-            sys.stdout.write(summary_of(ended, settings, width_of_terminal()))
+            width = width_of_terminal()
+            sys.stdout.write("\n" if width else "")  # a person sees the log just above it
+            sys.stdout.write(summary_of(ended, settings, width))
     return ended.exit

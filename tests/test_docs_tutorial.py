@@ -5,10 +5,12 @@ How long each step takes: ``pytest -m slow --log-cli-level INFO tests/test_docs_
 
 import logging
 import os
+import pty
 import re
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -20,6 +22,7 @@ STEPS = {
     for part in re.split(r"(?m)^## ", PAGE)[1:]
 }
 QUARTER_OF_AN_HOUR = 900
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 class Stranger:
@@ -32,7 +35,7 @@ class Stranger:
         editor = home.parent / "editor"
         editor.write_text(f'#!/bin/sh\ncp {self.mended} "$1"\n')
         editor.chmod(0o700)
-        self.environ |= {"EDITOR": str(editor), "LANG": "C.UTF-8", "COLUMNS": "120"}
+        self.environ |= {"EDITOR": str(editor), "LANG": "C.UTF-8", "COLUMNS": "120", "TERM": "xterm"}
 
     def writes(self, title, text):
         path = self.mended if title == "in the editor" else self.home / title
@@ -46,12 +49,23 @@ class Stranger:
                 self.before.append(command)
                 continue
             script = " && ".join([*self.before, command])
-            done = subprocess.run(
-                ["bash", "-c", script],
-                check=False, cwd=self.home, env=self.environ, capture_output=True, text=True, timeout=600,
-            )  # fmt: skip
-            assert done.returncode in {0, 4}, f"{command}\n{done.stdout}{done.stderr}"
-            self.sees(command, shown.splitlines(), done.stdout)
+            code, printed = self.on_a_terminal("bash", "-c", script)
+            assert code in {0, 4}, f"{command}\n{printed}"
+            self.sees(command, shown.splitlines(), printed)
+
+    def on_a_terminal(self, *command):
+        """The exit code of a command, and all that it shows there, without colours."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            command, cwd=self.home, env=self.environ, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as process:
+            os.close(theirs)
+            printed = b""
+            with suppress(OSError):  # the other end is closed
+                while block := os.read(ours, 65536):
+                    printed += block
+            os.close(ours)
+        return process.returncode, CONTROLS.sub("", printed.decode()).replace("\r\n", "\n")
 
     @staticmethod
     def sees(command, shown, printed):

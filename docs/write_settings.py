@@ -39,7 +39,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Running all day": ("serve_every", "serve_parallel", "serve_host", "serve_port", "lease_seconds"),
     "More cores, more machines": ("workers", "engine"),
-    "Being told": ("log_level", "log_format", "metrics_file", "alert_url", "ping_url"),
+    "Being told": ("log_level", "log_format", "metrics_file", "alert_url", "ping_url", "otel_exporter_otlp_endpoint"),
 }
 """The order in which people look for them; each setting is in one group."""
 

@@ -27,6 +27,7 @@ A chain is read from top to bottom, and every step of it is visible::
     )
 """
 
+from pipeline.dataflow.aside import dead_letters, hold_known, hold_repeats
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import (
@@ -44,11 +45,9 @@ from pipeline.dataflow.ports import BatchSink, DeadLetters, Progress, Resource, 
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain, Passage, Stage
 from pipeline.dataflow.stages import (
-    dead_letters,
     deliver,
     filter_items,
     flat_map_items,
-    hold_known,
     map_items,
     parse,
     read,
@@ -111,6 +110,7 @@ __all__ = [
     "filter_items",
     "flat_map_items",
     "hold_known",
+    "hold_repeats",
     "map_items",
     "parse",
     "read",

@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from aiofiles.os import wrap
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 
 __all__ = [
     "LEFTOVER",
@@ -319,7 +319,7 @@ class Scratch:
 
 
 def _no_scratch(error: OSError) -> Fatal:
-    return Fatal(f"no temporary folder can be made: {error.strerror}; make room, or set TMPDIR")
+    return Fatal(f"no temporary folder can be made: {error.strerror}; make room, or set TMPDIR", see=See.FILES)
 
 
 def _locked(folder: Path) -> int:

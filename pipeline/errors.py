@@ -18,6 +18,7 @@ what, which file or order, why, what to do; they hold neither payload contents n
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import ClassVar, Final
 
 from msgspec import Struct
@@ -32,6 +33,7 @@ __all__ = [
     "PipelineError",
     "Reason",
     "Rejected",
+    "See",
     "TracosOutage",
     "Unhandled",
     "WrongSettings",
@@ -67,14 +69,50 @@ def _cut(path: str) -> str:
     return path if len(path) <= LONGEST_PATH else f"$...{path[-LONGEST_PATH:]}"
 
 
+class See(StrEnum):
+    """What a person may look up in docs/troubleshooting.md, by the anchor of its section there."""
+
+    API_ANSWERS = "an-apis-answers-cannot-be-used"
+    API_AWAY = "an-api-does-not-answer"
+    API_REFUSES = "an-api-refuses-us"
+    COLLECTION = "a-collection-or-an-index-is-in-the-way"
+    EDITED = "an-order-is-edited-time-and-again"
+    EMBEDDED_ENDED = "the-embedded-mongodb-has-ended"
+    EMBEDDED_FAILED = "the-embedded-mongodb-does-not-start"
+    EMBEDDED_IN_USE = "the-embedded-mongodb-is-in-use"
+    FILES = "a-file-or-a-folder-cannot-be-used"
+    HELD = "somebody-else-has-the-lease"
+    LETTERS = "the-dead-letters-cannot-be-written"
+    LETTERS_IN_USE = "the-dead-letters-are-in-use"
+    MONGODB_AWAY = "mongodb-does-not-answer"
+    MONGODB_REFUSES = "mongodb-refuses-us"
+    NO_MAJORITY = "no-majority"
+    NO_MONGOD = "no-mongodb-to-embed"
+    OUTBOUND_IN_USE = "the-outbound-folder-is-in-use"
+    PORT = "the-port-cannot-be-had"
+    TOO_MANY_DELETIONS = "too-many-deletions"
+    TOO_MANY_LETTERS = "too-many-dead-letters"
+    TWINS = "twins-in-tracos"
+    UNEXPECTED = "something-unexpected"
+    WORKERS = "workers-or-a-cluster-fail"
+
+
 class PipelineError(Exception):
     """The root of all errors that the pipeline raises itself."""
 
 
 class Fatal(PipelineError):
-    """The run stops here; nothing of the batch in hand is acked."""
+    """The run stops here; nothing of the batch in hand is acked.
+
+    ``see`` is the section of docs/troubleshooting.md that tells more.
+    """
 
     exit_code: ClassVar[int] = 1
+    see: See | None = None
+
+    def __init__(self, message: str = "", *, see: See | None = None) -> None:
+        super().__init__(message)
+        self.see = see or self.see
 
 
 class Outage(Fatal):
@@ -83,6 +121,8 @@ class Outage(Fatal):
 
 class TracosOutage(Outage):
     """MongoDB stayed away after all retries: no client can be served."""
+
+    see = See.MONGODB_AWAY
 
 
 class WrongSettings(Fatal):
@@ -111,10 +151,13 @@ class Held(Fatal):
     """Somebody else has the lease on these orders."""
 
     exit_code = 6
+    see = See.HELD
 
 
 class Unhandled(Fatal):
     """Items failed, and the chain has no ``dead_letters`` stage to put them aside."""
+
+    see = See.UNEXPECTED
 
 
 class Rejected(PipelineError):

@@ -5,24 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from pipeline.clients.connector import Connector
+from pipeline.dataflow.aside import close_unseen, dead_letters, hold_known, hold_repeats
 from pipeline.dataflow.budget import Budget
-from pipeline.dataflow.closing import close_unseen
 from pipeline.dataflow.lanes import Lanes, spread
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.stage import Chain, Stage
-from pipeline.dataflow.stages import (
-    dead_letters,
-    deliver,
-    filter_items,
-    hold_known,
-    parse,
-    read,
-    settle,
-    translate,
-    validate,
-    within,
-)
+from pipeline.dataflow.stages import deliver, filter_items, parse, read, settle, translate, validate, within
 from pipeline.orders.workorder import Record
 from pipeline.tracos.source import TracosSource
 from pipeline.tracos.store import Tracos
@@ -51,8 +40,9 @@ def inbound(
     taken = taking(client, sink or tracos.sink(client.terms, witness), first=tracos.confirm)
     return (
         read(source, flow=f"{client.name}.inbound", stop=stop)
-        | hold_known(dead)
+        | hold_known(dead, but=("deliver",))  # what TracOS refuses depends on its document, which people mend
         | (spread(taken, lanes(witness)) if lanes else taken)
+        | hold_repeats(dead)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

@@ -93,8 +93,8 @@ def keys_in(schema):
 def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, database_name):
     environ = {"PYTHONPATH": str(ROOT), "MONGO_URI": mongo_uri, "MONGO_DATABASE": database_name, "LANG": "C.UTF-8"}
 
-    def run(name):
-        command = [sys.executable, str(ROOT / name)]
+    def run(name, *arguments):
+        command = [sys.executable, str(ROOT / name), *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=True
         )
@@ -110,5 +110,5 @@ def test_what_the_readme_shows_is_what_the_program_prints(tmp_path, mongo_uri, d
     def shown(mark):
         return said(re.search(rf"<!-- {mark} -->\n```\n(.*?)```", README, re.DOTALL)[1])
 
-    assert run("setup.py") + run("src/main.py") == shown("sample run")
+    assert run("setup.py", "--yes") + run("src/main.py") == shown("sample run")
     assert run("src/main.py") == shown("second run")

@@ -51,6 +51,7 @@ KEPT = {
     "bson": {"tracos"},
     "stamina": {"tracos", "transports", "cli"},
     "httpx": {"transports", "service"},
+    "opentelemetry": {"service"},
     "prometheus_client": {"service"},
     "pytest": {"testing"},
     "cyclopts": {"cli"},
@@ -67,6 +68,7 @@ KEPT = {
 
 ALONE = {
     ("service", "httpx"): "pipeline.service.alerts",
+    ("service", "opentelemetry"): "pipeline.service.traces",
     ("service", "prometheus_client"): "pipeline.service.metrics",
 }
 """Of a room that imports a package, the only module that does: it is of an extra."""

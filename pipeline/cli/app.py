@@ -50,6 +50,8 @@ COMMANDS: Final = {
     "explain": ("explain:explain", "Tell what happened to one work order."),
     "erase": ("erase:erase", "Remove an order's values from logs, letters, archives and state."),
     "graph": ("graph:graph", "Draw the chains, made from the stages themselves."),
+    "demo": ("demo:demo", "Make a folder with sample orders, and sync them."),
+    "init": ("init:init", "Ask five questions, and write .env and clients.toml."),
     "inspect": ("inspect:inspect", "Serve a local page to look into dead letters."),
     "help": ("help:help_", "Show the help of a command."),
     "--install-completion": ("help:install_completion", "Have the shell complete commands and options."),

@@ -61,7 +61,7 @@ def list_(
     return 0
 
 
-def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait = 0) -> int:
+def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait = 0, json: Json = False) -> int:
     """Set the value that gave way last again, as a new edit in TracOS; the next run tells the client.
 
     Args:
@@ -69,14 +69,17 @@ def restore(number: str, field: str, /, *, client: str | None = None, wait: Wait
         field: Of the order, as `conflicts list` names it.
         client: The client, where several have an order of this number.
         wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
+        json: Print JSON: what was set, and what becomes of it.
     """
     settings = begin()
     work, record = Restoring(find_conflict(settings.data_decision_log, number, field, client)), new_run("restore")
     sessions = Sessions(settings, run=record.run, by=person(), effects=Live(wait=wait))
     ended = conduct(sessions, work, record, Journal(settings.data_journal))
     with shown():
-        if change := work.change:
-            one = work.conflict
+        one, change = work.conflict, work.change
+        if json:
+            print_json({"number": one.number, "client": one.client, "change": change, "next": work.next})
+        elif change:
             what = f"order {one.number}: {field} set again: {said(change.old)} → {said(change.new)}"
             print_lines([f"{what}; {work.next}"])
     return ended.exit

@@ -1,25 +1,21 @@
 """``inspect``: the local page."""
 
-import asyncio
 import signal
-import subprocess
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Thread
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
 from cyclopts import Parameter
 
 from pipeline.cli.output import print_lines
-from pipeline.cli.start import begin, child, person
-from pipeline.deadletters import Filters
-from pipeline.errors import Fatal, WrongUsage
-from pipeline.service.replay import Retried
+from pipeline.cli.start import begin, person
+from pipeline.cli.started import install
+from pipeline.errors import WrongUsage
 
-__all__ = ["again", "inspect"]
+__all__ = ["inspect"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,7 +23,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 def inspect(
     *, port: int = 0, browser: Annotated[bool, Parameter(name="--open", negative=(), show_default=False)] = False
 ) -> int:
-    """Serve a page on this machine alone, until Ctrl-C: look into dead letters, mend, retry, discard; see the runs.
+    """Serve a page on this machine alone, until Ctrl-C: how all fares, dead letters, orders, conflicts, runs.
 
     Args:
         port: Of 127.0.0.1; 0 takes a free one.
@@ -35,7 +31,7 @@ def inspect(
     """
 
     def announce(address: str) -> None:
-        print_lines([f"dead letters at {address}", "only from this machine, only with this address; Ctrl-C ends it"])
+        print_lines([f"the page is at {address}", "only from this machine, only with this address; Ctrl-C ends it"])
         sys.stdout.flush()  # into a pipe too, now
         if browser:
             Thread(target=webbrowser.open, args=[address], daemon=True).start()  # one in a terminal blocks
@@ -43,12 +39,11 @@ def inspect(
     with _noted() as signals:
         settings = begin()
         try:
-            from pipeline.web.serve import serve  # noqa: PLC0415 - an extra
+            from pipeline.cli.doors import Children  # noqa: PLC0415 - an extra
+            from pipeline.web.serve import serve  # noqa: PLC0415 - the same
         except ImportError as error:
-            raise WrongUsage(
-                f"the page needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
-            ) from error
-        serve(settings, again, port, announce, lambda: bool(signals), person())
+            raise WrongUsage(f"the page needs {error.name}: install the extra: {install('web')}") from error
+        serve(settings, Children(settings), port, announce, lambda: bool(signals), person())
     return 0
 
 
@@ -68,39 +63,3 @@ def _noted() -> Iterator[list[int]]:
         raise
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-async def again(which: str | Filters) -> Retried:
-    """``dead-letters retry`` in a process of its own: it may start a MongoDB, which nothing inside a loop should.
-
-    A MongoDB ends with the thread that started it, so it is the main thread of a process that starts it. Such a retry
-    is journaled and goes on to its end, whatever becomes of the page.
-    """
-    chosen = [which] if isinstance(which, str) else ["--all", "--yes", *_options(which)]
-    command, environment = child("dead-letters", "retry", "--json", *chosen)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    except (OSError, ValueError) as error:
-        raise WrongUsage(f"no retry can be started with these filters ({type(error).__name__})") from error
-    out, err = await process.communicate()
-    told = _decoded(out)
-    if told is None or told.get("error"):
-        errors = [line["message"] for line in map(_decoded, err.splitlines()) if line and line.get("level") == "ERROR"]
-        kind = WrongUsage if process.returncode == WrongUsage.exit_code else Fatal
-        raise kind("; ".join(errors) or (told or {}).get("error") or "the retry was ended from outside")
-    return msgspec.convert(told, Retried)
-
-
-def _options(filters: Filters) -> Iterator[str]:
-    """The options that say the same as ``filters``, as far as the page's form has them."""
-    for name in ("flow", "client", "stage", "reason"):
-        if value := getattr(filters, name):
-            yield f"--{name}={value}"
-
-
-def _decoded(text: bytes) -> dict[str, Any] | None:
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.decode(text, type=dict[str, Any])
-    return None

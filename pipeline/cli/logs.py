@@ -108,8 +108,14 @@ def tell_the_rest(client: str | None = None) -> None:
 
 
 def _text(record: "Record") -> str:
-    record["extra"]["line"] = in_full(_one_line(record["message"]))
+    record["extra"]["line"] = in_full(_one_line(_whose(record) + record["message"]))
     return "<dim>{time:HH:mm:ss}</dim> <level>{level: <7}</level> {extra[line]}\n"
+
+
+def _whose(record: "Record") -> str:
+    """The client, where lines of several come in between each other and this one does not begin with its name."""
+    name = record["extra"].get("client") if record["extra"].get("several") else None
+    return "" if name is None or record["message"].startswith((f"{name}:", f"{name}.")) else f"{name}: "
 
 
 def _text_trace(record: "Record") -> str:

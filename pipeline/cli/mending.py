@@ -22,7 +22,7 @@ from pipeline.deadletters import DeadLetterOffice
 from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import readable
 from pipeline.disk import Scratch
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.history.journal import Journal, new_run
 from pipeline.service.effects import Live
 from pipeline.service.mending import check_of
@@ -138,14 +138,14 @@ def _edited(text: str) -> Iterator[str]:
         except Fatal as error:
             path.chmod(0o600)  # it leaves a folder that nobody else can look into
             kept = path.rename(scratch.path.with_suffix(".json"))
-            raise type(error)(f"{error}; what you wrote is in {kept}") from error
+            raise type(error)(f"{error}; what you wrote is in {kept}", see=error.see) from error
 
 
 def _from_editor(text: str, path: Path, lock: int) -> str:
     try:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise Fatal(f"{path} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
+        raise Fatal(f"{path} cannot be written: {error.strerror}; make room, or set TMPDIR", see=See.FILES) from error
     try:  # should we be killed, the editor still has its file
         subprocess.run([*shlex.split(editor()), str(path)], check=True, pass_fds=[lock])  # noqa: S603 - the person's own editor
         return path.read_bytes().decode()

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,22 +23,20 @@ EVERY_SECONDS: Final = 0.2
 
 def watched(style: str) -> Callable[[Chain[Any], Report], AbstractContextManager[object]]:
     """What looks on while chains run: a display; nothing where the log is for machines, who read the same stream."""
-    return Display if style == "text" else lambda chain, report: nullcontext()
+    screen = _Screen()
+    return partial(Display, screen) if style == "text" else lambda chain, report: nullcontext()
 
 
-class Display:
-    """Draws while it is open, from within a running event loop; where standard error is no terminal it is silent."""
+class _Screen:
+    """Standard error, with a line for each chain that runs: it has room for one drawing at a time."""
 
-    def __init__(self, chain: AsyncIterable[Batch[Any]], report: Report) -> None:
-        self._source = chain.steps[0].end if isinstance(chain, Chain) else None
-        self._report = report
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._drawing: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
 
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._bar = Progress(
+    def add(self, flow: str) -> tuple[Progress, TaskID]:
+        """Begin a line."""
+        if self._bars is None:
+            self._bars = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -46,18 +45,42 @@ class Display:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task(self._report.flow, total=None, counts="")
-            self._bar.start()
+            self._bars.start()
+        return self._bars, self._bars.add_task(flow, total=None, counts="")
+
+    def remove(self, task: TaskID) -> None:
+        """End a line; the last one leaves nothing."""
+        if self._bars is not None:
+            self._bars.remove_task(task)
+            if not self._bars.tasks:
+                self._bars.stop()
+                self._bars = None
+
+
+class Display:
+    """Draws while it is open, from within a running event loop; where standard error is no terminal it is silent."""
+
+    def __init__(self, screen: _Screen, chain: AsyncIterable[Batch[Any]], report: Report) -> None:
+        self._screen = screen
+        self._source = chain.steps[0].end if isinstance(chain, Chain) else None
+        self._report = report
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._drawing: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._bar, self._task = self._screen.add(self._report.flow)
             self._drawing = asyncio.get_running_loop().create_task(self._draw())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
         if self._drawing is not None:
             self._drawing.cancel()
+        if self._task is not None:
+            self._screen.remove(self._task)
 
     async def _draw(self) -> None:
         loop = asyncio.get_running_loop()

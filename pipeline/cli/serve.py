@@ -8,11 +8,10 @@ from typing import Final
 
 from loguru import logger
 
-from pipeline.cli.inspect import again
 from pipeline.cli.logs import tell_the_rest
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, lanes_of, person, settings_now
-from pipeline.cli.watching import alerts_of
+from pipeline.cli.watching import alerts_of, traces_of
 from pipeline.errors import WrongUsage
 from pipeline.flows import FLOWS
 from pipeline.service.run import Ended, Work
@@ -33,18 +32,20 @@ def serve() -> int:
     """
     settings = begin()
     try:
-        from pipeline.service.metrics import Metrics  # noqa: PLC0415 - an extra
+        from pipeline.cli.doors import Children  # noqa: PLC0415 - an extra
+        from pipeline.service.metrics import Metrics  # noqa: PLC0415 - the same
         from pipeline.web.serve import serve_beside  # noqa: PLC0415 - the same
     except ImportError as error:
         raise WrongUsage(
             f"the service needs {error.name}: install the extra, pip install -e '.[web]', then run this again"
         ) from error
-    metrics = Metrics()
+    lasting = [metrics := Metrics(), *traces_of(settings)]
     service = Service(
-        settings, settings_now, _work, _told, lambda settings: [metrics, *alerts_of(settings, at_once=True)]
+        settings, settings_now, _work, _told, lambda settings: [*lasting, *alerts_of(settings, at_once=True)]
     )
+    doors = Children(settings, lambda: service.uri, lambda: service.states)
     with _heard(service):
-        service.to_the_end(lambda: serve_beside(settings, again, service.unready, metrics.text, _announce, person()))
+        service.to_the_end(lambda: serve_beside(settings, doors, service.unready, metrics.text, _announce, person()))
     return 0
 
 

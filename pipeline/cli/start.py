@@ -6,7 +6,7 @@ import os
 import pwd
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, get_args
@@ -14,12 +14,14 @@ from typing import Annotated, Final, get_args
 import stamina.instrumentation
 from cyclopts import Parameter
 from loguru import logger
+from msgspec.structs import fields
 
 from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
 from pipeline.service.lanes.dealer import Dealer, Workers
 from pipeline.service.lanes.driver import Driver
 from pipeline.service.lanes.engine import find_engine
+from pipeline.service.secrets import beside
 from pipeline.service.settings import LogLevel, Settings, load
 from pipeline.service.sync import HaveLanes
 
@@ -29,7 +31,9 @@ __all__ = [
     "child",
     "collect_rarely",
     "editor",
+    "forget_settings",
     "lanes_of",
+    "mongod_bin",
     "person",
     "prepare",
     "settings_now",
@@ -71,6 +75,15 @@ def begin(*, quiet: bool = False, said: Mapping[str, str | None] | None = None) 
 def settings_now() -> Settings:
     """The settings as they are said now; raises WrongSettings."""
     return load(os.environ, DOTENV)
+
+
+def forget_settings(*, but: Collection[str]) -> list[str]:
+    """Have the environment say nothing of our settings, ``but`` of these; the names of those that it did."""
+    names = [field.name.upper() for field in fields(Settings) if field.name != "secrets"]
+    names = [name for one in names for name in (one, beside(one)) if name in os.environ and name not in but]
+    for name in names:
+        del os.environ[name]
+    return sorted(names)
 
 
 def prepare() -> None:
@@ -118,6 +131,11 @@ def lanes_of(settings: Settings) -> HaveLanes | None:
     return partial(
         Dealer, Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
     )
+
+
+def mongod_bin() -> str | None:
+    """The mongod to embed that the environment names."""
+    return os.environ.get("MONGOD_BIN") or None
 
 
 def person() -> str:

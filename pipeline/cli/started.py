@@ -1,14 +1,17 @@
 """How this program was started, so that whatever it tells a person to do next works where they stand."""
 
+import json
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
-__all__ = ["NAME", "begun_by", "beside", "command", "in_full", "moved"]
+__all__ = ["NAME", "begun_by", "beside", "command", "in_full", "install", "moved"]
 
 NAME: Final = "workorder-sync"
 """What an installed program is called."""
@@ -58,6 +61,33 @@ def beside(script: str) -> str:
     """The command line that starts another script than the one that was started, which lies beside it."""
     *words, ours = _HOW.words
     return shlex.join((*words, str(Path(ours).parent / script)))
+
+
+def install(extra: str) -> str:
+    """The one command that installs this program with an extra, into where it is installed."""
+    place = Path(sys.prefix)
+    meant = _origin(extra)
+    if "pipx" in place.parts:
+        return shlex.join(["pipx", "install", "--force", *meant])
+    if place.parts[-3:-1] == ("uv", "tools"):
+        return shlex.join(["uv", "tool", "install", "--force", *meant])
+    return shlex.join([_HOW.words[0] if len(_HOW.words) > 1 else sys.executable, "-m", "pip", "install", *meant])
+
+
+def _origin(extra: str) -> Sequence[str]:
+    """What an installer is to be told to have this very program with an extra: where it came from."""
+    try:
+        told = distribution(NAME).read_text("direct_url.json")
+    except PackageNotFoundError:  # it runs as it lies there
+        return ["-e", f"{Path(__file__).resolve().parents[2]}[{extra}]"]
+    origin = json.loads(told) if told else {}
+    url = str(origin.get("url", ""))
+    if not url:
+        return [f"{NAME}[{extra}]"]
+    if "dir_info" in origin:
+        editable = ["-e"] if origin["dir_info"].get("editable") else []
+        return [*editable, f"{unquote(urlsplit(url).path)}[{extra}]"]
+    return [f"{NAME}[{extra}] @ {url}"]
 
 
 def in_full(text: str) -> str:

@@ -1,13 +1,14 @@
-"""Who watches the passes of a run, as the settings say: metrics for node exporter, alerts."""
+"""Who watches the passes of a run, as the settings say: metrics for node exporter, alerts, traces."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.cli.started import install
 from pipeline.errors import WrongSettings
 from pipeline.service.passes import Passes, Watcher
 from pipeline.service.settings import Settings
 
-__all__ = ["alerts_of", "watching"]
+__all__ = ["alerts_of", "traces_of", "watching"]
 
 
 @contextmanager
@@ -16,7 +17,7 @@ def watching(settings: Settings) -> Iterator[Passes]:
 
     Raises WrongSettings where the settings want what is not installed.
     """
-    watchers = alerts_of(settings)
+    watchers = [*alerts_of(settings), *traces_of(settings)]
     if settings.metrics_file is None:
         yield Passes(settings, watchers)
         return
@@ -42,7 +43,16 @@ def alerts_of(settings: Settings, *, at_once: bool = False) -> list[Watcher]:
     return [Alerts(settings, at_once=at_once)]
 
 
+def traces_of(settings: Settings) -> list[Watcher]:
+    """Who tells OTEL_EXPORTER_OTLP_ENDPOINT, where there is one."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return []
+    try:
+        from pipeline.service.traces import Traces  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise _missing("OTEL_EXPORTER_OTLP_ENDPOINT", error, "otel") from error
+    return [Traces(settings.otel_exporter_otlp_endpoint)]
+
+
 def _missing(setting: str, error: ImportError, extra: str) -> WrongSettings:
-    return WrongSettings(
-        [f"{setting}: the package {error.name} is not installed: install the extra, pip install -e '.[{extra}]'"]
-    )
+    return WrongSettings([f"{setting}: the package {error.name} is not installed: install the extra: {install(extra)}"])

@@ -12,7 +12,7 @@ from pipeline.dataflow.messages import BatchResult, Envelope, Fate, Outcome
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
 from pipeline.dataflow.wrapped import WrappedSource
 from pipeline.disk import Scratch
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 
 __all__ = ["DryClient", "DryState"]
 
@@ -34,7 +34,8 @@ class DryState(Scratch):
             why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
             raise Fatal(
                 f"{self._original} cannot be copied to {self.path} ({why}), as a run that changes nothing needs; make "
-                "room or set the permissions right, then run again"
+                "room or set the permissions right, then run again",
+                see=See.FILES,
             ) from error
         return self
 

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, Final
 
 from pipeline.dataflow.messages import Batch
-from pipeline.errors import BudgetExceeded
+from pipeline.errors import BudgetExceeded, See
 
 __all__ = ["Budget"]
 
@@ -50,7 +50,8 @@ class Budget:
         raise BudgetExceeded(
             f"{failed:,} of {self._read:,} items read failed ({stages}), more than MAX_DEAD_LETTERS={self._limit} "
             f"allows: nothing of the batch in hand is acked or put aside; the first of it is {first.locator}: "
-            f"{'; '.join(map(str, first.reasons))}; see what the sender changed, or raise the limit, then run again"
+            f"{'; '.join(map(str, first.reasons))}; see what the sender changed, or raise the limit, then run again",
+            see=See.TOO_MANY_LETTERS,
         )
 
     def _exceeded(self, failed: int) -> bool:

@@ -1,7 +1,7 @@
 """The ends that a chain can have: Source, Sink, BatchSink and DeadLetters, each a Resource."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Self, TypeVar
 
@@ -174,12 +174,21 @@ class DeadLetters(Resource, ABC):
     """Where failed items are put aside for a person to look at."""
 
     @abstractmethod
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+    async def recall(
+        self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()
+    ) -> Mapping[Locator, Literal["open", "closed"]]:
         """By locator, those items that have a letter, and whose bytes and stamp have not changed since.
 
         ``closed``: a person has had its letter retried or discarded. Letters that were resolved because a better item
-        came from the same place are not among them.
+        came from the same place are not among them, nor open ones of what failed at one of the stages ``but``.
         """
+
+    async def repeated(self, letters: Sequence[DeadLetter]) -> Collection[Locator]:
+        """Those that say what an open letter about the same bytes says already: there is nothing to put aside.
+
+        Override where letters are kept from run to run.
+        """
+        return ()
 
     @abstractmethod
     async def write(self, letters: Sequence[DeadLetter]) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from pipeline.dataflow.messages import Batch, Outcome
 from pipeline.dataflow.stages import unhandled
+from pipeline.dataflow.timing import StageTime, timed
 
 __all__ = ["Report", "run"]
 
@@ -34,6 +35,8 @@ class Report(Struct, kw_only=True):
     """Places that hold no item; not among the received."""
     dead: Counter[str] = field(default_factory=Counter)
     """Dead-lettered items by the stage where they failed."""
+    stages: dict[str, StageTime] = field(default_factory=dict)
+    """By name: when each stage worked, and how long."""
 
     def add(self, batch: Batch[Any]) -> None:
         """Count one batch that has left the chain."""
@@ -56,13 +59,14 @@ async def run(chain: AsyncIterable[Batch[Any]], *, report: Report | None = None)
     the chain; Unhandled when items failed and nothing put them aside. Every source and sink is closed, however it ends.
     """
     report = Report() if report is None else report
-    async with streamcontext(chain) as batches:
-        async for batch in batches:
-            if batch.failed:
-                raise unhandled(batch)
-            report.add(batch)
-            if batch.stop is not None:
-                raise batch.stop
+    with timed(report.stages):
+        async with streamcontext(chain) as batches:
+            async for batch in batches:
+                if batch.failed:
+                    raise unhandled(batch)
+                report.add(batch)
+                if batch.stop is not None:
+                    raise batch.stop
     return report
 
 

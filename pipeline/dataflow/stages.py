@@ -5,26 +5,26 @@ raises makes a dead letter of that item; only Fatal stops the run.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from aiostream import pipable_operator, stream, streamcontext
+from aiostream import streamcontext
 from aiostream.core import operator
 from loguru import logger
 from msgspec import structs
 
 from pipeline.dataflow.budget import Budget
 from pipeline.dataflow.messages import Batch, BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
-from pipeline.dataflow.ports import BatchSink, DeadLetters, Resource, Sink, Source
-from pipeline.dataflow.stage import Apply, Chain, Passage, Stage, Step
+from pipeline.dataflow.operator import per_batch
+from pipeline.dataflow.ports import BatchSink, Sink, Source
+from pipeline.dataflow.stage import Chain, Passage, Stage, Step
+from pipeline.dataflow.timing import lap, now
 from pipeline.errors import Deferred, Fatal, Gone, Reason, Rejected, Unhandled
 
 __all__ = [
-    "dead_letters",
     "deliver",
     "filter_items",
     "flat_map_items",
-    "hold_known",
     "map_items",
     "parse",
     "read",
@@ -39,10 +39,8 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 ItemFunction: TypeAlias = Callable[[A], B] | Callable[[A], Awaitable[B]]
-BatchFunction: TypeAlias = Callable[[Batch[A]], Awaitable[Batch[B]]]
 
 _DEFERRED: Final = logger.bind(event="deferred")
-_DEAD: Final = logger.bind(event="dead_letter")
 
 
 def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> Chain[T]:
@@ -54,7 +52,9 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
     @operator
     async def batches() -> AsyncIterator[Batch[T]]:
         async with source, streamcontext(source.read()) as groups:
+            began = now()
             async for group in groups:
+                lap("read", began)
                 items = [item for item in group if isinstance(item, Envelope)]
                 others = [item for item in group if not isinstance(item, Envelope)] if len(items) < len(group) else ()
                 yield Batch(
@@ -67,6 +67,7 @@ def read(source: Source[T], *, flow: str, stop: asyncio.Event | None = None) -> 
                 )
                 if stop is not None and stop.is_set():
                     break
+                began = now()
 
     return Chain(batches, (Step("read", "source", source),))
 
@@ -137,45 +138,7 @@ def deliver(sink: Sink[T] | BatchSink[T], *, first: Callable[[], Awaitable[None]
         changes = {"items": done, "deferred": deferred, "failed": failed, "stop": result.stop}
         return structs.replace(cast(Batch[Any], batch), **changes, called=called, gone=gone)
 
-    return Stage(_per_batch(delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
-
-
-def hold_known(dead: DeadLetters) -> Passage:
-    """Leave out what is dead already, or was closed by a person, and has not changed since: it stays where it is.
-
-    Needs ``dead_letters(dead)`` further down the chain, which opens the folder.
-    """
-
-    async def held_back(batch: Batch[Any]) -> Batch[Any]:
-        unread = [Envelope(None, letter.locator, letter.raw, letter.stamp) for letter in batch.failed]
-        known = await dead.recall([*batch.items, *unread])
-        if not known:
-            return batch
-        return structs.replace(
-            batch,
-            items=[item for item in batch.items if item.locator not in known],
-            failed=[letter for letter in batch.failed if letter.locator not in known],
-            held=[*batch.held, *(locator for locator, state in known.items() if state == "open")],
-            closed=[*batch.closed, *(locator for locator, state in known.items() if state == "closed")],
-        )
-
-    return Passage(_per_batch(held_back), Step("hold_known", "hold"))
-
-
-def dead_letters(dead: DeadLetters) -> Passage:
-    """Put the failed items aside in ``dead``, durably, and close the letters of those that were now delivered."""
-
-    async def put_aside(batch: Batch[Any]) -> Batch[Any]:
-        if batch.items:
-            await dead.resolve(batch.items)
-        if not batch.failed:
-            return batch
-        await dead.write(batch.failed)
-        for letter in batch.failed:
-            _DEAD.warning("dead letter: {} failed at {}: {}", letter.locator, letter.stage, letter.loggable)
-        return structs.replace(batch, failed=(), dead_lettered=[*batch.dead_lettered, *batch.failed])
-
-    return Passage(_per_batch(put_aside, dead), Step("dead_letters", "dead_letters", dead))
+    return Stage(per_batch("deliver", delivered, sink, ahead=True, in_flight=in_flight), Step("deliver", "sink", sink))
 
 
 def within(budget: Budget) -> Passage:
@@ -185,7 +148,7 @@ def within(budget: Budget) -> Passage:
         budget.spend(batch)
         return batch
 
-    return Passage(_per_batch(checked), Step("within_budget", "budget"))
+    return Passage(per_batch("within_budget", checked), Step("within_budget", "budget"))
 
 
 def settle(source: Source[Any]) -> Passage:
@@ -204,7 +167,7 @@ def settle(source: Source[Any]) -> Passage:
         return batch
 
     return Passage(
-        _per_batch(settled, source, ahead=True, in_flight=source.in_flight), Step("settle", "settle", source)
+        per_batch("settle", settled, source, ahead=True, in_flight=source.in_flight), Step("settle", "settle", source)
     )
 
 
@@ -243,50 +206,7 @@ def _per_item(
                 skipped.append(item.locator)
         return structs.replace(batch, items=items, skipped=skipped, failed=failed)
 
-    return Stage(_per_batch(each), Step(name, "items"))
-
-
-def _per_batch(
-    function: BatchFunction[A, B], resource: Resource | None = None, *, ahead: bool = False, in_flight: int = 1
-) -> Apply:
-    """The operator that runs ``function`` on each batch, ``in_flight`` of them at once, while ``resource`` is open.
-
-    It ends with a batch after which the run stops.
-    """
-    return lambda source: _batches(source, function, resource or Resource(), ahead, in_flight)
-
-
-@pipable_operator
-async def _batches(
-    source: AsyncIterable[Batch[A]], function: BatchFunction[A, B], resource: Resource, ahead: bool, in_flight: int
-) -> AsyncIterator[Batch[B]]:
-    """One operator for all, because making one costs more than running it on a small batch."""
-
-    async def one(batch: Batch[A], *others: Batch[A]) -> Batch[B]:
-        return await function(batch)
-
-    groups = _one_ahead(source) if ahead else source
-    results: AsyncIterable[Batch[B]] = stream.map(groups, one, task_limit=in_flight)
-    async with resource, streamcontext(results) as done:
-        async for batch in done:
-            yield batch
-            if batch.stop is not None:
-                break
-
-
-async def _one_ahead(groups: AsyncIterable[T]) -> AsyncIterator[T]:
-    """The same groups, each read while the one before it is on its way through the chain."""
-    async with streamcontext(groups) as stream:
-        ahead = asyncio.ensure_future(anext(stream, None))
-        try:
-            while (group := await ahead) is not None:
-                ahead = asyncio.ensure_future(anext(stream, None))
-                yield group
-        finally:
-            ahead.cancel()
-            await asyncio.wait([ahead])
-            if not ahead.cancelled():
-                ahead.exception()  # the chain has ended already, for a reason of its own
+    return Stage(per_batch(name, each), Step(name, "items"))
 
 
 def _one_by_one(sink: Sink[T]) -> Callable[[Sequence[Envelope[T]]], Awaitable[BatchResult]]:

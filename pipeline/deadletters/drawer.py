@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -20,9 +20,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
-from pipeline.deadletters.letter import Closed, Letter, as_json, key_of, key_of_name, load_letter, name_of, unreadable
+from pipeline.dataflow.messages import DeadLetter
+from pipeline.deadletters.letter import (
+    Closed,
+    Letter,
+    as_json,
+    digest_of,
+    digest_of_name,
+    key_of,
+    key_of_name,
+    load_letter,
+    name_of,
+    unreadable,
+)
 from pipeline.disk import append_lines, read_lines, remove_leftovers, write_files
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.months import Months
 from pipeline.orders.workorder import ExternalId, Moment, id_key
 from pipeline.translation.json import encode
@@ -78,6 +90,8 @@ class Drawer:
         self.directory = directory
         self._open: dict[str, set[str]] = defaultdict(set)
         """The open letters' names, by the source's key."""
+        self._telling: dict[str, set[str]] = defaultdict(set)
+        """The open letters' names, by what they say of their bytes."""
         self._closed: dict[str, str] = {}
         """The stamps of what is closed though its place is unchanged, by the letter's name."""
         self._about: dict[ExternalId, set[str]] | None = None
@@ -97,7 +111,9 @@ class Drawer:
             self._end_closings()
         except BlockingIOError:
             self.close()
-            raise Fatal(f"another run is using the dead letters in {self.directory}: let it finish") from None
+            raise Fatal(
+                f"another run is using the dead letters in {self.directory}: let it finish", see=See.LETTERS_IN_USE
+            ) from None
         except OSError as error:
             self.close()
             raise self._unusable(error) from error
@@ -105,6 +121,7 @@ class Drawer:
     def look(self) -> None:
         """List what is there; all that is needed to read, also while another process has the folder open."""
         self._open.clear()
+        self._telling.clear()
         self._closed.clear()
         self._about = None
         if self.directory.is_dir():
@@ -131,6 +148,10 @@ class Drawer:
         """The open letters about the place ``locator``."""
         return self._open.get(key_of(locator), set())
 
+    def telling(self, raw: bytes) -> set[str]:
+        """The open letters about these bytes, wherever they lay."""
+        return self._telling.get(digest_of(raw), set())
+
     def open_names(self) -> set[str]:
         """The names of all open letters."""
         return set[str]().union(*self._open.values())
@@ -147,13 +168,27 @@ class Drawer:
         """Whether there is an open letter of this name."""
         return name in self._open.get(key_of_name(name) or "", ())
 
-    def state(self, locator: Locator, raw: bytes, stamp: str) -> Literal["open", "closed"] | None:
-        """``open`` or ``closed`` where there is a letter about these bytes at this place, unchanged since."""
+    def state(
+        self, locator: Locator, raw: bytes, stamp: str, but: Collection[str] = ()
+    ) -> Literal["open", "closed"] | None:
+        """``open`` or ``closed`` where there is a letter about these bytes at this place, unchanged since.
+
+        None for an open one, which nobody has mended, of a failure at one of the stages ``but``.
+        """
         name = name_of(locator, raw)
         if self.is_open(name):
             letter = self.read(name)
-            return "open" if letter is not None and letter.stamp == stamp else None
+            is_told = letter is not None and letter.stamp == stamp and (letter.mended or letter.stage not in but)
+            return "open" if is_told else None
         return "closed" if self._closed.get(name) == stamp else None
+
+    def says(self, dead: DeadLetter) -> bool:
+        """Whether an open letter says just that already."""
+        name = name_of(dead.locator, dead.raw)
+        letter = self.read(name) if self.is_open(name) else None
+        if letter is None:
+            return False
+        return (letter.stamp, letter.stage, letter.reasons) == (dead.stamp, dead.stage, dead.reasons)
 
     def knows(self, locator: Locator, raw: bytes) -> bool:
         """Whether ``state`` may have something to tell: quick, reads nothing."""
@@ -249,6 +284,7 @@ class Drawer:
             (self.directory / name).unlink(missing_ok=True)
             key = key_of_name(name) or ""
             self._open[key].discard(name)
+            self._telling[digest_of_name(name)].discard(name)
             if not self._open[key]:
                 del self._open[key]
 
@@ -260,9 +296,11 @@ class Drawer:
         key = key_of_name(name)
         if key is not None:
             self._open[key].add(name)
+            self._telling[digest_of_name(name)].add(name)
 
     def _unusable(self, error: OSError) -> Fatal:
         return Fatal(
             f"cannot write into {self.directory} (DATA_DEAD_LETTER_DIR): {error.strerror}; nothing of the batch in "
-            "hand is acked; make room or set the permissions right, then run again"
+            "hand is acked; make room or set the permissions right, then run again",
+            see=See.LETTERS,
         )

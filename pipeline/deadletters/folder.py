@@ -1,6 +1,6 @@
 """The dead-letter stage's end: failed items become letters, delivered ones close theirs, unchanged ones are held."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -53,14 +53,20 @@ class DeadLetterFolder(DeadLetters):
         """Give the folder back."""
         self._drawer.close()
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+    async def recall(
+        self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()
+    ) -> Mapping[Locator, Literal["open", "closed"]]:
         """Those that are dead already, or closed by a person, and have not been touched since."""
         if self._drawer.is_empty:
             return {}
         for item in items if self._unseen else ():
             self._unseen -= self._drawer.names(item.locator)
         suspects = [item for item in items if self._drawer.knows(item.locator, item.raw)]
-        return await in_thread(self._states, suspects) if suspects else {}
+        return await in_thread(self._states, suspects, but) if suspects else {}
+
+    async def repeated(self, letters: Sequence[DeadLetter]) -> Collection[Locator]:
+        """Those that an open letter says already."""
+        return await in_thread(lambda: {one.locator for one in letters if self._drawer.says(one)})
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Put the letters aside in one thread hop; a failure met again raises ``attempts`` in its letter."""
@@ -70,7 +76,11 @@ class DeadLetterFolder(DeadLetters):
         """Close the letters of what has gone through."""
         if self._drawer.is_empty:
             return
-        suspects = [item for item in delivered if item.payload not in OLD or self._at(item.locator)]
+        suspects = [
+            item
+            for item in delivered
+            if item.payload not in OLD or self._at(item.locator) or self._taken_elsewhere(item)
+        ]
         if suspects:
             await in_thread(self._resolve, suspects)
 
@@ -84,14 +94,18 @@ class DeadLetterFolder(DeadLetters):
         self._drawer.archive(letters, "resolved")
         self._unseen = set()
 
-    def _states(self, items: Sequence[Envelope[Any]]) -> dict[Locator, Literal["open", "closed"]]:
+    def _states(self, items: Sequence[Envelope[Any]], but: Collection[str]) -> dict[Locator, Literal["open", "closed"]]:
         self._close_unread(items)
-        states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp)) for item in items)
+        states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp, but)) for item in items)
         return {locator: state for locator, state in states if state is not None}
 
     def _at(self, locator: Locator) -> set[str]:
         """The letters about a place, and about all of what it is a part of."""
         return self._drawer.names(locator) | self._drawer.names(locator.whole)
+
+    def _taken_elsewhere(self, item: Envelope[Any]) -> set[str]:
+        """The letters about this very record, where it is known to have been taken from another place."""
+        return self._drawer.telling(item.raw) if item.payload is Outcome.REPEAT else set()
 
     def _write(self, letters: Sequence[DeadLetter]) -> None:
         files: dict[str, Letter] = {}
@@ -122,6 +136,7 @@ class DeadLetterFolder(DeadLetters):
             names = self._at(item.locator)
             if order_id is not None and item.payload not in OLD:
                 names = names | self._drawer.about(order_id)
+            names = names | self._taken_elsewhere(item)
             for name in names:
                 letter = self._drawer.read(name)
                 how = None if letter is None else _closed_by(item, order_id, letter)
@@ -138,7 +153,9 @@ def _closed_by(item: Envelope[Any], order_id: ExternalId | None, letter: Letter)
         return "resolved" if where in (item.locator, item.locator.whole) else None
     if order_id is None or id_key(order_id) != id_key(letter.id):
         return None
-    if where == item.locator:
+    if where == item.locator or (
+        letter.stage == "deliver" and item.payload is Outcome.REPEAT and letter.raw == item.raw
+    ):
         return "resolved"
     came_before = letter.arrival is not None and item.arrival is not None and item.arrival < letter.arrival
     return None if item.payload in OLD or came_before else "overtaken"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Arrival, DeadLetter
 from pipeline.disk import read_file
-from pipeline.errors import Fatal, Reason
+from pipeline.errors import Fatal, Reason, See
 from pipeline.orders.workorder import ExternalId, Moment
 from pipeline.translation.json import encode
 
@@ -25,6 +25,8 @@ __all__ = [
     "Letter",
     "again",
     "as_json",
+    "digest_of",
+    "digest_of_name",
     "first",
     "id_of_name",
     "key_of",
@@ -191,7 +193,17 @@ def key_of(locator: Locator) -> str:
 def name_of(locator: Locator, raw: bytes) -> str:
     """A letter's file name: the source's key, then the content's; the same failure has the same name."""
     readable = quote(locator.place, safe="@")[:READABLE].lstrip(".") or "letter"
-    return f"{readable}~{key_of(locator)}~{hashlib.blake2b(raw, digest_size=6).hexdigest()}.json"
+    return f"{readable}~{key_of(locator)}~{digest_of(raw)}.json"
+
+
+def digest_of(raw: bytes) -> str:
+    """What a letter's name says of the bytes that it is about."""
+    return hashlib.blake2b(raw, digest_size=6).hexdigest()
+
+
+def digest_of_name(name: str) -> str:
+    """The same, of the name of a letter."""
+    return name.removesuffix(".json").rpartition("~")[2]
 
 
 def key_of_name(name: str) -> str | None:
@@ -223,7 +235,8 @@ def unreadable(path: Path, error: OSError) -> Fatal:
     """What stops whoever cannot do without the letter in ``path``."""
     return Fatal(
         f"the dead letter {path} cannot be read: {error.strerror}; nothing of the batch in hand is acked; set it right "
-        "or move it away, then run again"
+        "or move it away, then run again",
+        see=See.LETTERS,
     )
 
 

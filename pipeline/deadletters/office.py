@@ -1,5 +1,6 @@
 """The dead letters of all flows as a person handles them: found, counted, mended, given up."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,7 @@ from pipeline.deadletters.letter import (
     read_letter,
     unreadable,
 )
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 
 __all__ = ["DeadLetterOffice", "Filed", "Filters", "Stats", "see_mendable"]
 
@@ -100,9 +101,9 @@ class DeadLetterOffice:
     def get(self, letter_id: str) -> Filed:
         """The open letter whose id begins with ``letter_id``; raises WrongUsage where there is none, or several."""
         found = [
-            (full, path)
-            for path in self._paths()
-            if (full := id_of_name(path.parent.name, path.name)).startswith(letter_id)
+            (full, folder / name)
+            for folder, name in self._names()
+            if (full := id_of_name(folder.name, name)).startswith(letter_id)
         ]
         if len(found) > 1:
             several = ", ".join(full for full, _ in found[:SHOWN])
@@ -208,9 +209,16 @@ class DeadLetterOffice:
 
     def _paths(self) -> Iterator[Path]:
         """The files of all open letters; raises Fatal where a folder cannot be read."""
+        for folder, name in self._names():
+            yield folder / name
+
+    def _names(self) -> Iterator[tuple[Path, str]]:
+        """The folder and the name of each of them."""
         try:
-            for directory in self._flows():
-                yield from sorted(path for path in directory.iterdir() if key_of_name(path.name))
+            for folder in self._flows():
+                with os.scandir(folder) as entries:
+                    names = sorted(entry.name for entry in entries if key_of_name(entry.name))
+                yield from ((folder, name) for name in names)
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -221,7 +229,8 @@ class DeadLetterOffice:
     def _unreadable(self, error: OSError) -> Fatal:
         return Fatal(
             f"cannot read the dead letters in {self.root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right, then "
-            "run again"
+            "run again",
+            see=See.LETTERS,
         )
 
 

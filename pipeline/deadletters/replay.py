@@ -1,6 +1,6 @@
 """The ends of a retry: open letters as a source, and the same letters again where their items succeed or fail."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from msgspec.structs import replace
@@ -70,7 +70,9 @@ class RetriedLetters(DeadLetters):
         """Give the folder back."""
         self._drawer.close()
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+    async def recall(
+        self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()
+    ) -> Mapping[Locator, Literal["open", "closed"]]:
         """None: a retry tries all that it was given."""
         return {}
 
@@ -122,7 +124,9 @@ class AgainFolder(DeadLetters):
         """Close the folder."""
         await self._folder.close()
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+    async def recall(
+        self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()
+    ) -> Mapping[Locator, Literal["open", "closed"]]:
         """None."""
         return {}
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread, read_lines
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.history.index import lines_about, marks_in, refresh
 from pipeline.history.lines import read_told, readable
 from pipeline.months import Months
@@ -24,7 +24,9 @@ from pipeline.orders.workorder import MERGED_FIELDS, NOTHING, ExternalId, Moment
 
 __all__ = [
     "ABSENT",
+    "ENTRIES",
     "ERASED",
+    "LOSSES",
     "MISSED",
     "RESTORED",
     "SENT",
@@ -38,6 +40,8 @@ __all__ = [
     "names_of",
     "read_decisions",
     "read_order",
+    "standing",
+    "tells_loss",
 ]
 
 CALLED: Final = "the decision log"
@@ -57,6 +61,9 @@ ERASED: Final = "erased"
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
 
+
+LOSSES: Final = "\0lost"
+"""What entries are found by that tell of a value that gave way, or was set again; no order can have that number."""
 
 REMEMBERED: Final = 200_000
 """How many records are looked through for one that is told of already; those that were stale once all are."""
@@ -108,7 +115,7 @@ class _Named(Struct, frozen=True, gc=False):
 Mention: TypeAlias = Callable[[bytes], bool]
 """Whether bytes that nobody understands name an order."""
 
-_DECODER: Final = msgspec.json.Decoder(Entry)
+ENTRIES: Final = msgspec.json.Decoder(Entry)
 _NAMED: Final = msgspec.json.Decoder(_Named)
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -182,7 +189,8 @@ class DecisionLog(Decisions):
     def _unwritable(self, error: OSError) -> Fatal:
         return Fatal(
             f"the decision log {self._path} cannot be written ({error.strerror}): no edit was overwritten; free "
-            "the disk or set DATA_DECISION_LOG to a place that can be written, then run again"
+            "the disk or set DATA_DECISION_LOG to a place that can be written, then run again",
+            see=See.FILES,
         )
 
     async def record(self, entries: Sequence[Entry]) -> None:
@@ -193,12 +201,13 @@ class DecisionLog(Decisions):
     def _append(self, entries: Sequence[Entry]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._fresh(entries)
+            with self._counting:  # threads of several batches, and clients
+                fresh = self._fresh(entries)
             rules = Counter([entry.rule for entry in fresh])
             gave_way = [entry for entry in fresh if entry.lost]
             kept_out = bool(gave_way or rules[Rule.STALE] or rules[RESTORED] or rules[ERASED])
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
-            with self._counting:  # threads of several batches, and clients
+            with self._counting:
                 self.rules += rules
                 for entry in gave_way:
                     for lost in entry.lost:
@@ -216,7 +225,7 @@ class DecisionLog(Decisions):
             for month in reversed(months):  # what was told of a record by another rule is looked for in the newest
                 if len(self._told) < REMEMBERED:
                     missed = Counter(_attempt(entry) for entry in read_lines(month, _missed) if entry is not None)
-                    self._told.update(map(_key, _standing(read_lines(month, _DECODER.decode), missed)))
+                    self._told.update(map(_key, _standing(read_lines(month, ENTRIES.decode), missed)))
         fresh = [entry for entry in entries if entry.rule != Rule.STALE or _key(entry) not in self._told]
         self._told.update(map(_key, fresh))
         return fresh
@@ -229,7 +238,7 @@ def read_decisions(path: Path, since: datetime | None = None) -> Iterator[Entry]
     left out too, and with it what takes it back. Raises what read_told raises.
     """
     missed = Counter(_attempt(entry) for entry in read_told(path, CALLED, _missed, since) if entry is not None)
-    yield from _standing(read_told(path, CALLED, _DECODER.decode, since), missed)
+    yield from _standing(read_told(path, CALLED, ENTRIES.decode, since), missed)
 
 
 def read_order(path: Path, number: ExternalId) -> tuple[list[Entry], set[ExternalId]]:
@@ -243,9 +252,13 @@ def read_order(path: Path, number: ExternalId) -> tuple[list[Entry], set[Externa
         entries = [entry for line in said if (entry := _about(line, keys)) is not None]
         more = keys.union(*map(names_of, entries))
         if more == keys:
-            missed = Counter(_attempt(entry) for entry in entries if entry.rule == MISSED)
-            return list(_standing(entries, missed)), keys
+            return standing(entries), keys
         keys = more
+
+
+def tells_loss(line: bytes) -> bool:
+    """Whether a line may tell of a value that gave way, or was set again; quick."""
+    return b'"lost":[' in line or b'"rule":"restored"' in line
 
 
 def names_of(entry: Entry) -> set[ExternalId]:
@@ -296,7 +309,7 @@ def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
     with suppress(ValueError, RecursionError):
         named = _NAMED.decode(line)
         if id_key(named.number) in keys or (named.id is not None and id_key(named.id) in keys):
-            return _DECODER.decode(line)
+            return ENTRIES.decode(line)
     return None
 
 
@@ -304,7 +317,13 @@ def _names(line: bytes) -> tuple[list[str], int | None]:
     """What a line is found by: the order's ids, and the record that it tells to be stale."""
     named = _NAMED.decode(line)
     ids = [named.number] if named.id is None else [named.number, named.id]
-    return [str(id_key(one)) for one in ids], _key(_DECODER.decode(line)) if named.rule == Rule.STALE else None
+    keys = [*(str(id_key(one)) for one in ids), *([LOSSES] * tells_loss(line))]
+    return keys, _key(ENTRIES.decode(line)) if named.rule == Rule.STALE else None
+
+
+def standing(entries: Sequence[Entry]) -> list[Entry]:
+    """Without what was told ahead of writes that were not made, and without what takes that back."""
+    return list(_standing(entries, Counter(_attempt(entry) for entry in entries if entry.rule == MISSED)))
 
 
 def _standing(entries: Iterable[Entry], missed: Counter[tuple[Any, ...]]) -> Iterator[Entry]:
@@ -324,7 +343,7 @@ def _attempt(entry: Entry) -> tuple[Any, ...]:
 
 
 def _missed(line: bytes) -> Entry | None:
-    return _DECODER.decode(line) if b'"rule":"missed"' in line else None
+    return ENTRIES.decode(line) if b'"rule":"missed"' in line else None
 
 
 def _key(entry: Entry) -> int:

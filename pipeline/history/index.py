@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, NamedTuple, TypeAlias
 from pipeline.disk import alone, opened, read_file, write_all
 from pipeline.months import index_of
 
-__all__ = ["Names", "lines_about", "marks_in", "refresh"]
+__all__ = ["Names", "lines_about", "marks_in", "newest_about", "refresh"]
 
 BLOCK: Final = 256 * 1024
 """Bytes of a block, or one line more."""
@@ -28,7 +28,7 @@ _HEAD: Final = struct.Struct("<4sIQIII")
 """Magic, checksum of what follows in the chunk, the block's end and checksum, how many keys and marks there are."""
 _TAIL: Final = struct.Struct("<I")
 """Bytes of the chunk, so that the last one is found at once."""
-_MAGIC: Final = b"wos1"
+_MAGIC: Final = b"wos2"
 _RULED: Final = 8
 """Bytes of a chunk before those that its checksum is about."""
 
@@ -60,6 +60,23 @@ def lines_about(log: Path, keys: Collection[str]) -> Iterator[bytes]:
         for chunk in blocks:
             yield from _block(chunk, file).split(b"\n")
         yield from _rest(chunks, file)
+
+
+def newest_about(log: Path, key: str, most: int) -> Iterator[bytes]:
+    """Blocks of lines of ``log`` among which all are that are about ``key``, the newest block first.
+
+    The lines that no chunk is about make one block; no more than the newest ``most`` bytes of them are read, so that
+    the first may be torn. There are none where the file is missing; raises OSError where it cannot be read.
+    """
+    wanted = struct.pack("<I", _checksum(key))
+    with suppress(FileNotFoundError), opened(log) as file:
+        chunks = _believed(log, file)
+        start, end = chunks[-1].end if chunks else 0, os.fstat(file.fileno()).st_size
+        file.seek(max(start, end - most))
+        yield file.read()
+        for chunk in reversed(chunks):
+            if _has(chunk.keys, wanted):
+                yield _block(chunk, file)
 
 
 def marks_in(log: Path, names: Names) -> Iterator[int]:

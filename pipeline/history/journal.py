@@ -1,8 +1,10 @@
 """The journal of runs: JSON lines that say when each run began, and how it ended with what counts."""
 
+import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,15 +12,21 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.dataflow.run import Report
-from pipeline.disk import read_lines
-from pipeline.errors import Fatal
+from pipeline.disk import opened, read_lines
+from pipeline.errors import Fatal, See
 from pipeline.history.lines import read_told, readable
 from pipeline.months import Months
 from pipeline.orders.workorder import Moment
 
-__all__ = ["FlowCounts", "Journal", "Run", "counts", "last_runs", "new_run", "read_runs"]
+__all__ = ["FlowCounts", "Journal", "Run", "beat_seconds", "counts", "last_runs", "new_run", "read_runs", "recent_runs"]
 
 CALLED: Final = "the journal"
+
+
+RECENT_BYTES: Final = 4 * 1024 * 1024
+"""How much of the journal is read for the newest runs, at most."""
+LATE: Final = 3
+"""A run that missed so many of its lines is under way no more."""
 
 
 class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,6 +58,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str
     command: str
     began: Moment
+    told: Moment | None = None
+    """When this line was written, while it was under way."""
     ended: Moment | None = None
     ending: str = ""
     """finished, incomplete (some clients were stopped or left out), stopped or interrupted."""
@@ -63,6 +73,15 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many values gave way to the other side's, by the side that they were of (client, tracos)."""
     drift: Mapping[str, Sequence[str]] = {}
     """By client: which keys of its records are new, and which are gone, a line each."""
+    befell: Mapping[str, str] = {}
+    """Those clients that were not served to the end: stopped, or left out."""
+
+    def is_under_way(self, now: datetime) -> bool:
+        """Whether it is, as far as can be seen: it has not ended, and told of itself not long ago."""
+        if self.ended is not None:
+            return False
+        last = self.told or self.began
+        return now - last < timedelta(seconds=LATE * beat_seconds(last - self.began))
 
 
 _RUNS: Final = msgspec.json.Decoder(Run)
@@ -74,8 +93,13 @@ def new_run(command: str) -> Run:
     return Run(run=f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", command=command, began=began)
 
 
+def beat_seconds(age: timedelta) -> float:
+    """How long a run of this age waits until it tells of itself again: ever longer, so that lines stay few."""
+    return max(5.0, age.total_seconds() / 100)
+
+
 class Journal:
-    """Appends to a file of JSON lines: a line when a run begins, and one when it ends."""
+    """Appends to a file of JSON lines: a line when a run begins, some while it is under way, one when it ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,7 +112,8 @@ class Journal:
         except OSError as error:
             raise Fatal(
                 f"the journal {self._path} cannot be written ({error.strerror}); free the disk or set DATA_JOURNAL to "
-                "a place that can be written, then run again"
+                "a place that can be written, then run again",
+                see=See.FILES,
             ) from error
 
 
@@ -147,3 +172,37 @@ def last_runs(path: Path, count: int) -> list[Run]:
         if len({run.run for run in told}) > count:  # one more: it may have begun in the month before
             break
     return list({run.run: run for run in told}.values())[-count:]
+
+
+def recent_runs(path: Path, since: datetime) -> tuple[list[Run], bool]:
+    """The runs that began at ``since`` or later, oldest first, and whether these are all; quick however many there are.
+
+    No more than the newest 4 MB of the journal are read. Raises what read_told raises.
+    """
+    with readable(path, CALLED):
+        months = Months(path).files(since)
+    told, left = list[Run](), RECENT_BYTES
+    for month in reversed(months):
+        with readable(month, CALLED):
+            lines = _tail(month, left)
+        told = [*_understood(lines), *told]
+        left -= sum(len(line) + 1 for line in lines)
+        if left <= 0:
+            break
+    runs = {run.run: run for run in told}
+    return [run for run in runs.values() if run.began >= since], left > 0
+
+
+def _tail(path: Path, most: int) -> list[bytes]:
+    """The last lines of a file, of ``most`` bytes, the first may be torn; there are none where it is missing."""
+    with suppress(FileNotFoundError), opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size - most))
+        return file.read().split(b"\n")
+    return []
+
+
+def _understood(lines: Iterable[bytes]) -> Iterator[Run]:
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            yield _RUNS.decode(line)

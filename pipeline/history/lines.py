@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.disk import read_lines
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.months import Months
 
 __all__ = ["read_told", "readable"]
@@ -33,4 +33,6 @@ def readable(path: Path, called: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Fatal(f"{called} {path} cannot be read: {error.strerror}; set it right, then run again") from error
+        raise Fatal(
+            f"{called} {path} cannot be read: {error.strerror}; set it right, then run again", see=See.FILES
+        ) from error

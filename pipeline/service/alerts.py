@@ -21,6 +21,7 @@ from pipeline.errors import BudgetExceeded, Reason
 from pipeline.orders.workorder import Moment
 from pipeline.service.passes import Pass, Watcher
 from pipeline.service.settings import Settings
+from pipeline.service.telling import looked_up
 from pipeline.service.told import Told, Trouble, load_told, save_told
 
 __all__ = ["Alert", "Alerts", "Event", "due"]
@@ -157,7 +158,8 @@ def _of_trouble(one: Pass, trouble: Trouble, now: datetime) -> Alert:
     if trouble == "":
         return _alert(one, "recovered", f"{one.client} is synced again", now)
     what = "was stopped by a budget" if trouble == "budget_exceeded" else "cannot be synced"
-    return _alert(one, trouble, f"{one.client} {what}: {one.error}", now, reason=_printable(str(one.error)))
+    why = "" if one.error is None else looked_up(one.error)
+    return _alert(one, trouble, f"{one.client} {what}: {why}", now, reason=_printable(why))
 
 
 def _of_letters(one: Pass, flow: str, count: int, standing: int, now: datetime) -> Alert:

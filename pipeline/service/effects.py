@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from pipeline.dataflow.messages import DeadLetter, Envelope
 from pipeline.dataflow.ports import DeadLetters
 from pipeline.deadletters import DeadLetterFolder, Drawer, Identify
 from pipeline.disk import Scratch, remove_leftovers
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.dry import DryConnection
@@ -153,12 +153,20 @@ class NotedLetters(DeadLetters):
         try:
             self._drawer.look()
         except OSError as error:
-            raise Fatal(f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right") from error
+            raise Fatal(
+                f"cannot read {self.title} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right", see=See.LETTERS
+            ) from error
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+    async def recall(
+        self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()
+    ) -> Mapping[Locator, Literal["open", "closed"]]:
         """As a run would."""
-        states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp)) for item in items)
+        states = ((item.locator, self._drawer.state(item.locator, item.raw, item.stamp, but)) for item in items)
         return {locator: state for locator, state in states if state is not None}
+
+    async def repeated(self, letters: Sequence[DeadLetter]) -> Collection[Locator]:
+        """As a run would."""
+        return {letter.locator for letter in letters if self._drawer.says(letter)}
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Note them."""

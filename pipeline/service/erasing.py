@@ -1,7 +1,6 @@
 """Nothing is left of an order in what this program keeps for itself: log, letters, files put away, state."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -10,7 +9,8 @@ from pipeline.clients.records.naming import naming
 from pipeline.deadletters import DeadLetterOffice, Letter
 from pipeline.deadletters.drawer import Drawer
 from pipeline.deadletters.erasing import erase_letters
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.disk import in_thread
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.history.decisions import ERASED, Entry, erase_decisions, index_decisions, names_of, read_order
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.session import Session
@@ -40,29 +40,35 @@ class _Called(Struct, frozen=True):
     """At the client."""
 
 
-def erase_order(session: Session, number: str, because: str) -> Erased:
+async def erase_order(session: Session, number: str, because: str) -> Erased:
     """Remove what there is of the order ``number`` of a client, and note that it was, and why, without values.
 
-    ``number`` is that in TracOS, or the client's own id. The note is durable before anything is removed. May be killed
-    at any instant and done again: it is noted again then. Raises WrongUsage without a reason; Fatal while a run has the
-    client, and where something cannot be removed.
+    ``number`` is that in TracOS, or the client's own id. To be called under the client's lease. The note is durable
+    before anything is removed. May be killed at any instant and done again: it is noted again then. Raises WrongUsage
+    without a reason; Fatal while somebody has the client's letters, and where something cannot be removed.
     """
     if not because.strip():
         raise WrongUsage("an order is erased for a reason: say why")
-    settings, name = session.settings, session.client.name
-    with DeadLetterOffice(settings.data_dead_letter_dir).taken(name) as drawers:
-        called = _called(session, number)
-        asyncio.run(session.decisions.record(list(_notes(session, called, because.strip()))))
+    with DeadLetterOffice(session.settings.data_dead_letter_dir).taken(session.client.name) as drawers:
+        called = await in_thread(_called, session, number)
+        await session.decisions.record(list(_notes(session, called, because.strip())))
         try:
-            mention = _mention(session, called)
-            counts = [erase_letters(drawer, _meant(session, drawer, called, mention), mention) for drawer in drawers]
-            kept = session.client.erase(called.ids)
-            log = settings.data_decision_log  # last, because it alone may know by what else the order is known
-            entries = erase_decisions(log, name, called.numbers, called.ids, mention)
-            index_decisions(log)
+            return await in_thread(_removed, session, called, drawers)
         except OSError as error:
             what = f"{error.filename or 'a file'} cannot be rewritten: {error.strerror}"
-            raise Fatal(f"{what}; some of order {number} is left: set it right, then do it again") from error
+            raise Fatal(
+                f"{what}; some of order {number} is left: set it right, then do it again", see=See.FILES
+            ) from error
+
+
+def _removed(session: Session, called: _Called, drawers: Sequence[Drawer]) -> Erased:
+    """Remove it, and tell how much there was."""
+    mention = _mention(session, called)
+    counts = [erase_letters(drawer, _meant(session, drawer, called, mention), mention) for drawer in drawers]
+    kept = session.client.erase(called.ids)
+    log = session.settings.data_decision_log  # last, because it alone may know by what else the order is known
+    entries = erase_decisions(log, session.client.name, called.numbers, called.ids, mention)
+    index_decisions(log)
     open_, closed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     return Erased(entries=entries, letters=open_, closed=closed, kept=kept)
 

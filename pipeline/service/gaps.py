@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.orders.compare import Alone, Gap, GapKind, Seen
 from pipeline.orders.workorder import ExternalId
 
@@ -104,7 +104,8 @@ class Gaps:
             return work()
         except sqlite3.Error as error:
             raise Fatal(
-                f"what was found cannot be kept ({error}): free the disk, or set TMPDIR to a place that has room"
+                f"what was found cannot be kept ({error}): free the disk, or set TMPDIR to a place that has room",
+                see=See.FILES,
             ) from error
 
 

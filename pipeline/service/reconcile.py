@@ -9,14 +9,15 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.dataflow.aside import dead_letters, hold_known
 from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Outcome, Spared, Unreadable
 from pipeline.dataflow.ports import BatchSink, DeadLetters, Source
 from pipeline.dataflow.run import Report, run
 from pipeline.dataflow.stage import Chain
-from pipeline.dataflow.stages import dead_letters, deliver, hold_known, read, settle, validate
+from pipeline.dataflow.stages import deliver, read, settle, validate
 from pipeline.dataflow.wrapped import WrappedSource
 from pipeline.deadletters import Drawer, Identify
-from pipeline.errors import BudgetExceeded
+from pipeline.errors import BudgetExceeded, See
 from pipeline.flows import FLOWS, inbound
 from pipeline.orders.compare import Alone, Gap, GapKind, Seen, absent, untold
 from pipeline.orders.terms import Terms
@@ -127,7 +128,8 @@ class Fixing(Reconciling):
         if (deletions := sum(bool(gap.ours) for gap in unmarked)) > limit:
             raise BudgetExceeded(
                 f"this would tell {compared.client} of {deletions:,} deletions that nobody has marked, more than "
-                f"{limit} (SYNC_MAX_DELETES): nothing was marked; see that so many are meant, then raise the limit"
+                f"{limit} (SYNC_MAX_DELETES): nothing was marked; see that so many are meant, then raise the limit",
+                see=See.TOO_MANY_DELETIONS,
             )
 
 

@@ -2,20 +2,23 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from pipeline.deadletters import DeadLetterOffice
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.disk import in_thread
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.service import drift, told
 from pipeline.service.customers import customers
+from pipeline.service.session import Session
 from pipeline.service.settings import Settings
 from pipeline.transports.folder import known
 from pipeline.transports.http import state
 
-__all__ = ["Remembered", "forget", "remembered"]
+__all__ = ["Remembered", "forget", "remembered", "set_since"]
 
 DESCRIBED: Final[Mapping[str, Callable[[Path], tuple[int, list[str]]]]] = {
     ".files": known.described,
@@ -52,19 +55,36 @@ def remembered(settings: Settings, client: str | None = None) -> Iterator[Rememb
             yield Remembered(name, path.name, version, says)
 
 
-def forget(settings: Settings, client: str) -> list[str]:
-    """Remove all that ``client`` remembers, so that its next run reads everything; returns the names of the files.
+async def forget(session: Session) -> list[str]:
+    """Remove all that a client remembers, so that its next run reads everything; returns the names of the files.
 
-    May be killed at any instant, and done again. Raises what ``remembered`` raises, and Fatal while a run has it.
+    To be called under the client's lease. May be killed at any instant, and done again. Raises Fatal while somebody
+    has the client's letters, and where something cannot be removed.
     """
-    (name,) = _names(settings, client)
-    with DeadLetterOffice(settings.data_dead_letter_dir).taken(name):
-        gone = list(reversed(_files(settings, name)))  # what SQLite keeps beside a file goes before it
-        for path in gone:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise Fatal(f"{path} cannot be removed: {error.strerror}; set it right, then do it again") from error
+    with DeadLetterOffice(session.settings.data_dead_letter_dir).taken(session.client.name):
+        return await in_thread(_removed, session.settings, session.client.name)
+
+
+async def set_since(session: Session, time: datetime) -> bool:
+    """Take what changed before ``time`` as read; True.
+
+    To be called under the client's lease. Raises what ``Connector.set_since`` raises, and Fatal while somebody has the
+    client's letters.
+    """
+    with DeadLetterOffice(session.settings.data_dead_letter_dir).taken(session.client.name):
+        await in_thread(session.client.set_since, time)
+    return True
+
+
+def _removed(settings: Settings, name: str) -> list[str]:
+    gone = list(reversed(_files(settings, name)))  # what SQLite keeps beside a file goes before it
+    for path in gone:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise Fatal(
+                f"{path} cannot be removed: {error.strerror}; set it right, then do it again", see=See.FILES
+            ) from error
     return sorted(path.name for path in gone)
 
 
@@ -87,5 +107,5 @@ def _files(settings: Settings, name: str) -> list[Path]:
         return []
     except OSError as error:
         raise Fatal(
-            f"{folder} (DATA_STATE_DIR) cannot be read: {error.strerror}; set it right, then do it again"
+            f"{folder} (DATA_STATE_DIR) cannot be read: {error.strerror}; set it right, then do it again", see=See.FILES
         ) from error

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal, TypeVar
 
 from loguru import logger
 from msgspec import Struct
@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from pipeline.dataflow.messages import Outcome
 from pipeline.dataflow.run import Report
+from pipeline.disk import in_thread
 from pipeline.errors import Fatal, Held, TracosOutage, WrongSettings, WrongUsage
-from pipeline.history.journal import Journal, Run, counts
+from pipeline.history.journal import Journal, Run, beat_seconds, counts
 from pipeline.service.keeping import tidy
 from pipeline.service.passes import Passes, whose
 from pipeline.service.session import Session, Sessions
@@ -26,14 +27,18 @@ from pipeline.service.telling import tell
 
 __all__ = ["INTERRUPTED", "Ended", "Runner", "Work"]
 
+T = TypeVar("T")
+
 INTERRUPTED: Final = 130
 PATIENCE_SECONDS: Final = 5
 """How long what is on its way may take once a run is asked to stop."""
 
 
 class Work(ABC):
-    """What is done with one client after the other."""
+    """What is done with each client."""
 
+    is_side_by_side: ClassVar[bool] = False
+    """Whether it is done with several clients at once, else with one after the other."""
     clients: Collection[str] | None = None
     """Those that it is about. None: all that the settings have."""
 
@@ -74,9 +79,11 @@ class Ended(Struct, frozen=True, kw_only=True):
 
 
 class Runner:
-    """Does a work with one client after the other, from the first line of the journal to the last.
+    """Does a work with all clients, from the first line of the journal to the last.
 
-    What stops one client stops no other, but for MongoDB's own outage. Without a ``journal`` nothing is written.
+    Where the work may be done so, with up to SERVE_PARALLEL of them side by side. What stops one client stops no
+    other, but for MongoDB's own outage: no more are begun then. Without a ``journal`` nothing is written; with one it
+    is told every now and then how far the run is.
     ``is_shared``: that somebody else is at work on these orders is no failure. ``passes`` is told of each client's.
     """
 
@@ -104,8 +111,11 @@ class Runner:
         self._is_alone = len(self._serve) == 1 and not self._unknown
         self._reports: dict[str, list[Report]] = {}
         self._failed: dict[str, Fatal] = {}
+        self._outage: TracosOutage | None = None
         self._stop = asyncio.Event()
         self._is_interrupted = False
+        self._has_told = False
+        """Whether the journal knows of it."""
         self._phase: Literal["starting", "entering", "running", "over"] = "starting"
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None
@@ -168,42 +178,68 @@ class Runner:
         self._passes.expect({one.client.name: one.flows for one in self._serve} | dict.fromkeys(self._problems, ()))
         if self._journal is not None:
             self._journal.write(self._record)
+            self._has_told = True
         for problem in (line for lines in self._problems.values() for line in lines):
             logger.bind(event="left_out").error("wrong settings: {}; this client is left out", problem)
         for name in self._unknown:
             self._failed[name] = tell(WrongUsage("the settings have no such client"), who=name)
 
     async def _all(self, uri: str, *, is_last: bool = False) -> None:
-        """All clients, one after the other; with ``is_last`` they are looked at afterwards."""
+        """All clients; with ``is_last`` they are looked at afterwards."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._phase = "running"
+        room = asyncio.Semaphore(self._sessions.settings.serve_parallel if self._work.is_side_by_side else 1)
+        telling = asyncio.ensure_future(self._tell_how_far())
         try:
             with suppress(asyncio.CancelledError):
-                for session in self._serve:
-                    if self._is_interrupted:
-                        break
-                    await self._one(session, uri)
+                passes = (self._one(session, uri, room) for session in self._serve)
+                told = await asyncio.gather(*passes, return_exceptions=True)  # so that all end, cancelled or not
+                for error in (one for one in told if isinstance(one, Exception)):
+                    raise error
+            if self._outage is not None:
+                raise self._outage
         finally:
             self._phase = "over"
+            telling.cancel()
             with suppress(asyncio.CancelledError):
+                await asyncio.wait([telling])  # nothing of it comes behind the last line
                 if is_last:
                     await self._passes.look(self._record.run)
 
-    async def _one(self, session: Session, uri: str) -> None:
+    async def _tell_how_far(self) -> None:
+        """Tell the journal how far the run is, while it is under way; where that fails its end is told still."""
+        while self._journal is not None:
+            await asyncio.sleep(beat_seconds(datetime.now(UTC) - self._record.began))
+            reports = [report for of_one in self._reports.values() for report in of_one]
+            told = replace(self._record, told=datetime.now(UTC).replace(microsecond=0), flows=counts(reports))
+            with suppress(Fatal):
+                self._has_told = True
+                await in_thread(self._journal.write, told)
+
+    async def _one(self, session: Session, uri: str, room: asyncio.Semaphore) -> None:
+        """One client, once there is room, unless all is to end by then."""
         name = session.client.name
-        try:
-            reports = self._reports.setdefault(name, [])
-            async with self._passes.one(session, uri, reports, self._stop):
-                await self._work.serve(session, uri, reports, self._stop)
-        except TracosOutage:
-            raise
-        except Exception as error:
-            with whose(session):
-                if self._is_shared and isinstance(error, Held):
-                    self._is_held = True
-                    logger.debug("{}: {}", name, error)
-                else:
-                    self._failed[name] = tell(error, who="" if self._is_alone else name)
+        async with room:
+            if self._is_interrupted or self._outage is not None:
+                return
+            with nullcontext() if self._is_alone else logger.contextualize(several=True):
+                try:
+                    reports = self._reports.setdefault(name, [])
+                    async with self._passes.one(session, uri, reports, self._stop):
+                        await self._work.serve(session, uri, reports, self._stop)
+                except TracosOutage as error:
+                    self._outage = self._outage or error
+                except Exception as error:
+                    with whose(session):
+                        self._note(name, error)
+
+    def _note(self, name: str, error: Exception) -> None:
+        """What stopped one client."""
+        if self._is_shared and isinstance(error, Held):
+            self._is_held = True
+            logger.debug("{}: {}", name, error)
+        else:
+            self._failed[name] = tell(error, who="" if self._is_alone else name)
 
     def _stop_soon(self) -> None:
         if self._is_interrupted:
@@ -221,8 +257,10 @@ class Runner:
     def _end(self, stopped: BaseException | None, began: float, *, is_loud: bool = True) -> Ended:
         """Settle how it ended, and record it; only then is what stopped it told."""
         self._is_interrupted = self._is_interrupted or isinstance(stopped, KeyboardInterrupt)
+        self._reports, self._failed = self._in_order(self._reports), self._in_order(self._failed)
         reports = [report for of_one in self._reports.values() for report in of_one]
         ending, code = self._ending(stopped, reports)
+        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
         record = replace(
             self._record,
             ended=datetime.now(UTC).replace(microsecond=0),
@@ -233,14 +271,14 @@ class Runner:
             rules=dict(self._sessions.decisions.rules),
             gave_way=dict(+self._sessions.decisions.gave_way),
             drift={session.client.name: session.drift for session in self._serve if session.drift},
+            befell=befell,
         )
-        befell = dict.fromkeys(self._failed, "stopped") | dict.fromkeys(self._problems, "left out")
         seconds = time.monotonic() - began
         ended = Ended(
             record=record, exit=code, reports=self._reports, befell=befell, seconds=seconds, is_held=self._is_held
         )
         try:
-            if self._journal is not None and (is_loud or not ended.is_idle):
+            if self._journal is not None and (is_loud or self._has_told or not ended.is_idle):
                 self._journal.write(record)
         except Exception as error:  # whatever it is, how it ended is still known
             untold = tell(error)
@@ -265,6 +303,11 @@ class Runner:
         if codes:
             return "incomplete", codes.pop() if len(codes) == 1 else 1
         return "finished", self._work.exit_code(reports)
+
+    def _in_order(self, by_client: dict[str, T]) -> dict[str, T]:
+        """By client, as the settings name them, whichever was done first; those that they do not have come first."""
+        names = [session.client.name for session in self._serve]
+        return dict(sorted(by_client.items(), key=lambda one: names.index(one[0]) if one[0] in names else -1))
 
     def _errors(self, stopped: BaseException | None) -> Iterator[str]:
         for lines in self._problems.values():

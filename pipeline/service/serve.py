@@ -22,7 +22,7 @@ from pipeline.service.settings import Settings
 from pipeline.service.telling import tell
 from pipeline.service.triggers import every, folder_changes, woken
 from pipeline.tracos.changes import changes
-from pipeline.tracos.connection import answers
+from pipeline.tracos.probe import Probe
 
 __all__ = ["Service", "State"]
 
@@ -79,7 +79,9 @@ class Service:
         self._is_stopped = False
         self._room = asyncio.Semaphore(settings.serve_parallel)
         self._keepers: dict[str, _Keeper] = {}
-        self._uri = ""
+        self.uri = ""
+        """Where MongoDB is, once it is."""
+        self._probe = Probe()
         self.states: dict[str, State] = {}
         """By client."""
         self.problems: dict[str, list[str]] = {}
@@ -90,8 +92,8 @@ class Service:
 
         ``beside`` runs meanwhile, and is cancelled at the end. Raises what keeps it from being begun.
         """
-        with Sessions(self.settings).mongo() as uri:
-            self._uri = uri
+        with Sessions(self.settings).mongo(joins=False) as uri:  # it outlives whoever it would join
+            self.uri = uri
             asyncio.run(self._serve(beside))
 
     def stop(self) -> None:
@@ -107,7 +109,7 @@ class Service:
 
     async def unready(self) -> list[str]:
         """Why the service is not as it should be, a line each: MongoDB is away, clients are late or left out."""
-        away = await answers(self._uri)
+        away = await self._probe.why_away(self.uri)
         return [*([away] if away else []), *self._late()]
 
     def _late(self) -> Iterator[str]:
@@ -142,6 +144,7 @@ class Service:
                 task.cancel()
             await asyncio.gather(*keepers, *others, stopping, return_exceptions=True)
             await self.passes.settle(SETTLE_SECONDS)
+            await self._probe.close()
 
     def _reload(self) -> None:
         try:
@@ -157,7 +160,7 @@ class Service:
         if is_other:
             self.passes = Passes(settings, watchers)
         self.settings = settings
-        self._uri = settings.mongo_uri or self._uri
+        self.uri = settings.mongo_uri or self.uri
         logger.info("the settings were read again: {}", ", ".join(found.named))
         self._begin(found, is_other=is_other)
 
@@ -193,7 +196,7 @@ class Service:
             journal = Journal(settings.data_journal)
             runner = Runner(sessions, self._work(settings), record, journal, self.passes, is_shared=True)
             stop(runner)
-            ended = await runner.within(self._uri)
+            ended = await runner.within(self.uri)
         if self._after is not None:
             await self._after(customer.name, ended)
         return ended
@@ -206,7 +209,7 @@ class Service:
         if "inbound" in session.flows:
             wakes += [folder_changes(folder) for folder in session.client.watched]
         if "outbound" in session.flows:
-            wakes.append(changes(session.connection(self._uri)))
+            wakes.append(changes(session.connection(self.uri)))
         return wakes
 
 
@@ -230,7 +233,7 @@ class _Keeper:
     async def _keep(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        with logger.contextualize(client=self.customer.name):
+        with logger.contextualize(client=self.customer.name, several=len(self._service.states) > 1):
             await self._serve()
 
     async def _serve(self) -> None:

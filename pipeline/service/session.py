@@ -17,7 +17,7 @@ from pipeline.deadletters import Identify
 from pipeline.errors import WrongSettings, WrongUsage
 from pipeline.history.decisions import DecisionLog, Decisions
 from pipeline.orders.terms import ID
-from pipeline.orders.workorder import MERGED_FIELDS
+from pipeline.orders.workorder import MERGED_FIELDS, ExternalId
 from pipeline.service.customers import Customer, Customers, customers, located, located_mistakes
 from pipeline.service.drift import KnownKeys
 from pipeline.service.effects import Effects, Live
@@ -27,6 +27,7 @@ from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.embedded import embedded_mongod
 from pipeline.tracos.lease import Lease
+from pipeline.tracos.present import Present
 from pipeline.tracos.store import Tracos
 from pipeline.tracos.waiting import Waiting
 
@@ -103,8 +104,16 @@ class Session:
 
     async def waiting(self, uri: str) -> Waiting:
         """How many orders wait to be told, looked at once in the TracOS at ``uri``; raises Fatal."""
+        return await self._at_once(uri).waiting()
+
+    async def present(self, uri: str, keys: Collection[ExternalId]) -> list[Present]:
+        """What the TracOS at ``uri`` holds of an order known by one of ``keys``, looked at once; raises Fatal."""
+        return await self._at_once(uri).present(self.client.terms, keys)
+
+    def _at_once(self, uri: str) -> Tracos:
+        """Our system, where nobody waits for it while it is away."""
         connection = self._effects.connection(uri, self.customer.database, self.customer.collection, 0)
-        return await Tracos(connection, self.decisions).waiting()
+        return Tracos(connection, self.decisions)
 
     def dead(self, flow: str) -> DeadLetters:
         """The dead letters of ``flow`` (inbound, outbound)."""
@@ -167,14 +176,17 @@ class Sessions:
         return self._made[name]
 
     @contextmanager
-    def mongo(self) -> Iterator[str]:
-        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs."""
+    def mongo(self, *, joins: bool = True) -> Iterator[str]:
+        """The URI of MongoDB: the one that is set, else an embedded server's, while it runs.
+
+        ``joins``: where another run has one there, it is used, as long as that run goes on.
+        """
         settings = self.settings
         with self._effects.begun(settings.data_mongo_dir) as mongo_dir:
             if settings.mongo_uri:
                 yield settings.mongo_uri
             else:
-                with embedded_mongod(mongo_dir, binary=settings.mongod_bin) as uri:
+                with embedded_mongod(mongo_dir, binary=settings.mongod_bin, joins=joins) as uri:
                     yield uri
 
     def _make(self, customer: Customer) -> None:

@@ -91,7 +91,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     serve_port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """Its port; 0 takes a free one."""
     serve_parallel: Annotated[int, Meta(ge=1, le=64)] = 4
-    """How many clients `serve` looks at side by side."""
+    """How many clients `run` and `serve` look at side by side."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
     """How many processes take the clients' records, as `run --workers`.
 
@@ -108,6 +108,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
     ping_url: str | None = None
     """Is asked after each good pass: a dead man's switch. `{client}` in it becomes the client's name (extra `http`)."""
+    otel_exporter_otlp_endpoint: str | None = None
+    """Where spans of each pass and its stages go, by OTLP over HTTP, such as `http://collector:4318` (extra `otel`).
+
+    The other variables of OpenTelemetry (`OTEL_SERVICE_NAME` ...) hold too, where the environment says them.
+    """
     log_level: LogLevel = "INFO"
     """`INFO` shows 20 lines of a kind, then a count; `DEBUG` shows all; `TRACE` adds stack traces."""
     log_format: Literal["text", "json"] = "text"
@@ -254,7 +259,11 @@ def _contradictions(settings: Settings) -> list[str]:
     ]
     problems += [
         f"{name}: expected an address that begins with https:// or http://"
-        for name, address in {"ALERT_URL": settings.alert_url, "PING_URL": settings.ping_url}.items()
+        for name, address in {
+            "ALERT_URL": settings.alert_url,
+            "PING_URL": settings.ping_url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint,
+        }.items()
         if address and not _is_address(address)
     ]
     problems += [f"{claim}: {what}: each needs a place of its own" for claim, what in crossings(settings.claims())]

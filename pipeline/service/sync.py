@@ -47,6 +47,8 @@ HaveLanes = Callable[[Session, str, DeleteBudget, TracosWitness], Lanes]
 class Sync(Work):
     """Both flows of a client, or some of them, one after the other; with ``anew`` whatever is known is read again."""
 
+    is_side_by_side = True
+
     def __init__(
         self,
         settings: Settings,

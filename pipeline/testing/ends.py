@@ -1,7 +1,10 @@
 """In-memory ends of chains."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from msgspec.structs import replace
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, DeadLetter, Empty, Envelope, Fate, Outcome, Unreadable
@@ -13,6 +16,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 Journal = list[tuple[str, Any]]
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ListSource(Source[T], Generic[T]):
@@ -118,10 +122,17 @@ class MemoryDeadLetters(DeadLetters):
         """Note that it was closed."""
         self.journal.append(("close", self))
 
-    async def recall(self, items: Sequence[Envelope[Any]]) -> Mapping[Locator, Literal["open", "closed"]]:
+    async def recall(
+        self, items: Sequence[Envelope[Any]], *, but: Collection[str] = ()
+    ) -> Mapping[Locator, Literal["open", "closed"]]:
         """Those with an open letter of the same bytes and stamp."""
-        known = {(letter.locator, letter.raw, letter.stamp) for letter in self.letters}
+        known = {(one.locator, one.raw, one.stamp) for one in self.letters if one.stage not in but}
         return {item.locator: "open" for item in items if (item.locator, item.raw, item.stamp) in known}
+
+    async def repeated(self, letters: Sequence[DeadLetter]) -> Collection[Locator]:
+        """Those that are there already."""
+        known = [replace(one, at=EPOCH) for one in self.letters]
+        return {one.locator for one in letters if replace(one, at=EPOCH) in known}
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters."""

@@ -3,21 +3,12 @@
 from collections.abc import Sequence
 
 from pipeline.clients.connector import Connector, Outgoing
+from pipeline.dataflow.aside import dead_letters, hold_known, hold_repeats
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.dataflow.run import Report, run
-from pipeline.dataflow.stages import (
-    dead_letters,
-    deliver,
-    filter_items,
-    hold_known,
-    parse,
-    read,
-    settle,
-    translate,
-    validate,
-)
+from pipeline.dataflow.stages import deliver, filter_items, parse, read, settle, translate, validate
 from pipeline.orders.merge import Current, Rule, decide
 from pipeline.orders.workorder import ExternalId, Record, Values, id_key
 from pipeline.testing.ends import MemoryDeadLetters
@@ -42,13 +33,16 @@ class Model:
     async def pull(self, client: Connector) -> Report:
         """Run the inbound chain of ``client``."""
         source = client.source()
-        parsed = read(source, flow=f"{client.name}.inbound") | hold_known(self.dead) | parse(client.parse)
+        parsed = (
+            read(source, flow=f"{client.name}.inbound") | hold_known(self.dead, but=("deliver",)) | parse(client.parse)
+        )
         ours = parsed | filter_items(client.is_ours, name="where") if client.is_choosy else parsed
         return await run(
             ours
             | validate(client.validate)
             | translate(client.to_record)
             | deliver(_ModelSink(self._held, client))
+            | hold_repeats(self.dead)
             | dead_letters(self.dead)
             | settle(source)
         )

@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError, WriteConcernError, WT
 from pymongo.read_concern import ReadConcern
 
 from pipeline.dataflow.ports import Resource
-from pipeline.errors import Fatal, WrongSettings
+from pipeline.errors import WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.tracos.address import Address, durable, read_address, wrong_names
 from pipeline.tracos.document import READ
@@ -25,7 +25,7 @@ from pipeline.tracos.operations import Operation, commands, encode_all, join
 from pipeline.tracos.outages import ride_out
 from pipeline.tracos.verdicts import POISON, Refusal, Verdict, judge
 
-__all__ = ["ATTEMPTS", "TOO_LARGE", "UNSYNCED", "Connection", "Written", "answers"]
+__all__ = ["ATTEMPTS", "TOO_LARGE", "UNSYNCED", "Connection", "Written"]
 
 T = TypeVar("T")
 
@@ -286,16 +286,6 @@ class Connection(Resource):
         if self._client is not None:
             self._client.close()
         self._client = self._collection = None
-
-
-async def answers(uri: str) -> str | None:
-    """None where the MongoDB at ``uri`` answers now, else why it does not."""
-    try:
-        async with Connection(uri, "ping", "ping", 0) as connection:
-            await connection.ride_out(lambda: connection.collection.database.command("ping"))
-    except Fatal as error:
-        return str(error)
-    return None
 
 
 def _patience(address: Address, retry_seconds: float) -> float:

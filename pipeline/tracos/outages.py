@@ -15,7 +15,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from pipeline.errors import Fatal, TracosOutage, WrongSettings
+from pipeline.errors import Fatal, See, TracosOutage, WrongSettings
 from pipeline.tracos.reach import bad_certificate, is_dns, why
 from pipeline.tracos.verdicts import LABELS, Verdict, judge, missing_right
 
@@ -58,7 +58,7 @@ async def ride_out(
                 return await operation()
     except PyMongoError as error:
         if why_it_ended := ended():
-            raise TracosOutage(why_it_ended) from error
+            raise TracosOutage(why_it_ended, see=See.EMBEDDED_ENDED) from error
         raise _told(error, seconds, topology()) from error
     raise AssertionError("unreachable: a retry context returns or raises")
 
@@ -78,14 +78,19 @@ def _told(error: PyMongoError, seconds: float, topology: Any) -> Fatal:
         what, do = "did not answer", "see that the server runs and that MONGO_URI names it, then run again"
         if isinstance(error, OperationFailure | NotPrimaryError):
             what, do = "could not work", "run again when it can"
-        return TracosOutage(f"MongoDB {what} for {seconds:g} s ({reason}): nothing is lost; {do}")
+        see = See.NO_MAJORITY if isinstance(error, WriteConcernError) else See.MONGODB_AWAY
+        return TracosOutage(f"MongoDB {what} for {seconds:g} s ({reason}): nothing is lost; {do}", see=see)
     if isinstance(error, OperationFailure):
-        return Fatal(_refused(error, reason))
+        return Fatal(_refused(error, reason), see=See.MONGODB_REFUSES)
     if isinstance(error, ConnectionFailure):
-        return Fatal(f"MongoDB cannot be reached: {reason}; set it right, waiting does not help")
+        return Fatal(
+            f"MongoDB cannot be reached: {reason}; set it right, waiting does not help", see=See.MONGODB_REFUSES
+        )
     if isinstance(error, ConfigurationError):
         return WrongSettings([f"MONGO_URI: the driver cannot work with it ({type(error).__name__})"])
-    return Fatal(f"MongoDB's driver failed ({type(error).__name__}); set LOG_LEVEL=TRACE for the details")
+    return Fatal(
+        f"MongoDB's driver failed ({type(error).__name__}); set LOG_LEVEL=TRACE for the details", see=See.UNEXPECTED
+    )
 
 
 def _refused(error: OperationFailure, reason: str) -> str:

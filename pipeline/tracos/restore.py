@@ -8,7 +8,7 @@ from bson.decimal128 import Decimal128
 from msgspec.structs import replace
 from pymongo.read_concern import ReadConcern
 
-from pipeline.errors import Fatal, Rejected, WrongUsage
+from pipeline.errors import Fatal, Rejected, See, WrongUsage
 from pipeline.history.conflicts import Conflict
 from pipeline.history.decisions import RESTORED, Change, Decisions, Entry
 from pipeline.orders.merge import Current
@@ -62,7 +62,9 @@ class Restorer:
         Raises WrongUsage where there is no such order any more, where it cannot be understood, says that value already,
         or where MongoDB refuses it; Fatal where somebody edits the order time and again, or for an outage.
         """
-        refused = Fatal(f"{self._called} is being edited in TracOS time and again: nothing was set; do it again")
+        refused = Fatal(
+            f"{self._called} is being edited in TracOS time and again: nothing was set; do it again", see=See.EDITED
+        )
         try:
             for _ in range(ATTEMPTS):
                 if await self._connection.ride_out(self._attempt):

@@ -1,6 +1,6 @@
 """TracOS's work orders in MongoDB: the connection and the two ends of the chains."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from pipeline.dataflow.ports import Resource
 from pipeline.finding import Finding
@@ -14,6 +14,7 @@ from pipeline.tracos.comparing import AllDocuments, RecordComparer, unmark
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import identify
+from pipeline.tracos.present import Present, look_at
 from pipeline.tracos.restore import Restorer
 from pipeline.tracos.sink import TracosSink
 from pipeline.tracos.source import TracosSource
@@ -95,6 +96,12 @@ class Tracos(Resource):
         """What waits to be told to the client, looked at once; instead of opening it. Raises Fatal."""
         async with self._connection:
             return await self._connection.ride_out(lambda: look_at_waiting(self._connection))
+
+    async def present(self, terms: Terms, keys: Collection[ExternalId]) -> list[Present]:
+        """What is there of an order now, looked at once; instead of opening it. Raises Fatal. See ``look_at``."""
+        self._connection.read_too(terms.fields)
+        async with self._connection:
+            return await self._connection.ride_out(lambda: look_at(self._connection, terms, keys))
 
     @staticmethod
     def identify(raw: bytes) -> ExternalId | None:

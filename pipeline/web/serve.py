@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.service.settings import Settings
-from pipeline.web.app import Again, make_app
+from pipeline.web.app import make_app
+from pipeline.web.doors import Doors
 from pipeline.web.guard import Secrets
 from pipeline.web.probes import with_probes
 
@@ -19,7 +20,7 @@ __all__ = ["serve", "serve_beside"]
 
 def serve(
     settings: Settings,
-    again: Again,
+    doors: Doors,
     port: int,
     announce: Callable[[str], None],
     is_unwanted: Callable[[], bool] = lambda: False,
@@ -33,14 +34,14 @@ def serve(
     """
     with _listening("127.0.0.1", port, "--port") as listener:
         secret, port = Secrets(), listener.getsockname()[1]
-        app = make_app(settings, again, secret, port, by)
+        app = make_app(settings, doors, secret, port, by)
         address = f"http://127.0.0.1:{port}/{secret.token}/"
         _Server(_config(app), lambda: announce(address), is_unwanted).run(sockets=[listener])
 
 
 async def serve_beside(
     settings: Settings,
-    again: Again,
+    doors: Doors,
     unready: Callable[[], Awaitable[Sequence[str]]],
     metrics: Callable[[], bytes],
     announce: Callable[[str], None],
@@ -49,7 +50,7 @@ async def serve_beside(
     """Serve the page, probes and metrics at SERVE_HOST and SERVE_PORT, in a loop that does more, until cancelled."""
     with _listening(settings.serve_host, settings.serve_port, "SERVE_PORT") as listener:
         secret, port = Secrets(), listener.getsockname()[1]
-        app = with_probes(make_app(settings, again, secret, port, by), unready, metrics)
+        app = with_probes(make_app(settings, doors, secret, port, by), unready, metrics)
         host = "127.0.0.1" if settings.serve_host == "0.0.0.0" else settings.serve_host  # noqa: S104 - it is asked for
         server = _Beside(_config(app), lambda: announce(f"http://{host}:{port}/{secret.token}/"), lambda: False)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -65,13 +66,15 @@ def _listening(host: str, port: int, setting: str) -> socket.socket:
         kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(kind, socket.SOCK_STREAM)
     except OSError as error:
-        raise Fatal(f"cannot serve at {host}: {error.strerror}") from error
+        raise Fatal(f"cannot serve at {host}: {error.strerror}", see=See.PORT) from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise Fatal(f"cannot serve at port {port}: {error.strerror}; choose another with {setting}") from error
+        raise Fatal(
+            f"cannot serve at port {port}: {error.strerror}; choose another with {setting}", see=See.PORT
+        ) from error
     return listener
 
 

@@ -62,7 +62,7 @@ def test_help_fits_on_a_narrow_terminal(columns):
 def test_help_shows_what_the_option_shows(home):
     for name in (name for name in NAMES if not name.startswith("--")):
         assert home.command("help", *name.split()) == home.command(*name.split(), "--help")
-    _, err = home.run("src/main.py", "help", "nonsense", exits=2)
+    _, _, err = home.ask("help", "nonsense")
     assert "there is no command nonsense; `" in err
 
 
@@ -103,9 +103,9 @@ def test_bash_completes_a_command_and_an_option(home):
 
 
 def test_a_shell_that_is_not_known_or_a_home_that_cannot_be_written_is_told(home):
-    _, err = home.run("src/main.py", "--install-completion", "tcsh", exits=2)
+    _, _, err = home.ask("--install-completion", "tcsh")
     assert '"bash", "zsh", "fish"' in err
-    _, err = home.run("src/main.py", "--install-completion", "bash", exits=2, HOME="/dev/null")
+    _, _, err = home.ask("--install-completion", "bash", HOME="/dev/null")
     assert "/dev/null/.local/share/bash-completion/completions cannot be written: Not a directory" in err
 
 

@@ -17,8 +17,8 @@ def always(world: Any) -> None:
     if len(documents) > made:
         raise Wrong(f"{made} orders, and {len(documents)} documents")
     # A restored TracOS has forgotten which orders the ERP was told of, and learns it from their records alone.
-    is_unread = any(is_spoiled(world.erp.form, one) for one in records.values()) or is_held(world)
-    is_unlearned = world.is_restored and is_unread
+    world.was_unread |= any(is_spoiled(world.erp.form, one) for one in records.values())
+    is_unlearned = world.is_restored and world.was_unread
     if len(records) > made and not is_unlearned:
         raise Wrong(f"{made} orders, and {len(records)} in the ERP")
     may_be_told = world.is_restored or world.tracos_had_a_say
@@ -34,11 +34,6 @@ def always(world: Any) -> None:
                 raise Wrong(f"order {document['number']} is marked as handed over ({title}), and was not")
 
 
-def is_held(world: Any) -> bool:
-    """Whether a record is held, which failed for the document that it met, and is not tried again with another."""
-    return any(one.flow == "erp.inbound" for one in world.letters())
-
-
 def at_the_end(world: Any) -> None:
     """What holds once nobody edits any more."""
     entries = world.entries()
@@ -48,6 +43,8 @@ def at_the_end(world: Any) -> None:
         if (document is not None and world.ours.is_spoiled(document)) or (
             record is not None and is_spoiled(world.erp.form, record)
         ):
+            continue
+        if letters.is_made_twice(world, slot):
             continue
         if slot in world.people.lost and document is None and record is None:
             continue  # it was in TracOS alone, and was removed with its document

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec import Struct
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import NOTHING_IS_SURE, BatchSink, Source, Witness
+from pipeline.deadletters.letter import Letter
 from pipeline.errors import Deferred, Rejected
 from pipeline.translation.outgoing import Outgoing
 from pipeline.transports.folder.formats import json_files
@@ -88,6 +89,15 @@ class Folders:
             case "remove" if last is not None and not last.is_whole:
                 last.is_gone = True
                 (self.inbound / last.name).unlink(missing_ok=True)
+
+    def bring_back(self, orders: Collection[str | None], letters: Sequence[Letter]) -> None:
+        """Of these orders, the records that letters hold alone come again: so a retry takes them."""
+        files = {file.name: file for file in self.files if file.order_id is not None and file.order_id in orders}
+        for letter in letters:
+            file, path = files.get(letter.file), self.inbound / letter.file
+            if file is not None and letter.raw == file.raw and file.is_whole and not path.exists():
+                path.write_bytes(letter.raw)
+                os.utime(path, ns=(file.at, file.at))
 
     def state(self) -> dict[str, tuple[int, ...]]:
         """The state of all files of both folders."""

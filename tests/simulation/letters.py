@@ -23,11 +23,17 @@ def see_all(world: Any) -> None:
     for one in outbound:
         if not any(_is_about_document(world, slot, one) for slot in waiting):
             raise Wrong(f"a letter is about what is good: {_shown(one)}")
-    unreached = {one for slot in bad for one in (world.theirs.id_of(slot), *_made_of(world, slot))}
+    twice = {slot for slot in world.people.made if is_made_twice(world, slot)}
+    unreached = {one for slot in bad | twice for one in (world.theirs.id_of(slot), *_made_of(world, slot))}
     if world.folders is None:
         _see_records(world, inbound, unreached)
     else:
         _see_files(world, inbound, unreached)
+
+
+def is_made_twice(world: Any, slot: int) -> bool:
+    """Whether a restored TracOS had an order made a second time, since the record that links it could not be read."""
+    return bool(world.is_restored and len(_made_of(world, slot)) > 1)
 
 
 def _made_of(world: Any, slot: int) -> list[str]:

@@ -50,6 +50,8 @@ class People:
         """The orders that were in TracOS, and were removed without a mark, or with a database that was restored."""
         self.statuses: dict[int, set[str]] = {}
         """By order, the statuses that somebody set."""
+        self.spoiled: set[int] = set()
+        """The orders that could not be understood for a while."""
         self._good: dict[tuple[int, str], tuple[str, Any]] = {}
         """By slot and side, the key that was spoiled last, and what was there before."""
 
@@ -63,6 +65,7 @@ class People:
 
     def spoil(self, edit: Edit, order: dict[str, Any], key: str, value: Any) -> None:
         """Put ``value`` where it makes the order one that cannot be understood; None: nothing is there."""
+        self.spoiled.add(edit.slot)
         self._good[edit.slot, edit.side] = key, order.get(key)
         self.excused.add(token(order.get(key)))
         order[key] = value

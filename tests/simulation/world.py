@@ -79,6 +79,10 @@ class World:
         self.tracos_had_a_say, self.erp_had_a_say = "tracos" in says, "client" in says
         self.is_restored = False
         """TracOS was restored to what it had been."""
+        self.was_unread = False
+        """A record of the ERP could not be understood for a while."""
+        self._has_lost = False
+        """A machine has lost what it remembered."""
         self._is_backed_up = any(isinstance(step, Restore) for step in history.steps)
         self._backups: list[Any] = []
         self._begun = 0
@@ -112,6 +116,7 @@ class World:
             case Change():
                 self._change(step)
             case Lose():
+                self._has_lost = True
                 at = step.machine % len(self.machines)
                 self.machines[at].lose(step.what)
                 self._etags[at].clear()
@@ -175,8 +180,14 @@ class World:
                 await run_chain(chain(client, tracos, machine.dead(flow, identify, ports)))
 
     def _late(self, run: Run) -> set[str]:
-        """The orders that the list leaves out: none once TracOS was restored, which may know them from there alone."""
-        return {one for slot in run.late if (one := self.theirs.id_of(slot)) is not None and not self.is_restored}
+        """The orders that the list leaves out, where nobody need know them from there alone."""
+        late = {one for slot in run.late if (one := self.theirs.id_of(slot)) is not None}
+        return set() if self.needs_the_list() else late
+
+    def needs_the_list(self) -> bool:
+        """Whether TracOS, once it was restored, or a machine that knows no ETag of it, has to read an order there."""
+        is_new_to_some = len(self.machines) > 1 or self._has_lost
+        return self.is_restored or (self.setting.transport == "http" and is_new_to_some)
 
     def _see_how_it_ended(self, ports: Ports, task: asyncio.Task[None], *, is_alone: bool) -> None:
         run, left = ports.run, close_files_of(ports)
@@ -216,6 +227,9 @@ class World:
         for post in ("deliver", "whole", "take"):
             await self.step(Post(post))
         await self._until_quiet()
+        if self.folders is not None:
+            orders = {self.theirs.id_of(slot) for slot in self.people.spoiled}
+            self.folders.bring_back(orders, [one for one in self.letters() if one.flow == "erp.inbound"])
         has_any = [machine.release_letters() for machine in self.machines]
         if any(has_any):
             await self._until_quiet()

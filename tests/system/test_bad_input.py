@@ -185,3 +185,22 @@ def test_a_letter_stays_where_an_older_record_or_a_copy_of_one_is_read_again(pla
         plant.command("run")
         assert set(plant.letters()) == {"2.json"}
         (plant.home / "data/state/erp_json.files").unlink()
+
+
+def test_what_tracos_refused_is_tried_again_and_goes_through_once_its_document_is_mended(plant):
+    order = {"id": 7, "status": "NEW", "createdAt": "2026-10-01"}
+    plant.put("first.json", order)
+    plant.run()
+    plant.orders.update_one({"number": 7}, {"$set": {"status": "gone fishing"}})
+    plant.put("second.json", order | {"status": "PENDING", "updatedAt": "2026-10-02"})
+    _, err = plant.run()
+    assert "second.json failed at deliver: the document in TracOS: $.status: unknown status" in err
+    before = plant.state()
+    code, out, err = plant.ask("run")
+    assert (code, "2 still dead" in out, "dead letter: " in err) == (0, True, False)
+    assert "nothing" in plant.command("plan")
+    assert plant.state() == before
+    plant.orders.update_one({"number": 7}, {"$set": {"status": "created"}})
+    plant.command("run")
+    assert plant.documents()[7]["status"] == "pending"
+    assert plant.letters() == {}

@@ -16,6 +16,7 @@ CLIENT = """\
 kind = "rest_json"
 url = "{url}"
 items = "items"
+since_param = "since"
 """
 ORDER = {"id": 1, "status": "NEW", "title": "old", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
 
@@ -77,12 +78,37 @@ def test_who_comes_second_leaves_with_6_and_a_line_or_waits(plant, other, erp):
     assert code == 6
     assert f"(process {first.pid} on " in said
     assert "is working on these orders until " in said
+    assert said.endswith("(see troubleshooting.md#somebody-else-has-the-lease)\n")
     waiting = start(other, erp, "--wait", "60")
     assert waiting.poll() is None
     erp.go.set()
     assert done(first)[0] == 0
     assert done(waiting)[0] == 0
     assert erp.orders["1"]["title"] == "first edit"
+
+
+MEDDLING = (
+    ["erase", "1", "--because", "they asked"],
+    ["state", "reset", "north"],
+    ["state", "set", "north", "--since", "2026-10-01"],
+)
+
+
+def test_what_is_kept_of_a_client_is_changed_by_nobody_while_a_run_works_on_its_orders(plant, other, erp):
+    assert done(start(plant, erp))[0] == 0
+    edit(plant, "first edit")
+    first = start(other, erp)  # on another machine: nothing but the lease tells of it
+    assert erp.arrived.wait(60)
+    before = plant.state()
+    environ = {"CLIENTS_FILE": "clients.toml", "LEASE_SECONDS": 1}
+    for arguments in MEDDLING:
+        code, out, err = plant.ask(*arguments, **environ)
+        assert (code, out, err.count("\n"), "is working on these orders until " in err) == (6, "", 1, True), err
+    assert plant.state() == before
+    threading.Timer(1, erp.go.set).start()
+    for arguments in MEDDLING:
+        assert plant.ask(*arguments, "--wait", "60", **environ)[0] == 0, arguments
+    assert done(first)[0] == 0
 
 
 def test_a_run_that_is_killed_frees_its_orders_at_once_on_its_machine(plant, erp):

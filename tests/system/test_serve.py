@@ -208,3 +208,28 @@ def test_two_services_share_the_clients_and_one_goes_on_alone(plant, tmp_path, m
     )
     assert passes
     other.client.close()
+
+
+@pytest.mark.slow
+def test_other_commands_use_the_embedded_mongodb_of_a_service(tmp_path):
+    plant = Plant(tmp_path)
+    put(plant, "north", 0)
+    put(plant, "north", 1, status="LOST")
+    with serving(plant, TWO) as served:
+        until(lambda: read(served.get("/metrics")[1].encode())["items_total", "north", "inbound", "created"] == 1)
+        files = {"CLIENTS_FILE": "clients.toml"}
+        for code, *arguments in (
+            (0, "plan"),
+            (0, "doctor"),
+            (0, "reconcile"),
+            (0, "explain", "0"),
+            (0, "dead-letters", "stats"),
+            (3, "dead-letters", "retry", "--all", "--wait", "10"),
+            (0, "state", "reset", "north", "--wait", "10"),
+            (0, "run", "--wait", "10"),
+        ):
+            told = plant.ask(*arguments, **files)
+            assert told[0] == code, (arguments, told)
+        put(plant, "north", 2)
+        until(lambda: read(served.get("/metrics")[1].encode())["items_total", "north", "inbound", "created"] == 2)
+        served.end()

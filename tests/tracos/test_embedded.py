@@ -9,10 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from loguru import logger
 from pymongo import MongoClient
 
-from pipeline.errors import Fatal
-from pipeline.tracos.embedded import embedded_mongod, find_mongod
+from pipeline.errors import Fatal, TracosOutage
+from pipeline.tracos import sharing
+from pipeline.tracos.connection import Connection
+from pipeline.tracos.embedded import embedded_mongod, find_mongod, why_ended
 from tests.mongo import mongods, require_mongod, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,10 +46,9 @@ def server_of(data):
     return next((pid for pid, command, _ in mongods() if f"--dbpath {data} " in command), None)
 
 
-@pytest.fixture
-def child(tmp_path):
-    """A program that has an embedded server on ``tmp_path / "db"``."""
-    process = subprocess.Popen(
+def begun(tmp_path):
+    """A program that begins to have an embedded server on ``tmp_path / "db"``."""
+    return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "db")],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -54,6 +56,12 @@ def child(tmp_path):
         text=True,
         start_new_session=True,
     )
+
+
+@pytest.fixture
+def child(tmp_path):
+    """One that has it."""
+    process = begun(tmp_path)
     assert process.stdout.readline().startswith("mongodb://")
     yield process
     process.kill()
@@ -88,13 +96,59 @@ def test_no_tcp_port_is_opened(tmp_path):
         assert not own & {f"socket:[{inode}]" for inode in listening()}
 
 
-def test_a_second_run_at_the_same_time_is_told(tmp_path):
-    with (
-        embedded_mongod(tmp_path / "db"),
-        pytest.raises(Fatal, match="another run is using the embedded MongoDB"),
-        embedded_mongod(tmp_path / "db"),
-    ):
-        pass
+def test_a_second_run_at_the_same_time_uses_the_server_of_the_first_and_leaves_it_running(tmp_path, child):
+    first = server_of(tmp_path / "db")
+    for _ in range(2):
+        with embedded_mongod(tmp_path / "db", binary="not needed") as uri, MongoClient(uri) as client:
+            assert client.admin.command("ping")["ok"] == 1
+            assert why_ended(uri) == ""
+    assert server_of(tmp_path / "db") == first
+
+
+def test_one_that_is_to_last_or_cannot_reach_the_first_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sharing, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(sharing, "REACH_SECONDS", 0.2)
+    with embedded_mongod(tmp_path / "db") as uri, MongoClient(uri) as client:
+        with (
+            pytest.raises(Fatal, match="another run is using the embedded MongoDB"),
+            embedded_mongod(tmp_path / "db", joins=False),
+        ):
+            pass
+        socket = Path(client.address[0])
+        socket.rename(socket.with_suffix(".away"))  # as with a /tmp of its own
+        with (
+            pytest.raises(Fatal, match="is not to be reached from here: nothing was done"),
+            embedded_mongod(tmp_path / "db"),
+        ):
+            pass
+        socket.with_suffix(".away").rename(socket)
+
+
+def test_whoever_comes_while_it_is_started_waits_for_it(tmp_path):
+    children = [begun(tmp_path) for _ in range(3)]
+    uris = {child.stdout.readline() for child in children}
+    assert (len(uris), len([one for one in mongods() if f"--dbpath {tmp_path / 'db'} " in one[1]])) == (1, 1)
+    for child in children:
+        child.kill()
+        child.communicate()
+    until(lambda: server_of(tmp_path / "db") is None)
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
+async def test_whoever_uses_the_server_of_a_run_that_ends_is_told_in_one_line(tmp_path, child, number):
+    lines = []
+    watching = logger.add(lines.append, level="WARNING")
+    with embedded_mongod(tmp_path / "db") as uri:
+        async with Connection(uri, "a", "b", 1) as connection:
+            await connection.ride_out(lambda: connection.collection.find_one({}))
+            child.send_signal(number)
+            with pytest.raises(TracosOutage, match="has ended with the run that had it: nothing is lost; run this"):
+                while True:
+                    await connection.ride_out(lambda: connection.collection.find_one({}))
+    logger.remove(watching)
+    assert lines == []
+    with embedded_mongod(tmp_path / "db") as uri, MongoClient(uri) as client:
+        assert client.admin.command("ping")["ok"] == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -1,7 +1,6 @@
 """The page in a real browser, what it keeps out, and how it ends."""
 
 import fcntl
-import http.client
 import json
 import os
 import re
@@ -9,60 +8,23 @@ import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from urllib.parse import urlencode
 
 import pytest
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.wait import WebDriverWait
 
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.history.journal import read_runs
 from tests.mongo import require_mongod
 from tests.plant import Plant
 from tests.web.conftest import Site
+from tests.web.visiting import ask, follow, form_token, letter_id, press
 
 GOOD = '{"id": 902, "status": "NEW", "createdAt": "2026-10-01", "title": "Mended in the browser"}'
 
 
-def ask(site, path="", *, method="GET", host=None, form=None, headers=None, prefix=None):
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
-    try:
-        said = {"Host": host or f"127.0.0.1:{site.port}", **(headers or {})}
-        body = None
-        if form is not None:
-            method, body = "POST", urlencode(form)
-            said["Content-Type"] = "application/x-www-form-urlencoded"
-        connection.request(method, f"{prefix or '/' + site.token}/{path}", body, said)
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read().decode()
-    finally:
-        connection.close()
-
-
-def form_token(site):
-    return re.search(r'name="form_token" value="([^"]+)"', ask(site)[2])[1]
-
-
-def letter_id(site, locator):
-    office = DeadLetterOffice(site.plant.home / "data/dead-letter")
-    return next(filed.id for filed in office.find() if filed.letter.locator == locator)
-
-
-def follow(browser, element):
-    """Click on what leads to another page, and wait for that page."""
-    here = browser.find_element(By.TAG_NAME, "html")
-    element.click()
-    WebDriverWait(browser, 30).until(staleness_of(here))
-
-
-def press(browser, button):
-    follow(browser, browser.find_element(By.XPATH, f"//button[contains(., '{button}')]"))
-
-
 class TestInTheBrowser:
     def test_list_open_mend_retry_and_see_it_resolved(self, site, browser):
-        browser.get(site.address)
+        browser.get(f"{site.address}letters")
         assert browser.find_element(By.TAG_NAME, "h1").text == "3 open dead letters"
         row = next(row for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr") if "bad-schema" in row.text)
         follow(browser, row.find_element(By.TAG_NAME, "a"))
@@ -73,70 +35,86 @@ class TestInTheBrowser:
         payload = browser.find_element(By.NAME, "payload")
         payload.clear()
         payload.send_keys(GOOD)
-        press(browser, "keep as mended")
-        assert "mended: retry it" in browser.find_element(By.CLASS_NAME, "told").text
+        press(browser, "Check")
+        assert browser.find_element(By.CLASS_NAME, "told").text == "Nothing is known against it. It is not saved yet."
+        assert site.plant.letters()["bad-schema.json"].mended is None
+        press(browser, "Save")
+        assert "Saved. Retry it" in browser.find_element(By.CLASS_NAME, "told").text
         assert browser.find_element(By.NAME, "payload").get_attribute("value") == GOOD
-        press(browser, "retry")
-        assert browser.find_element(By.CLASS_NAME, "told").text == "it passed, and its letter is closed"
+        assert [gone.text for gone in browser.find_elements(By.TAG_NAME, "del")][:2] == ["LOST", "yesterday"]
+        press(browser, "Save and retry")
+        assert browser.find_element(By.CLASS_NAME, "told").text == "It passed, and its letter is closed."
         assert browser.find_element(By.TAG_NAME, "h1").text == "2 open dead letters"
         assert site.plant.documents()[902]["title"] == "Mended in the browser"
         assert "1 closed" in site.plant.run()[0]
 
+    @pytest.mark.slow
     def test_a_retry_keeps_what_was_changed_in_the_form_and_shows_what_is_wrong_with_it(self, site, browser):
         browser.get(f"{site.address}letters/{letter_id(site, 'bad-schema.json')}")
         payload = browser.find_element(By.NAME, "payload")
         payload.clear()
         still_wrong = GOOD.replace('"NEW"', '"LOST"')
         payload.send_keys(still_wrong)
-        press(browser, "retry")
-        assert "it failed again" in browser.find_element(By.CLASS_NAME, "told").text
+        press(browser, "Save and retry")
+        assert "It failed again" in browser.find_element(By.CLASS_NAME, "told").text
         assert browser.find_element(By.NAME, "payload").get_attribute("value") == still_wrong
         assert [mark.text for mark in browser.find_elements(By.TAG_NAME, "mark")] == ['"LOST"']
         payload = browser.find_element(By.NAME, "payload")
         payload.clear()
         payload.send_keys(GOOD)
-        press(browser, "retry")
-        assert browser.find_element(By.CLASS_NAME, "told").text == "it passed, and its letter is closed"
+        press(browser, "Save and retry")
+        assert browser.find_element(By.CLASS_NAME, "told").text == "It passed, and its letter is closed."
         assert site.plant.documents()[902]["title"] == "Mended in the browser"
 
+    @pytest.mark.slow
     def test_a_retry_changes_nothing_that_nobody_changed_whatever_browsers_make_of_it(self, site, browser):
         body = b'{"id": 5,\r\n\r "status": "LOST",\n "title": "\x00 \x85 caf\xe9"'
         site.plant.put("odd.json", body)
         site.plant.run()
         browser.get(f"{site.address}letters/{letter_id(site, 'odd.json')}")
-        press(browser, "retry")
-        assert "it failed again" in browser.find_element(By.CLASS_NAME, "told").text
+        press(browser, "Save and retry")
+        assert "It failed again" in browser.find_element(By.CLASS_NAME, "told").text
         letter = site.plant.letters()["odd.json"]
         assert (letter.raw, letter.mended, letter.attempts) == (body, None, 2)
 
+    @pytest.mark.slow
     def test_retry_that_fails_again_says_so_and_discard_asks_why(self, site, browser):
         browser.get(f"{site.address}letters/{letter_id(site, 'bad-malformed.json')}")
-        press(browser, "retry")
-        assert "it failed again" in browser.find_element(By.CLASS_NAME, "told").text
+        press(browser, "Save and retry")
+        assert "It failed again" in browser.find_element(By.CLASS_NAME, "told").text
         assert "2 attempts" in browser.find_element(By.TAG_NAME, "dl").text
-        browser.find_element(By.XPATH, "//button[text()='discard']").click()
+        browser.find_element(By.XPATH, "//button[text()='Discard']").click()
         assert "failed at parse" in browser.find_element(By.TAG_NAME, "h1").text  # the reason is required
         browser.find_element(By.NAME, "because").send_keys("theirs to mend")
-        press(browser, "discard")
+        press(browser, "Discard")
         assert browser.find_element(By.TAG_NAME, "h1").text == "2 open dead letters"
 
-    def test_filters_and_runs(self, site, browser):
-        browser.get(f"{site.address}?stage=validate")
+    @pytest.mark.slow
+    def test_filters_a_bulk_retry_that_asks_and_runs_that_lead_to_their_letters(self, site, browser):
+        browser.get(f"{site.address}letters?stage=validate")
         assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
-        press(browser, "retry all of these")
+        follow(browser, browser.find_element(By.LINK_TEXT, "Retry 1 letter…"))
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Retry 1 letter?"
+        press(browser, "Retry 1 letter")
         assert browser.find_element(By.CLASS_NAME, "told").text == "1 retried: 0 passed, 1 failed again"
-        follow(browser, browser.find_element(By.LINK_TEXT, "runs"))
-        assert [row.text.split()[2] for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")] == ["retry", "run"]
-        bars = browser.find_elements(By.CSS_SELECTOR, "svg .read")
-        assert len(bars) == 2
-        assert float(bars[0].get_attribute("height")) == 100.0
+        follow(browser, browser.find_element(By.LINK_TEXT, "Runs"))
+        rows = browser.find_elements(By.CSS_SELECTOR, "tbody tr")
+        assert [row.find_element(By.TAG_NAME, "td").text for row in rows] == ["retry", "run"]
+        bars = browser.find_elements(By.CSS_SELECTOR, "svg .bar")
+        assert float(bars[0].get_attribute("height")) > 2 * float(bars[1].get_attribute("height"))
+        follow(browser, rows[1].find_element(By.TAG_NAME, "a"))
+        follow(browser, browser.find_element(By.LINK_TEXT, "2 at parse"))
+        assert browser.find_element(By.TAG_NAME, "h1").text == "2 of 3 open dead letters"
 
     def test_hostile_payloads_are_shown_and_never_run(self, site, browser):
         evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e"
         site.plant.put("<img src=x onerror=alert(1)>.json", json.dumps({"id": evil, "status": evil}).encode())
         site.plant.run()
-        browser.get(site.address)
-        assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+        for path in ("", "letters", "retry"):
+            browser.get(site.address + path)
+            assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+            assert "onerror" in browser.find_element(By.TAG_NAME, "main").text
+        browser.get(f"{site.address}letters")
         follow(browser, browser.find_element(By.XPATH, "//tr[contains(., 'onerror')]//a"))
         assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
         assert "owned" not in browser.title
@@ -147,65 +125,17 @@ class TestInTheBrowser:
         assert "owned" not in browser.title
 
 
-def test_the_runs_tell_how_many_values_gave_way(shared_site):
-    assert "<td>2 of the client, 2 of TracOS</td>" in ask(shared_site, "runs")[2]
-
-
-class TestConflicts:
-    def test_they_are_listed_and_counted_by_side_and_the_runs_lead_there(self, shared_site):
-        assert 'conflicts">gave way</a>' in ask(shared_site, "runs")[2]
-        page = ask(shared_site, "conflicts")[2]
-        assert "<h1>4 values gave way: 2 of the client, 2 of TracOS</h1>" in page
-        rows = re.findall(r"<tr>\n<td>[^<]*</td>\n(.*?)</tr>", page, re.DOTALL)
-        assert [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in rows][-1] == [
-            *(
-                "erp_json",
-                "103",
-                "title",
-                "TracOS",
-                "Older in TracOS",
-                "Newer here",
-                "the client&#39;s edit is newer",
-                "",
-            )
-        ]
-
-    def test_what_was_restored_says_so_and_values_are_shown_harmlessly_and_in_brief(self, site):
-        evil = "<script>alert(1)</script>\u202e" + "x" * 1000
-        site.plant.orders.update_one({"number": 103}, {"$set": {"title": evil, "isSynced": False}})
-        order = {"id": 103, "status": "DONE", "createdAt": "2026-10-01", "updatedAt": "2026-10-20", "title": "Again"}
-        site.plant.put("later.json", order)
-        site.plant.command("run")
-        site.plant.command("conflicts", "restore", "103", "title")
-        page = ask(site, "conflicts")[2]
-        assert "<h1>5 values gave way: 2 of the client, 3 of TracOS</h1>" in page
-        first = page[page.index("<tbody>") :].partition("</tr>")[0]
-        assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202exxx" in first
-        assert "x" * 250 in first
-        assert "x" * 300 not in first
-        assert re.search(r"<td>\d{4}-\d\d-\d\d \d\d:\d\d</td>\s*$", first)
-
-    def test_without_any_and_without_a_log(self, site):
-        (site.plant.home / "data/decisions.jsonl").unlink()
-        status, _, page = ask(site, "conflicts")
-        assert (status, "<h1>0 values gave way</h1>" in page) == (200, True)
-
-
 class TestGuard:
     def test_every_answer_forbids_scripts_and_frames_and_keeping(self, shared_site):
-        for path in (
-            "",
-            "runs",
-            "conflicts",
-            "style.css",
-            f"letters/{letter_id(shared_site, 'bad-schema.json')}",
-            "letters/0000000000",
-            "x",
-        ):
-            _, headers, _ = ask(shared_site, path)
+        one = letter_id(shared_site, "bad-schema.json")
+        still = ("letters", f"letters/{one}", "letters/0000000000", "orders?number=103", "conflicts", "retry", "x")
+        for path in ("", "runs", "live", "style.css", *still):
+            _, headers, body = ask(shared_site, path)
             policy = headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "frame-ancestors 'none'" in policy
+            assert ("script-src 'self'" in policy, "<script" in body) == ((path in ("", "runs"),) * 2)
+            assert "unsafe" not in policy
             assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
 
     @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"])
@@ -256,7 +186,7 @@ class TestGuard:
             ask(shared_site, f"letters/{one}/discard", form={"form_token": form_token(shared_site), "because": " "})[0]
             == 400
         )
-        assert "<b>" not in ask(shared_site, "?told=<b>owned")[2]
+        assert "<b>" not in ask(shared_site, "letters?told=<b>owned")[2]
 
     def test_while_a_run_has_the_letters_it_says_so(self, site):
         import fcntl
@@ -296,9 +226,9 @@ class TestGuard:
             assert retried.result(60)[1]["location"].endswith("?told=failed")
         (plant.home / "data/mongo/embedded.lock").unlink()
         (plant.home / "data/mongo/embedded.lock").mkdir()
-        status, _, body = ask(site, "retry", form=form)
+        status, _, body = ask(site, "retry", form=form | {"count": 3})
         assert (status, "the embedded MongoDB cannot use the folder" in body) == (503, True)
-        assert ask(site, "retry", form=form | {"reason": "x\0"})[0] == 400
+        assert ask(site, "retry", form=form | {"reason": "x\0", "count": 0})[0] == 400
         site.process.send_signal(signal.SIGINT)
         assert (site.process.communicate(timeout=30)[1], site.process.returncode) == ("", 0)
         runs = [(run.command, run.ending, run.exit) for run in read_runs(plant.home / "data/runs.jsonl")]
@@ -340,6 +270,17 @@ class TestGuard:
         (one,) = (filed.id for filed in office.find() if filed.letter.flow.endswith("outbound"))
         status, _, body = ask(site, f"letters/{one}/mend", form={"form_token": form_token(site), "payload": "x"})
         assert (status, "mend the order there" in body) == (400, True)
+
+    def test_a_bulk_retry_names_a_number_and_does_nothing_where_there_are_others_by_now(self, site):
+        page = ask(site, "retry?stage=parse")[2]
+        assert ("Retry 2 letters?" in page, 'name="count" value="2"' in page) == (True, True)
+        site.plant.put("late.json", b"{")
+        site.plant.command("run")
+        form = {"form_token": form_token(site), "stage": "parse", "count": "2"}
+        status, _, page = ask(site, "retry", form=form)
+        assert (status, "There are 3 letters by now: nothing was done yet." in page) == (409, True)
+        assert ask(site, "retry", form=form | {"count": "3"})[1]["location"].endswith("3+failed+again")
+        assert {letter.attempts for letter in site.plant.letters().values() if letter.stage == "parse"} == {2}
 
     def test_ctrl_c_ends_it_in_peace(self, site):
         site.process.send_signal(signal.SIGINT)
@@ -387,7 +328,7 @@ class TestEnding:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_signals_one_upon_another_end_it_in_peace(self, plant, number):
         process = plant.start("pipeline/__main__.py", "inspect")
-        assert process.stdout.readline().startswith("dead letters at")
+        assert process.stdout.readline().startswith("the page is at")
         while process.poll() is None:
             process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):

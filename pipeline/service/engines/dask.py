@@ -14,7 +14,7 @@ import dask
 from distributed import CancelledError, Client, KilledWorker, fire_and_forget
 from msgspec import Struct
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.service.lanes import errand
 from pipeline.service.lanes.engine import Engine, Lost
 
@@ -99,7 +99,9 @@ class DaskEngine(Engine):
                 await self._look()
         except (OSError, TimeoutError, ImportError, ValueError) as error:
             await self._closed()
-            raise Fatal(f"no Dask scheduler answers at {self._address} ({type(error).__name__}): see ENGINE") from error
+            raise Fatal(
+                f"no Dask scheduler answers at {self._address} ({type(error).__name__}): see ENGINE", see=See.WORKERS
+            ) from error
         self._looking = asyncio.ensure_future(self._look_on())
         self.slots = max(LEAST, DEPTH * sum(worker.threads for worker in self._workers.values()))
 
@@ -155,7 +157,8 @@ class DaskEngine(Engine):
                 raise self._gone() from None
             except ModuleNotFoundError as error:
                 raise Fatal(
-                    f"worker {worker.address} has no module {error.name}: install the same program on all workers"
+                    f"worker {worker.address} has no module {error.name}: install the same program on all workers",
+                    see=See.WORKERS,
                 ) from error
         finally:
             for one in (result, gone):
@@ -194,7 +197,7 @@ class DaskEngine(Engine):
                     why = (
                         f"no worker has been with the Dask scheduler at {self._address} for {PATIENCE_SECONDS} seconds"
                     )
-                    self._over.set_exception(Fatal(f"{why}: start some, then run again"))
+                    self._over.set_exception(Fatal(f"{why}: start some, then run again", see=See.WORKERS))
             async with self._changed:
                 self._changed.notify_all()
 
@@ -218,7 +221,10 @@ class DaskEngine(Engine):
         return time.monotonic() - worker.silent_since > PATIENCE_SECONDS
 
     def _gone(self) -> Fatal:
-        return Fatal(f"the Dask scheduler at {self._address} is gone: nothing is lost, run again when it is back")
+        return Fatal(
+            f"the Dask scheduler at {self._address} is gone: nothing is lost, run again when it is back",
+            see=See.WORKERS,
+        )
 
     async def _closed(self) -> None:
         client, self._client = self._client, None

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.lanes import Lanes
 from pipeline.dataflow.messages import Batch
 from pipeline.disk import in_thread
-from pipeline.errors import BudgetExceeded, Fatal
+from pipeline.errors import BudgetExceeded, Fatal, See
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.lanes.desk import Desk
 from pipeline.service.lanes.engine import Engine, Lost
@@ -122,14 +122,18 @@ class Driver(Lanes):
                 raise Fatal(
                     f"{self._session.client.name}: a record in the group that begins with {deal.places[0]} is about "
                     "another order than this kind of client tells beforehand: an engine cannot keep the order of its "
-                    "records so; run again without ENGINE"
+                    "records so; run again without ENGINE",
+                    see=See.WORKERS,
                 )
 
     def _lose(self, deal: Deal, lost: Lost, losses: int) -> None:
         """Whoever had a group is gone."""
         what = f"{lost} was lost with the group that begins with {deal.places[0]}"
         if losses >= LOSSES:
-            raise Fatal(f"{what}, {losses} times now; nothing is lost: look at that, or run again without ENGINE")
+            raise Fatal(
+                f"{what}, {losses} times now; nothing is lost: look at that, or run again without ENGINE",
+                see=See.WORKERS,
+            )
         logger.warning("{}: it is sent again when the others are back", what)
         self._desk.note(None)
 
@@ -152,5 +156,6 @@ class Driver(Lanes):
         except OSError as error:
             raise Fatal(
                 f"the decision log {log} cannot be written ({error.strerror}): set DATA_DECISION_LOG to a place that "
-                "can be written, and that all machines see"
+                "can be written, and that all machines see",
+                see=See.FILES,
             ) from error

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from pipeline.clients.records.drift import Tally
 from pipeline.disk import in_thread
-from pipeline.errors import BudgetExceeded, Fatal
+from pipeline.errors import BudgetExceeded, Fatal, See
 from pipeline.orders.workorder import ExternalId, id_key
 from pipeline.service.lanes.taker import Taker, said
 from pipeline.service.lanes.wire import Deal, Done, Hello, Problem, Said, built
@@ -100,7 +100,7 @@ def run(errand: bytes) -> bytes:
     try:
         program = msgspec.msgpack.decode(errand)[0]
         if program != PROGRAM:
-            raise Fatal(f"is of {PROGRAM}, the run of {program}: install the same everywhere")
+            raise Fatal(f"is of {PROGRAM}, the run of {program}: install the same everywhere", see=See.WORKERS)
         answer = _HERE.run(_ERRAND.decode(errand))
     except Exception as error:
         answer = _stopped(error, [])
@@ -206,7 +206,7 @@ class _Bench:
     async def _may_write(self, number: int, keys: Sequence[ExternalId]) -> None:
         if not self._keys.issuperset(keys):
             self._is_unlike = True
-            raise Fatal("the group is about other orders than it was said to be")
+            raise Fatal("the group is about other orders than it was said to be", see=See.WORKERS)
 
 
 class _Permit(DeleteBudget):
@@ -227,13 +227,16 @@ class _Permit(DeleteBudget):
         deleted = [id_key(number) for number in numbers]
         if not self._given.issuperset(deleted):
             self.asks = deleted
-            raise BudgetExceeded("these have to be asked for")
+            raise BudgetExceeded("these have to be asked for", see=See.WORKERS)
 
 
 def _see(needs: Iterable[str]) -> None:
     for path in needs:
         if not Path(path).exists():
-            raise Fatal(f"{path} is not there, which the run has: share its folder, at the same path everywhere")
+            raise Fatal(
+                f"{path} is not there, which the run has: share its folder, at the same path everywhere",
+                see=See.WORKERS,
+            )
 
 
 async def _alone(deal: Deal) -> AsyncIterator[Deal]:

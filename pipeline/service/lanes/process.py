@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from loguru import logger
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.service.lanes.wire import (
     Allowed,
     Deal,
@@ -110,13 +110,17 @@ class Lane:
                 first = next((f", the first is {deal.places[0]}" for deal, _ in self._in_hand.values()), "")
                 what = f"a lane ended by itself ({_how(status)}) with {len(self._in_hand)} groups in hand{first}"
                 if self._deaths >= DEATHS:
-                    self._run.fail(Fatal(f"{what}, {DEATHS} times now; nothing is lost: run again with WORKERS=1"))
+                    self._run.fail(
+                        Fatal(f"{what}, {DEATHS} times now; nothing is lost: run again with WORKERS=1", see=See.WORKERS)
+                    )
                     return
                 logger.warning("{}: another one takes them", what)
                 self._run.died([deal for deal, _ in self._in_hand.values()])
         except Exception as error:
             logger.opt(exception=error).trace("stopped")
-            self._run.fail(Fatal(f"the lanes were stopped by an unexpected {type(error).__name__}; run again"))
+            self._run.fail(
+                Fatal(f"the lanes were stopped by an unexpected {type(error).__name__}; run again", see=See.WORKERS)
+            )
 
     async def _served(self) -> int | None:
         """Have one process, and hear it to its end; its exit status where it ended too early."""

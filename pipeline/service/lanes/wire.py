@@ -13,7 +13,7 @@ from msgspec import Struct
 from pipeline import errors
 from pipeline.clients.records.drift import Tally
 from pipeline.dataflow.messages import Arrival
-from pipeline.errors import Fatal, Reason, WrongSettings
+from pipeline.errors import Fatal, Reason, See, WrongSettings
 from pipeline.orders.workorder import ExternalId
 from pipeline.service.customers import Customer
 from pipeline.service.settings import Settings
@@ -54,17 +54,18 @@ class Problem(Struct, frozen=True, array_like=True):
 
     kind: str
     text: str
+    see: See | None = None
 
     @classmethod
     def of(cls, error: Fatal) -> "Problem":
         """The error, to be told."""
-        return cls(type(error).__name__, str(error))
+        return cls(type(error).__name__, str(error), error.see)
 
     @property
     def error(self) -> Fatal:
         """The error again; one that this program has no class of is a Fatal."""
         kind = getattr(errors, self.kind, Fatal)
-        return WrongSettings([self.text]) if kind is WrongSettings else kind(self.text)
+        return WrongSettings([self.text]) if kind is WrongSettings else kind(self.text, see=self.see)
 
 
 class Deal(Struct, frozen=True, tag="deal", array_like=True):

@@ -11,7 +11,7 @@ from typing import Final
 from loguru import logger
 
 from pipeline.disk import LEFTOVER, write_all
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.folder.files import Opened, place_of
 from pipeline.transports.folder.formats import FileFormat
 from pipeline.transports.folder.records import Broken, Part
@@ -105,4 +105,4 @@ def _zipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _failed(path: Path, error: OSError) -> Fatal:
-    return Fatal(f"{path} cannot be rewritten: {error.strerror}; set it right, then do it again")
+    return Fatal(f"{path} cannot be rewritten: {error.strerror}; set it right, then do it again", see=See.FILES)

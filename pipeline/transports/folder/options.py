@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Witness
 from pipeline.disk import Durability
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.finding import Finding, check_folder
 from pipeline.orders.terms import Ids
 from pipeline.transports.folder.archive import erase_archived
@@ -66,7 +66,9 @@ class FolderOptions(Struct, frozen=True, kw_only=True):
         try:
             known.unlink(missing_ok=True)
         except OSError as error:
-            raise Fatal(f"{known} cannot be removed: {error.strerror}; set it right, then do it again") from error
+            raise Fatal(
+                f"{known} cannot be removed: {error.strerror}; set it right, then do it again", see=See.FILES
+            ) from error
         return erase_archived(self.inbound_dir / ARCHIVE, form, is_meant)
 
     def check(self, called: Callable[[str], str], form: FileFormat = JSON_FILES) -> Sequence[Finding]:

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.dataflow.messages import BatchResult, Envelope, Outcome
 from pipeline.dataflow.ports import BatchSink
 from pipeline.disk import Durability, in_thread, remove_leftovers, write_files
-from pipeline.errors import Deferred, Fatal, Rejected
+from pipeline.errors import Deferred, Fatal, Rejected, See
 from pipeline.translation.outgoing import Outgoing
 from pipeline.transports.folder.names import NEW, name_of
 
@@ -77,7 +77,9 @@ class FolderSink(BatchSink[Outgoing]):
             remove_leftovers(self._directory)
         except BlockingIOError:
             self._release()
-            raise Fatal(f"another run is writing into {self._called}: nothing was done; let it finish") from None
+            raise Fatal(
+                f"another run is writing into {self._called}: nothing was done; let it finish", see=See.OUTBOUND_IN_USE
+            ) from None
         except OSError as error:
             self._release()
             raise self._unusable(error) from error
@@ -107,7 +109,8 @@ class FolderSink(BatchSink[Outgoing]):
     def _unusable(self, error: OSError) -> Fatal:
         return Fatal(
             f"cannot write into {self._called}: {error.strerror}; the orders in hand stay "
-            "unsynced; make room or set the permissions right, then run again"
+            "unsynced; make room or set the permissions right, then run again",
+            see=See.FILES,
         )
 
 

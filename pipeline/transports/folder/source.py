@@ -13,7 +13,7 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Empty, Envelope, Fate, Spared, Unreadable
 from pipeline.dataflow.ports import Progress, Source
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.folder.files import Found, Opened, list_files, look_again, open_file, place_of
 from pipeline.transports.folder.formats import JSON_FILES, FileFormat
 from pipeline.transports.folder.known import KnownFiles
@@ -129,7 +129,7 @@ class FolderSource(Source[bytes]):
         await self._settled.settle(fates)
 
     def _unreadable(self, error: OSError) -> Fatal:
-        return Fatal(f"cannot read {self._called}: {error.strerror}; set it right, then run again")
+        return Fatal(f"cannot read {self._called}: {error.strerror}; set it right, then run again", see=See.FILES)
 
     def _unchanged(self, fresh: Sequence[Found]) -> list[Found]:
         now = [look_again(self._directory, file) for file in fresh]

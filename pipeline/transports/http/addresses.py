@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.http.answers import one_line
 from pipeline.transports.http.options import HttpOptions
 
@@ -24,12 +24,13 @@ def followed(link: str, base: str, options: HttpOptions, what: str) -> str:
         parts = urlsplit(urljoin(base, link.strip()))
         same = _origin(parts) == _origin(urlsplit(options.url))
     except ValueError:
-        raise Fatal(f"{options.url}: {what} is no address") from None
+        raise Fatal(f"{options.url}: {what} is no address", see=See.API_ANSWERS) from None
     if not same and options.next_from != "path":
         host = one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", 100)
         raise Fatal(
             f"{options.url}: {what} lies at another address, which gets no credentials of ours: {host}; set url so, or "
-            'next_from = "path" where that is the same server by another name'
+            'next_from = "path" where that is the same server by another name',
+            see=See.API_ANSWERS,
         )
     own = urlsplit(options.url)
     return urlunsplit((own.scheme, own.netloc, parts.path or "/", parts.query, ""))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 from msgspec import Struct
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.http.headers import http_date
 
 __all__ = ["ANSWER_BYTES", "Answer", "one_line", "read_answer", "saved_answer"]
@@ -139,7 +139,10 @@ class _Unpacker:
     def __init__(self, coding: str, host: str) -> None:
         coding = coding.strip().lower()
         if coding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise Fatal(f"{host} packs its answers as {one_line(coding, 20)}, which was not asked for: see headers")
+            raise Fatal(
+                f"{host} packs its answers as {one_line(coding, 20)}, which was not asked for: see headers",
+                see=See.API_ANSWERS,
+            )
         self._stream = zlib.decompressobj(47) if coding not in {"", "identity"} else None  # 47: finds out which
         self._began = False
 

@@ -13,7 +13,7 @@ from loguru import logger
 from msgspec.structs import replace
 
 from pipeline.dataflow.ports import Resource
-from pipeline.errors import Fatal, PipelineError, WrongSettings
+from pipeline.errors import Fatal, PipelineError, See, WrongSettings
 from pipeline.transports.http.answers import ANSWER_BYTES, Answer, read_answer
 from pipeline.transports.http.auth import Credentials
 from pipeline.transports.http.csrf import Csrf, is_csrf_refusal
@@ -157,7 +157,9 @@ class Api(Resource):
 
     def stopped(self, why: str) -> Fatal:
         """That the client stops, for a reason that concerns all of it."""
-        return Fatal(f"{self._name}: {self.host} {why}; nothing is lost, run again when it is right")
+        return Fatal(
+            f"{self._name}: {self.host} {why}; nothing is lost, run again when it is right", see=See.API_REFUSES
+        )
 
     def _trust(self) -> ssl.SSLContext:
         """Whose certificates are trusted; where all goes over plain http, nobody's."""
@@ -244,14 +246,19 @@ class Api(Resource):
 
     def _failed(self, host: str, error: Exception) -> Exception:
         if isinstance(error, httpx.InvalidURL):
-            return Fatal(f"{self._name}: {host} cannot be asked: an address holds a character that none may; see url")
+            return Fatal(
+                f"{self._name}: {host} cannot be asked: an address holds a character that none may; see url",
+                see=See.API_ANSWERS,
+            )
         fault = fault_of(error, self._options.timeout)
         match fault.kind:
             case "again":
                 return _TryAgain(f"{host} {fault.says}")
             case "away":
                 return _NotNow(f"{host} {fault.says}")
-        return Fatal(f"{self._name}: {host} {fault.says}; nothing is lost, run again when it is right")
+        return Fatal(
+            f"{self._name}: {host} {fault.says}; nothing is lost, run again when it is right", see=See.API_AWAY
+        )
 
     def _sorted(self, host: str, answer: Answer) -> Answer:
         """The answer, without our secrets where it is no success; raises what has it tried again."""

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 
-from pipeline.errors import Fatal, WrongSettings
+from pipeline.errors import Fatal, See, WrongSettings
 from pipeline.transports.http.answers import Answer, one_line
 from pipeline.transports.http.options import ApiKey, Auth, Basic, Bearer, OAuth2
 
@@ -152,7 +152,9 @@ def _token_in(answer: Answer, url: str, secrets: tuple[str, ...]) -> tuple[str, 
         why += f", with {answer.kind}" if not said else ""
     for secret in secrets:
         why = why.replace(secret, "***")
-    raise Fatal(f"{urlsplit(url).netloc} gives no token ({why}): see auth, and the variables that it names")
+    raise Fatal(
+        f"{urlsplit(url).netloc} gives no token ({why}): see auth, and the variables that it names", see=See.API_REFUSES
+    )
 
 
 def _seconds(said: Any) -> float:

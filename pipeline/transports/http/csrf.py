@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.http.answers import ERROR_BYTES, Answer
 from pipeline.transports.http.auth import Ask
 from pipeline.transports.http.options import HttpOptions
@@ -48,7 +48,10 @@ class Csrf:
     def forget(self, signed: Mapping[str, str]) -> None:
         """A write that carried ``signed`` was refused. Raises Fatal where no token was meant to be fetched."""
         if not self._options.csrf:
-            raise Fatal(f"{self._name}: {self._options.url} asks for a CSRF token with each write: set csrf = true")
+            raise Fatal(
+                f"{self._name}: {self._options.url} asks for a CSRF token with each write: set csrf = true",
+                see=See.API_REFUSES,
+            )
         if signed.get(HEADER, "") == (self._token or ""):  # else another request has fetched a new one meanwhile
             self._token = None
 
@@ -56,5 +59,6 @@ class Csrf:
         """What to say where even a fresh token is refused."""
         return Fatal(
             f"{self._name}: {self._options.url} refuses a CSRF token that it has just given: its cookies do not reach "
-            "it (those for https alone are not sent over http); nothing is lost"
+            "it (those for https alone are not sent over http); nothing is lost",
+            see=See.API_REFUSES,
         )

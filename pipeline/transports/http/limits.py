@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from pipeline.errors import Outage
+from pipeline.errors import Outage, See
 
 __all__ = ["Breaker", "Pace", "breaker_of"]
 
@@ -52,7 +52,8 @@ class Breaker:
         if self.is_open:
             raise Outage(
                 f"{self._host} failed {self._failures} requests in a row and is left alone for a while: nothing is "
-                "lost; see what ails it, then run again"
+                "lost; see what ails it, then run again",
+                see=See.API_AWAY,
             )
 
     @property

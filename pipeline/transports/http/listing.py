@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.http.addresses import followed
 from pipeline.transports.http.answers import Answer
 from pipeline.transports.http.options import HttpOptions
@@ -131,7 +131,7 @@ class Listing:
         return self._same
 
     def _astray(self, what: str, see: str) -> Fatal:
-        return Fatal(f"{self._options.url}: {what}: see {see}")
+        return Fatal(f"{self._options.url}: {what}: see {see}", see=See.API_ANSWERS)
 
 
 def _hash(*parts: str) -> bytes:

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 from msgspec import Raw, Struct
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.transports.http.answers import ANSWER_BYTES, Answer
 from pipeline.transports.http.headers import links
 from pipeline.transports.http.loose import array_of, object_of
@@ -60,9 +60,11 @@ def read_page(answer: Answer, options: HttpOptions) -> Page:
     except _MALFORMED as error:
         kind = answer.kind
         if answer.page_title is not None:
-            raise Fatal(f"{options.url} answers with {kind}: see auth and url") from error
+            raise Fatal(f"{options.url} answers with {kind}: see auth and url", see=See.API_ANSWERS) from error
         if kind == "XML":
-            raise Fatal(f"{options.url} answers with XML: see params and headers, to be given JSON") from error
+            raise Fatal(
+                f"{options.url} answers with XML: see params and headers, to be given JSON", see=See.API_ANSWERS
+            ) from error
         if kind == "nothing":
             raise ValueError(f"{options.url} answers with nothing, where a list was asked for") from error
     try:
@@ -99,17 +101,24 @@ def is_json(answer: Answer) -> bool:
 
 def _refuse_what_is_none(answer: Answer, options: HttpOptions) -> None:
     if answer.is_redirect:
-        raise Fatal(f"{options.url} answers {answer.status}, moved to {answer.moved_to}: set url so, or see auth")
+        raise Fatal(
+            f"{options.url} answers {answer.status}, moved to {answer.moved_to}: set url so, or see auth",
+            see=See.API_ANSWERS,
+        )
     if answer.status in {401, 403}:
         raise Fatal(
             f"{options.url} refuses us ({answer.status}: {reason(answer)}): see auth, and the variables that it names; "
-            "nothing is lost, run again when it is right"
+            "nothing is lost, run again when it is right",
+            see=See.API_REFUSES,
         )
     if not answer.is_success:
-        raise Fatal(f"{options.url} answers {answer.status} ({reason(answer)}): see url and params")
+        raise Fatal(
+            f"{options.url} answers {answer.status} ({reason(answer)}): see url and params", see=See.API_ANSWERS
+        )
     if answer.is_cut:
         raise Fatal(
-            f"{options.url} sends a page of more than {ANSWER_BYTES // 2**20} MB: ask for smaller ones (page_size)"
+            f"{options.url} sends a page of more than {ANSWER_BYTES // 2**20} MB: ask for smaller ones (page_size)",
+            see=See.API_ANSWERS,
         )
 
 
@@ -122,13 +131,19 @@ def _page(answer: Answer, options: HttpOptions, reader: _Reader) -> Page:
     found = _at(body, options.items, reader)
     where = repr(options.items) if options.items else "its top"
     if found is None:
-        raise Fatal(f"{options.url}: its page has nothing at {where}{_aside(top, ', but says: ')}: see items")
+        raise Fatal(
+            f"{options.url}: its page has nothing at {where}{_aside(top, ', but says: ')}: see items",
+            see=See.API_ANSWERS,
+        )
     items: Sequence[bytes] = ()
     if found not in {b"null", b'""'}:  # a list of none, as some write it
         if found[:1] != b"[":
             what = {b"{": "an object", b'"': "a text"}.get(found[:1], "something else")
             said = _aside(top, ", which says: ")
-            raise Fatal(f"{options.url}: its page has no array of orders at {where}, but {what}{said}: see items")
+            raise Fatal(
+                f"{options.url}: its page has no array of orders at {where}, but {what}{said}: see items",
+                see=See.API_ANSWERS,
+            )
         items = [bytes(item) for item in reader.array_of(found)]
     _refuse_an_error(top, options)
     more = _more(_value(top, options.more, reader), options)
@@ -172,7 +187,9 @@ def _next(answer: Answer, top: Mapping[str, Any], options: HttpOptions, reader: 
     if said is None or said is False or said in ("", 0):
         return None
     if not isinstance(said, str | int) or said is True or (options.page == "link" and not isinstance(said, str)):
-        raise Fatal(f"{options.url}: its page has no link and no cursor at {options.next}: see next")
+        raise Fatal(
+            f"{options.url}: its page has no link and no cursor at {options.next}: see next", see=See.API_ANSWERS
+        )
     return str(said)
 
 
@@ -182,7 +199,9 @@ def _linked(answer: Answer, options: HttpOptions) -> str | None:
         return links(values).get("next") or None
     except ValueError:
         if "next" in "".join(values).lower():
-            raise Fatal(f"{options.url}: its header Link cannot be read: see next, for a link in the page") from None
+            raise Fatal(
+                f"{options.url}: its header Link cannot be read: see next, for a link in the page", see=See.API_ANSWERS
+            ) from None
         return None
 
 
@@ -196,7 +215,10 @@ def _refuse_an_unknown_next(answer: Answer, top: Mapping[str, Any], options: Htt
     if linked or places:
         where = places[0] if places else "the header Link"
         unset = ", and page is not set" if options.page == "none" else ""
-        raise Fatal(f"{options.url}: its page says at {where} that there are more{unset}: see page, next and more")
+        raise Fatal(
+            f"{options.url}: its page says at {where} that there are more{unset}: see page, next and more",
+            see=See.API_ANSWERS,
+        )
 
 
 def _more(said: Any, options: HttpOptions) -> bool | None:
@@ -204,7 +226,7 @@ def _more(said: Any, options: HttpOptions) -> bool | None:
         return None
     if says_yes(said) or says_no(said):
         return says_yes(said)
-    raise Fatal(f"{options.url}: its page says neither yes nor no at {options.more}: see more")
+    raise Fatal(f"{options.url}: its page says neither yes nor no at {options.more}: see more", see=See.API_ANSWERS)
 
 
 def _total(said: Any, options: HttpOptions) -> int | None:
@@ -212,7 +234,7 @@ def _total(said: Any, options: HttpOptions) -> int | None:
         return said
     if isinstance(said, str) and said.isascii() and said.isdigit():
         return int(said)
-    raise Fatal(f"{options.url}: its page has no number at {options.total}: see total")
+    raise Fatal(f"{options.url}: its page has no number at {options.total}: see total", see=See.API_ANSWERS)
 
 
 def _refuse_an_error(top: Mapping[str, Any], options: HttpOptions) -> None:
@@ -221,7 +243,10 @@ def _refuse_an_error(top: Mapping[str, Any], options: HttpOptions) -> None:
     said = {key: _lenient(bytes(value)) for key, value in top.items() if key in roots or is_aside(key)}
     if failed_in(said, options.errors, options.success):
         why = _aside(top, ": ")
-        raise Fatal(f"{options.url}: its page says that there was an error{why}; see auth, or errors and success")
+        raise Fatal(
+            f"{options.url}: its page says that there was an error{why}; see auth, or errors and success",
+            see=See.API_ANSWERS,
+        )
 
 
 def _aside(top: Mapping[str, Any], word: str) -> str:

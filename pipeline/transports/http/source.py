@@ -12,7 +12,7 @@ from msgspec import Struct
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Envelope, Fate, Unreadable
 from pipeline.dataflow.ports import NOTHING_IS_SURE, Progress, Source, Witness
-from pipeline.errors import Outage, Reason
+from pipeline.errors import Outage, Reason, See
 from pipeline.orders.workorder import ExternalId
 from pipeline.translation.times import format_time
 from pipeline.transports.http.absence import Absence, Removed
@@ -204,7 +204,8 @@ class HttpSource(Source[bytes]):
         except Away as error:
             said = f"; it says: {reason(error.answer)}" if error.answer is not None and speaks(error.answer) else ""
             raise Outage(
-                f"{error}: nothing is lost; see that it runs, and that url is right, then run again{said}"
+                f"{error}: nothing is lost; see that it runs, and that url is right, then run again{said}",
+                see=See.API_AWAY,
             ) from error
         return answer, pages[-1]
 

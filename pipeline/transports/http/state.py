@@ -14,7 +14,7 @@ from loguru import logger
 
 from pipeline.dataflow.ports import Resource
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 
 __all__ = ["UNTAKEN", "State", "described"]
 
@@ -264,7 +264,8 @@ class State(Resource):
         except (sqlite3.Error, OSError) as error:
             raise Fatal(
                 f"{self._path} cannot be used ({error}): set its permissions, or DATA_STATE_DIR; it may be deleted, "
-                "and everything is then read again"
+                "and everything is then read again",
+                see=See.FILES,
             ) from error
 
     def _connected(self) -> sqlite3.Connection:

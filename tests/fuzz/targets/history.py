@@ -76,7 +76,7 @@ def decisions(data: bytes) -> None:
     law({1, 2} <= {entry.number for entry in left} or b"missed" in data, "an entry of another order is gone")
 
 
-@target("history.index", b"", b"wos1" * 30, b"\xff" * 200, share=0.2)
+@target("history.index", b"", b"wos2" * 30, b"\xff" * 200, share=0.2)
 def beside(data: bytes) -> None:
     """An index that somebody else has written changes nothing of what is told of an order."""
     path = place() / "indexed.jsonl"

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline.deadletters.shelf import OnShelf, Shelf
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal, WrongSettings
+from pipeline.errors import Fatal, See, WrongSettings
 from pipeline.history.journal import Run, recent_runs
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
@@ -115,7 +115,8 @@ class Known:
         except OSError as error:
             root = self._settings.data_dead_letter_dir
             raise Fatal(
-                f"cannot read the dead letters in {root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right"
+                f"cannot read the dead letters in {root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right",
+                see=See.FILES,
             ) from error
 
     async def _see_clients(self, read: Mapping[str, datetime]) -> None:

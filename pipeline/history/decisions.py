@@ -209,9 +209,8 @@ class DecisionLog(Decisions):
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
             with self._counting:
                 self.rules += rules
-                for entry in gave_way:
-                    for lost in entry.lost:
-                        self.gave_way_of[entry.client][lost.side] += -1 if entry.rule == MISSED else 1
+                for entry, lost in ((entry, lost) for entry in gave_way for lost in entry.lost):
+                    self.gave_way_of[entry.client][lost.side] += -1 if entry.rule == MISSED else 1
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -316,9 +315,8 @@ def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
 def _names(line: bytes) -> tuple[list[str], int | None]:
     """What a line is found by: the order's ids, and the record that it tells to be stale."""
     named = _NAMED.decode(line)
-    ids = [named.number] if named.id is None else [named.number, named.id]
-    keys = [*(str(id_key(one)) for one in ids), *([LOSSES] * tells_loss(line))]
-    return keys, _key(ENTRIES.decode(line)) if named.rule == Rule.STALE else None
+    ids = [str(id_key(one)) for one in (named.number, named.id) if one is not None]
+    return [*ids, *([LOSSES] * tells_loss(line))], _key(ENTRIES.decode(line)) if named.rule == Rule.STALE else None
 
 
 def standing(entries: Sequence[Entry]) -> list[Entry]:

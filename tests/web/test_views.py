@@ -173,7 +173,9 @@ class TestOverview:
     async def test_a_service_knows_of_passes_that_did_nothing(self, page):
         page.ran(run(50))
         page.doors.states = {"erp_json": State(every=60, began=now(), succeeded=now() - timedelta(minutes=2))}
-        assert "erp_json 2 minutes ago" in text(await page.get())
+        said = text(await page.get())
+        assert "erp_json 2 minutes ago" in said
+        assert "Running yes the service waits for work" in said
         page.doors.states["erp_json"].why = "its API is away"
         assert "failed its API is away" in text(await page.get())
 
@@ -193,6 +195,18 @@ class TestOverview:
         assert "The settings cannot work" in html
         assert "nobody" in html
         assert "The last runs" in html
+
+    async def test_a_client_that_is_left_out_is_told_and_the_others_are_served(self, page):
+        (page.home / "clients.toml").write_text(
+            '[clients.north]\nkind = "erp_json"\ninbound_dir = "in"\noutbound_dir = "out"\ncollection = "north"\n'
+            '[clients.odd]\nkind = "nobody_knows"\n'
+        )
+        settings = replace(page.settings, clients_file=page.home / "clients.toml")
+        page.app = make_app(settings, page.doors, page.secret, 80)
+        said = text(await page.get())
+        assert "odd was left out" in said
+        assert "no client is of the kind" in said[said.index("left out", said.index("state")) :]
+        assert "north never" in said
 
     async def test_a_tracos_that_is_away_is_told_and_nothing_waits_for_it(self, page):
         page.ran(run())

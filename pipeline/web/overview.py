@@ -110,7 +110,8 @@ class Overview:
         now = datetime.now(UTC)
         under_way = [progress(run, now) for run in await self._site.known.under_way(now)]
         texts = {f"{one.run}.{name}": text for one in under_way for name, text in one.texts.items()}
-        return JSONResponse({"runs": " ".join(one.run for one in under_way), "texts": texts})
+        bars = {f"{one.run}.{flow.flow}": [flow.done, flow.total] for one in under_way for flow in one.flows}
+        return JSONResponse({"runs": " ".join(one.run for one in under_way), "texts": texts, "bars": bars})
 
 
 def _read_last(syncs: Sequence[Run]) -> Mapping[str, Run]:

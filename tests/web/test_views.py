@@ -154,15 +154,19 @@ class TestOverview:
 
     async def test_a_run_under_way_is_seen_and_its_figures_are_data_for_the_script(self, page):
         began = now() - timedelta(seconds=60)
-        page.ran(replace(run(), began=began, told=now(), ended=None, ending="", exit=None))
+        flow = replace(run().flows[0], done=50, total=200, unit="files")
+        page.ran(replace(run(), began=began, told=now(), ended=None, ending="", exit=None, flows=(flow,)))
         html = await page.get()
         assert 'data-runs="a"' in html
+        assert 'max="200" value="50"></progress>' in html
         assert 'data-says="a.read">20<' in html
         live = msgspec.json.decode(await page.get("live"))
         assert live["runs"] == "a"
         assert (live["texts"]["a.read"], live["texts"]["a.rate"]) == ("20", "0")
+        assert live["texts"]["a.erp_json.inbound"] == "50 of 200 files"
+        assert live["bars"] == {"a.erp_json.inbound": [50, 200]}
         page.ran(run())
-        assert msgspec.json.decode(await page.get("live")) == {"runs": "", "texts": {}}
+        assert msgspec.json.decode(await page.get("live")) == {"runs": "", "texts": {}, "bars": {}}
 
     async def test_a_run_that_was_killed_is_none_that_is_under_way(self, page):
         page.ran(replace(run(), ended=None, ending="", exit=None))

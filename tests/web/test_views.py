@@ -1,5 +1,6 @@
 """What the page shows, asked in this process: its doors are the test's own, and no server runs."""
 
+import asyncio
 import fcntl
 import os
 import re
@@ -18,6 +19,7 @@ from pipeline.orders.merge import Lost, Rule
 from pipeline.service.looking import Both, FieldNow
 from pipeline.service.serve import State
 from pipeline.service.settings import Settings
+from pipeline.web import letters
 from pipeline.web.app import make_app
 from pipeline.web.doors import Doors
 from pipeline.web.guard import Secrets
@@ -394,7 +396,8 @@ class TestLetters:
         assert "There is none like that." in await page.get("retry?client=nobody")
         assert "no retry here" in (await page.post("retry", client="erp_json", count="3")).text
 
-    async def test_what_was_written_is_not_lost_whatever_became_of_the_letter(self, page):
+    async def test_what_was_written_is_not_lost_whatever_became_of_the_letter(self, page, monkeypatch):
+        monkeypatch.setattr(letters, "TRY_SECONDS", 0.001)
         path = put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
         one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
         (seen,) = set(re.findall(r'name="seen" value="(\w+)"', await page.get(f"letters/{one}")))
@@ -411,6 +414,15 @@ class TestLetters:
         path.unlink()
         answer = await page.post(f"letters/{one}/mend", **written)
         assert (answer.status_code, "my work</textarea>" in answer.text) == (400, True)
+
+    async def test_a_folder_that_a_pass_has_for_a_moment_is_waited_for(self, page, monkeypatch):
+        path = put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        held = os.open(path.parent, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        free = asyncio.get_running_loop().call_later(0.4, os.close, held)
+        assert (await page.post(f"letters/{one}/discard", because="theirs")).status_code == 303
+        assert free.when() < asyncio.get_running_loop().time()
 
     async def test_a_letter_about_an_order_in_tracos_is_not_mended_here(self, page):
         put(page.settings.data_dead_letter_dir, 1, "erp_json.outbound", client="erp_json", text="{}")

@@ -25,6 +25,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = Path(__file__).parent / "images"
 COLUMNS = 118
+NARROW = 60
+PROGRAM = "workorder-sync"
 
 EDITED = '{"id": 902, "status": "NEW", "createdAt": "2026-10-01", "title": "Mended"}'
 
@@ -35,14 +37,17 @@ class Terminal:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("MONGO", "DATA_"))}
-        self.environ |= {"PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS), "LINES": "50", "TERM": "xterm-256color"}
+        self.environ |= {"PYTHONPATH": str(ROOT), "LINES": "50", "TERM": "xterm-256color"}
+        self.environ |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        }  # hints name it alone
+        self.environ |= {"CI": "true"}  # no progress: a picture does not move
 
-    def run(self, *arguments: str) -> str:
-        """What ``python ARGUMENTS`` prints on a terminal, both streams."""
+    def run(self, *command: str, columns: int = COLUMNS) -> str:
+        """What ``command`` prints on a terminal, both streams."""
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=self.home, env=self.environ, stdout=theirs, stderr=theirs
-        )
+        environ = self.environ | {"COLUMNS": str(columns)}
+        process = subprocess.Popen(command, cwd=self.home, env=environ, stdout=theirs, stderr=theirs)
         os.close(theirs)
         said = b""
         while True:
@@ -57,13 +62,12 @@ class Terminal:
         os.close(ours)
         return said.decode().replace("\r\n", "\n")
 
-    def picture(self, name: str, *commands: tuple[str, ...]) -> None:
+    def picture(self, name: str, *commands: tuple[str, ...], columns: int = COLUMNS) -> None:
         """A picture of these commands and of what they print."""
-        console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+        console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
         for command in commands:
-            said = self.run("-m", "pipeline", *command)
-            said = "".join(line for line in said.splitlines(keepends=True) if "orders ·" not in line)  # the progress
-            console.print(Text.assemble(("$ ", "green"), ("python -m pipeline " + " ".join(command), "bold")))
+            said = self.run(PROGRAM, *command, columns=columns)
+            console.print(Text.assemble(("$ ", "green"), (" ".join((PROGRAM, *command)), "bold")))
             console.print(Text.from_ansi(said))
         (IMAGES / f"{name}.svg").write_text(console.export_svg(title="workorder-sync"))
 
@@ -80,7 +84,7 @@ def main() -> None:
     """Make all of them."""
     with tempfile.TemporaryDirectory() as folder:
         terminal = Terminal(Path(folder))
-        terminal.run(str(ROOT / "setup.py"))
+        terminal.run(sys.executable, str(ROOT / "setup.py"))
         terminal.picture("plan", ("plan",))
         terminal.picture("run", ("run",))
         broken = terminal.letter("bad-schema")
@@ -94,6 +98,7 @@ def main() -> None:
             "mend", ("dead-letters", "edit", broken), ("dead-letters", "retry", broken), ("explain", "902")
         )
         terminal.picture("doctor", ("doctor",), ("history",))
+        terminal.picture("narrow", ("dead-letters", "list"), ("history",), ("conflicts", "list"), columns=NARROW)
 
 
 PAGES = (

@@ -25,7 +25,8 @@ def watched(plant, *arguments, columns=80, typed="", script="pipeline/__main__.p
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     told = {"TERM": "xterm-256color"} | {name: str(value) for name, value in environ.items()}
-    environment = {name: value for name, value in plant.environ.items() if name not in {"COLUMNS", "LINES"}} | told
+    ours_alone = {"COLUMNS", "LINES", "CI"}
+    environment = {name: value for name, value in plant.environ.items() if name not in ours_alone} | told
     command = [sys.executable, "-W", "error", str(ROOT / script), *map(str, arguments)]
     process = subprocess.Popen(
         command, cwd=plant.home, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True

@@ -111,7 +111,6 @@ def show_examples(given: Sequence[str]) -> None:
 
 def program() -> int:
     """``main`` as a process of its own: one that was interrupted ends, whatever its threads still wait for."""
-    begun_by(sys.orig_argv, sys.argv[1:])
     logging.captureWarnings(capture=True)  # told like all else, in the log
     code = main()
     if code == INTERRUPTED:
@@ -124,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What becomes of standard output and standard error does not change the code.
     """
+    if argv is None:
+        begun_by(sys.orig_argv, sys.argv[1:])
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or (given[0].startswith("-") and given[0] not in ALONE):
         given.insert(0, "run")

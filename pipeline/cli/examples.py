@@ -17,6 +17,7 @@ EXAMPLES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "run": (
         ("run", "sync both ways, all clients"),
         ("run --only inbound --strict", "take what the clients show; exit with 3 where something is dead"),
+        ("run --quiet", "for cron: warnings and errors alone"),
         ("run --client acme --since 2026-10-31", "read again what changed since then, of one client"),
     ),
     "serve": (

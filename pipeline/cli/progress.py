@@ -1,7 +1,11 @@
-"""How far a chain is, on a terminal: a bar, counts, rate and time left, drawn while it runs."""
+"""How far a chain is, on a terminal: a bar, counts, rate and time left, drawn while it runs.
+
+What is counted is what has left the chain, so that it is safe; rate and time left are of the last seconds, and are not
+told before anything can be known of them.
+"""
 
 import asyncio
-import sys
+from collections import deque
 from collections.abc import AsyncIterable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -9,22 +13,79 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
+from pipeline.cli.start import is_drawn
 from pipeline.dataflow.messages import Batch
 from pipeline.dataflow.ports import Source
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.stage import Chain
 
-__all__ = ["Display", "watched"]
+__all__ = ["Display", "Pace", "counts", "watched"]
 
 EVERY_SECONDS: Final = 0.2
+WINDOW_SECONDS: Final = 15
+"""What was before tells nothing of now."""
+EARLY_SECONDS: Final = 2
+"""Before, nothing can be said of a pace."""
+A_WHILE: Final = 90
+"""Seconds; more is told in minutes."""
+ROOMY: Final = 80
+"""Columns of a terminal that has room for a bar."""
+BAR: Final = 20
 
 
-def watched(style: str) -> Callable[[Chain[Any], Report], AbstractContextManager[object]]:
-    """What looks on while chains run: a display; nothing where the log is for machines, who read the same stream."""
+def watched(style: str, *, quiet: bool = False) -> Callable[[Chain[Any], Report], AbstractContextManager[object]]:
+    """What looks on while chains run: a display; nothing where that is not wanted, or the log is for machines.
+
+    They read the same stream.
+    """
     screen = _Screen()
-    return partial(Display, screen) if style == "text" else lambda chain, report: nullcontext()
+    return partial(Display, screen) if style == "text" and not quiet else lambda chain, report: nullcontext()
+
+
+class Pace:
+    """How quickly something goes on, by what was seen of it in the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int, float]] = deque()
+
+    def see(self, now: float, items: int, part: float) -> None:
+        """So many items, which are this part of all, were done at this moment, in seconds."""
+        self._seen.append((now, items, part))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - WINDOW_SECONDS:  # noqa: PLR2004 - a beginning, an end
+            self._seen.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Items a second; None while it is too early to say."""
+        (begin, first, _), (end, last, _) = self._seen[0], self._seen[-1]
+        return (last - first) / (end - begin) if end - begin >= EARLY_SECONDS else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until all is done, at the pace of now; None where that cannot be said."""
+        (begin, _, first), (end, _, last) = self._seen[0], self._seen[-1]
+        if end - begin < EARLY_SECONDS or not first < last <= 1:
+            return None
+        return (1 - last) * (end - begin) / (last - first)
+
+
+def counts(report: Report, rate: float | None, left: float | None) -> str:
+    """What is told beside the bar."""
+    told = [f"{report.received:,} done"]
+    told += [f"{report.dead.total():,} dead"] if report.dead else []
+    told += [] if rate is None else [f"{rate:,.0f}/s"]
+    told += [] if left is None else [f"{_duration(left)} left"]
+    return " · ".join(told)
+
+
+def _duration(seconds: float) -> str:
+    """As exactly as it can be meant: 40 s, 3 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < A_WHILE:
+        return f"{max(5 * round(seconds / 5), 1)} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004 - of an hour
 
 
 class _Screen:
@@ -36,13 +97,14 @@ class _Screen:
     def add(self, flow: str) -> tuple[Progress, TaskID]:
         """Begin a line."""
         if self._bars is None:
+            screen = Console(stderr=True)
+            bar = [BarColumn(bar_width=BAR)] if screen.width >= ROOMY else []
             self._bars = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
-                BarColumn(),
+                *bar,
                 TextColumn("{task.fields[counts]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
+                console=screen,
                 transient=True,
             )
             self._bars.start()
@@ -69,7 +131,7 @@ class Display:
         self._drawing: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if is_drawn():
             self._bar, self._task = self._screen.add(self._report.flow)
             self._drawing = asyncio.get_running_loop().create_task(self._draw())
         return self
@@ -83,16 +145,14 @@ class Display:
             self._screen.remove(self._task)
 
     async def _draw(self) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        loop, pace = asyncio.get_running_loop(), Pace()
         while self._bar is not None and self._task is not None:
             done = self._source.progress() if isinstance(self._source, Source) else None
-            rate = self._report.received / max(loop.time() - began, EVERY_SECONDS)
-            dead = f" · {self._report.dead.total():,} dead" if self._report.dead else ""
+            pace.see(loop.time(), self._report.received, done.done / done.total if done and done.total else 0)
             self._bar.update(
                 self._task,
                 completed=done.done if done else None,
                 total=done.total if done else None,
-                counts=f"{self._report.received:,} orders · {rate:,.0f}/s{dead}",
+                counts=counts(self._report, pace.rate, pace.left),
             )
             await asyncio.sleep(EVERY_SECONDS)

@@ -32,6 +32,7 @@ __all__ = [
     "collect_rarely",
     "editor",
     "forget_settings",
+    "is_drawn",
     "lanes_of",
     "mongod_bin",
     "person",
@@ -55,11 +56,13 @@ ENOUGH: Final = 20_000
 """Records from which on lanes are worth what it takes to start them."""
 
 
-def begin(*, quiet: bool = False, said: Mapping[str, str | None] | None = None) -> Settings:
+def begin(
+    *, quiet: bool = False, said: Mapping[str, str | None] | None = None, level: LogLevel | None = None
+) -> Settings:
     """The settings, and the log as they want it; raises WrongSettings, with all that is wrong.
 
     ``quiet``: errors alone are logged, unless the settings want details. ``said`` on the command line goes before the
-    environment.
+    environment, and so does ``level``.
     """
     collect_rarely()
     prepare()
@@ -69,6 +72,8 @@ def begin(*, quiet: bool = False, said: Mapping[str, str | None] | None = None) 
         logger.warning("{}", note)
     if quiet and settings.log_level in {"INFO", "WARNING"}:
         _configure("ERROR", settings.log_format)
+    if level:
+        _configure(level, settings.log_format)
     return settings
 
 
@@ -131,6 +136,11 @@ def lanes_of(settings: Settings) -> HaveLanes | None:
     return partial(
         Dealer, Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
     )
+
+
+def is_drawn() -> bool:
+    """Whether standard error is a terminal that a person looks at: drawings would be many lines anywhere else."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("CI", "") in {"", "false", "0"}
 
 
 def mongod_bin() -> str | None:

@@ -127,6 +127,8 @@ def test_with_mongodb_away_it_is_said_once_and_ends(tmp_path):
 
 async def test_several_displays_share_the_terminal(monkeypatch):
     drawn = io.StringIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(sys, "stderr", drawn)
     monkeypatch.setattr(drawn, "isatty", lambda: True, raising=False)
     watch, chain = watched("text"), SimpleNamespace()

@@ -8,15 +8,14 @@ of the rounds; the start of the cluster is not measured, that of the run and of 
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.cluster import cluster, free_address
 from benchmarks.place import Place, fill_with_lines
 from pipeline.tracos.embedded import embedded_mongod
 
@@ -37,12 +36,13 @@ def main() -> None:
         lines = Path(folder) / "lines"
         lines.mkdir()
         fill_with_lines(lines, options.orders)
-        with _cluster(Path(folder)) as (address, workers):
+        one, two = free_address(), free_address()
+        with cluster(Path(folder), one, 1) as alone, cluster(Path(folder), two, 2) as both:
             ways = {
                 "one process": ((), ()),
                 "two lanes": (("--workers", "2"), ()),
-                "Dask, 1 worker": (("--engine", address[0]), workers[:1]),
-                "Dask, 2 workers": (("--engine", address[1]), workers[1:]),
+                "Dask, 1 worker": (("--engine", one), alone),
+                "Dask, 2 workers": (("--engine", two), both),
             }
             for turn in range(options.rounds):
                 for name, (arguments, others) in ways.items():
@@ -83,35 +83,6 @@ def _cost(place: Place, lines: Path, arguments: Sequence[str], workers: Sequence
     after = [_cpu(pid) for pid in (mongod, *workers)]
     spent = [one - other for one, other in zip(after, before, strict=True)]
     return seconds, own, sum(spent[1:]) + sum(lanes.values()), spent[0]
-
-
-@contextmanager
-def _cluster(folder: Path) -> Iterator[tuple[list[str], list[int]]]:
-    """Two clusters, of one worker and of two: the addresses for ENGINE, and the workers' processes."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(*arguments: str) -> int:
-        command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        processes.append(subprocess.Popen(command, cwd=folder, env=environment, **quiet))
-        return processes[-1].pid
-
-    addresses, workers = [], []
-    try:
-        for count in (1, 2):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                place = f"127.0.0.1:{probe.getsockname()[1]}"
-            start("scheduler", "--host", "127.0.0.1", "--port", place.partition(":")[2])
-            alone = ("--no-nanny", "--nthreads", "1", "--host", "127.0.0.1")
-            workers += [start("worker", f"tcp://{place}", *alone) for _ in range(count)]
-            addresses.append(f"dask://{place}")
-        yield addresses, workers
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def _processes() -> Iterator[tuple[int, str]]:

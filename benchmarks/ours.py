@@ -71,6 +71,7 @@ def _command(place: Place, task: Task, flow: str) -> int:
     if not task.remembers:
         (place.state / "erp_json.files").unlink(missing_ok=True)
     lanes = [] if task.workers is None else ["--workers", str(task.workers)]
+    lanes += [] if task.engine is None else ["--engine", task.engine]
     with redirect_stdout(io.StringIO()) as shown:
         code = main(["run", "--only", flow, "--json", *lanes])
     if code:

@@ -3,6 +3,8 @@
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from benchmarks import starting
+from benchmarks.cluster import cluster, free_address
 from benchmarks.place import Place, fill_with_files, fill_with_lines
 from benchmarks.sides import PATHWAY, Side, file_peers, line_peers, waiting, with_lanes
 from benchmarks.task import Done, Task, carry_out
@@ -23,6 +26,8 @@ class Experiment(Struct, frozen=True):
     name: str
     sides: Mapping[str, Side]
     rounds: int
+    beside: Callable[[], AbstractContextManager[object]] = nullcontext
+    """What is there meanwhile; its start is not measured."""
 
 
 class Results(Struct):
@@ -67,14 +72,13 @@ class Suite:
         return results
 
     def experiments(self) -> Iterator[Experiment]:
-        """In the order in which they are measured.
-
-        Lanes are in all with a floor; an engine is a side of an experiment "engines", of which a goal waits to be told.
-        """
+        """In the order in which they are measured; lanes are in all with a floor."""
         for experiment in self.basic(self._orders(100_000)):
             yield replace(experiment, sides=with_lanes(experiment.sides))
         yield from self._inbound()
         yield from self._outbound()
+        if find_spec("distributed"):
+            yield self._engines()
         yield from self._curves()
         yield from self._idle()
 
@@ -117,6 +121,13 @@ class Suite:
             "alone": waiting("ours.outbound", some),
         }
         yield Experiment("backlog", sides, 1)
+
+    def _engines(self) -> Experiment:
+        """One process beside a cluster of two workers: on one machine that shows what the way to them costs."""
+        n = self._orders(100_000)
+        address, alone = free_address(), Side("ours.run_inbound", n, self._lines(n), options={"workers": 1})
+        sides = {"1 lane": alone, "Dask, 2 workers": replace(alone, options={"engine": address})}
+        return Experiment("engines", sides, self._rounds, lambda: cluster(self._root, address, 2))
 
     def _curves(self) -> Iterator[Experiment]:
         sizes = [self._orders(size) for size in (1_000, 10_000, 100_000, 1_000_000)]
@@ -182,6 +193,10 @@ class Suite:
 
     def measure(self, experiment: Experiment, tell: Callable[[str], None] = lambda text: None) -> dict[str, list[Done]]:
         """What became of each side, round by round."""
+        with experiment.beside():
+            return self._measured(experiment, tell)
+
+    def _measured(self, experiment: Experiment, tell: Callable[[str], None]) -> dict[str, list[Done]]:
         measured: dict[str, list[Done]] = {name: [] for name in experiment.sides}
         for round_ in range(experiment.rounds):
             for name, side in experiment.sides.items():

@@ -27,6 +27,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """Whether the index of known files is used."""
     workers: int | None = None
     """How many lanes the command is told to have; None: it is told nothing."""
+    engine: str | None = None
+    """The engine that the command is told to use."""
 
 
 class Done(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 The terminal's are SVG, of what the commands print on a terminal; the page's are PNG, of Debian's Chromium.
 """
 
+import base64
 import io
 import os
 import pty
@@ -17,6 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = Path(__file__).parent / "images"
@@ -97,8 +101,31 @@ def main() -> None:
         terminal.picture("narrow", ("dead-letters", "list"), ("history",), ("conflicts", "list"), columns=NARROW)
 
 
+PAGES = (
+    ("overview", ""),
+    ("letters", "letters"),
+    ("letter", "letters/{broken}"),
+    ("order", "orders?number=103&now=1"),
+    ("conflicts", "conflicts"),
+    ("runs", "runs"),
+    ("run", "runs/{run}"),
+)
+LOOKS = {"": (1200, "light"), "-dark": (1200, "dark"), "-360": (360, "light")}
+"""How wide each is shown, and in which colours, by the end of the picture's name."""
+TALLEST = 1500
+"""The beginning of a longer page."""
+
+
 def page_pictures(terminal: Terminal, broken: str) -> None:
-    """The page: the list, one letter, the runs."""
+    """The page after some runs, each of its pages in each look; the letter as it is when a mended text was checked."""
+    for number in range(1000, 1040):
+        end = "" if number % 4 == 0 else "}"
+        order = f'{{"id": {number}, "status": "NEW", "createdAt": "2026-10-01", "title": "Pump {number}"{end}'
+        (terminal.home / f"data/inbound/{number}.json").write_text(order)
+        if number % 10 == 0:
+            terminal.run("-m", "pipeline", "run")
+    runs = (terminal.home / "data/runs.jsonl").read_text().splitlines()
+    names = {"broken": broken, "run": re.findall(r'"run":"([^"]+)"', runs[-1])[0]}
     command = [sys.executable, "-m", "pipeline", "inspect"]
     server = subprocess.Popen(command, cwd=terminal.home, env=terminal.environ, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
@@ -107,15 +134,40 @@ def page_pictures(terminal: Terminal, broken: str) -> None:
     assert found is not None
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars", "window-size=1200,900"):
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{argument}")
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    for name, path in (("page-list", ""), ("page-letter", f"letters/{broken}"), ("page-runs", "runs")):
-        browser.get(found[0] + path)
-        browser.save_screenshot(str(IMAGES / f"{name}.png"))
+    for name, path in PAGES:
+        for end, (width, scheme) in LOOKS.items():
+            show(browser, found[0] + path.format(**names), width, scheme)
+            if name == "letter":
+                check(browser)
+            height = min(browser.execute_script("return document.documentElement.scrollHeight"), TALLEST)
+            clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+            said = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+            (IMAGES / f"page-{name}{end}.png").write_bytes(base64.b64decode(said["data"]))
     browser.quit()
     server.terminate()
     server.communicate()
+
+
+def show(browser: webdriver.Chrome, address: str, width: int, scheme: str) -> None:
+    """Open a page in this look."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.get(address)
+
+
+def check(browser: webdriver.Chrome) -> None:
+    """Write a mended text into the form of a letter and have it checked; nothing is saved."""
+    here = browser.find_element(By.TAG_NAME, "html")
+    payload = browser.find_element(By.NAME, "payload")
+    payload.clear()
+    payload.send_keys(EDITED)
+    browser.find_element(By.XPATH, "//button[text()='Check']").click()
+    WebDriverWait(browser, 30).until(staleness_of(here))
 
 
 if __name__ == "__main__":

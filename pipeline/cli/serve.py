@@ -30,6 +30,14 @@ def serve() -> int:
     SIGTERM or Ctrl-C ends it when what is in hand is settled; SIGHUP has it read the settings again. Probes,
     metrics and the page are served at SERVE_HOST and SERVE_PORT.
     """
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # one that comes before there is a service ends nothing
+    try:
+        return _serve()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _serve() -> int:
     settings = begin()
     try:
         from pipeline.cli.doors import Children  # noqa: PLC0415 - an extra

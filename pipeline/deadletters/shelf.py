@@ -28,6 +28,9 @@ SHOWN_SECONDS: Final = 2.0
 TRUSTED_SECONDS: Final = 30.0
 """How long a folder that does not look changed is taken for unchanged."""
 
+SETTLED_NANOSECONDS: Final = 100_000_000
+"""A folder that has changed within such a time may change again and look the same: clocks of file systems tick."""
+
 _Place = tuple[str, str]
 """Folder and name."""
 
@@ -85,8 +88,9 @@ class Shelf:
         stamps = {folder.name: folder.stat().st_mtime_ns for folder in self._folders()}
         if stamps == self._stamps and time.monotonic() - self._listed < TRUSTED_SECONDS:
             return
-        self._listed, self._stamps = time.monotonic(), stamps
         there = {(folder, name): at for folder in stamps for name, at in _written(self._root / folder).items()}
+        is_settled = time.time_ns() - max(stamps.values(), default=0) > SETTLED_NANOSECONDS
+        self._listed, self._stamps = time.monotonic(), stamps if is_settled else {}
         gone = self._known.keys() - there.keys()
         for place in gone:
             del self._known[place]

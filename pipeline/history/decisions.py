@@ -61,7 +61,6 @@ ERASED: Final = "erased"
 MISSED: Final = "missed"
 """In place of a rule: the entry of the same record and time was told ahead of a write that then was not made."""
 
-
 LOSSES: Final = "\0lost"
 """What entries are found by that tell of a value that gave way, or was set again; no order can have that number."""
 
@@ -209,8 +208,9 @@ class DecisionLog(Decisions):
             Months(self._path).append([_ENCODER.encode_lines(fresh)] if fresh else (), durable=kept_out)
             with self._counting:
                 self.rules += rules
-                for entry, lost in ((entry, lost) for entry in gave_way for lost in entry.lost):
-                    self.gave_way_of[entry.client][lost.side] += -1 if entry.rule == MISSED else 1
+                for entry in gave_way:
+                    for lost in entry.lost:
+                        self.gave_way_of[entry.client][lost.side] += -1 if entry.rule == MISSED else 1
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -245,9 +245,9 @@ def read_order(path: Path, number: ExternalId) -> tuple[list[Entry], set[Externa
 
     Where the log is indexed, no more of it is read than what may be about it. Raises what read_told raises.
     """
-    keys, entries = {id_key(number)}, list[Entry]()
+    keys = {id_key(number)}
     while True:
-        said = [line for month in _months(path) for line in _lines_about(month, keys)]
+        said = (line for month in _months(path) for line in _lines_about(month, keys))
         entries = [entry for line in said if (entry := _about(line, keys)) is not None]
         more = keys.union(*map(names_of, entries))
         if more == keys:
@@ -307,7 +307,7 @@ def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
     """The entry in a line, where it is about one of ``keys``; quick where it is not."""
     with suppress(ValueError, RecursionError):
         named = _NAMED.decode(line)
-        if id_key(named.number) in keys or (named.id is not None and id_key(named.id) in keys):
+        if not keys.isdisjoint(id_key(one) for one in (named.number, named.id) if one is not None):
             return ENTRIES.decode(line)
     return None
 
@@ -315,8 +315,8 @@ def _about(line: bytes, keys: set[ExternalId]) -> Entry | None:
 def _names(line: bytes) -> tuple[list[str], int | None]:
     """What a line is found by: the order's ids, and the record that it tells to be stale."""
     named = _NAMED.decode(line)
-    ids = [str(id_key(one)) for one in (named.number, named.id) if one is not None]
-    return [*ids, *([LOSSES] * tells_loss(line))], _key(ENTRIES.decode(line)) if named.rule == Rule.STALE else None
+    keys = [str(id_key(one)) for one in (named.number, named.id) if one is not None] + [LOSSES] * tells_loss(line)
+    return keys, _key(ENTRIES.decode(line)) if named.rule == Rule.STALE else None
 
 
 def standing(entries: Sequence[Entry]) -> list[Entry]:

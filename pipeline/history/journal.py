@@ -174,14 +174,14 @@ def last_runs(path: Path, count: int) -> list[Run]:
     return list({run.run: run for run in told}.values())[-count:]
 
 
-def recent_runs(path: Path, since: datetime) -> tuple[list[Run], bool]:
+def recent_runs(path: Path, since: datetime, most: int | None = None) -> tuple[list[Run], bool]:
     """The runs that began at ``since`` or later, oldest first, and whether these are all; quick however many there are.
 
-    No more than the newest 4 MB of the journal are read. Raises what read_told raises.
+    No more than the newest ``most`` bytes of the journal are read, else 4 MB. Raises what read_told raises.
     """
     with readable(path, CALLED):
         months = Months(path).files(since)
-    told, left = list[Run](), RECENT_BYTES
+    told, left = list[Run](), RECENT_BYTES if most is None else most
     for month in reversed(months):
         with readable(month, CALLED):
             lines = _tail(month, left)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 from pipeline.translation.times import format_time
 
 __all__ = ["BAD", "BEGIN", "INBOUND", "TRACOS", "write_samples"]
@@ -116,7 +116,7 @@ def write_samples(folder: Path, files: Iterable[tuple[str, Any]]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         return sum(_write(folder / name, content, age) for age, (name, content) in enumerate(files))
     except OSError as error:
-        raise Fatal(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+        raise Fatal(f"{error.filename or folder} cannot be written: {error.strerror}", see=See.FILES) from error
 
 
 def _write(path: Path, content: Any, age: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, See
 
 __all__ = ["plant"]
 
@@ -27,5 +27,6 @@ def plant(uri: str, database: str, collection: str, documents: Iterable[Mapping[
                 if missing := [dict(document) for document in chunk if document["number"] not in known]:
                     inserted += len(orders.insert_many(missing).inserted_ids)
     except PyMongoError as error:
-        raise Fatal(f"MongoDB does not take the samples ({type(error).__name__}); see MONGO_URI") from error
+        told = f"MongoDB does not take the samples ({type(error).__name__}); see MONGO_URI"
+        raise Fatal(told, see=See.MONGODB_AWAY) from error
     return inserted

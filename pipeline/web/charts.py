@@ -8,11 +8,11 @@ from msgspec import Struct
 __all__ = ["Bar", "Chart", "Column", "Tick", "chart", "top_of"]
 
 WIDTH, HEIGHT = 240.0, 120.0
-LEFT, RIGHT, ABOVE, BELOW = 30.0, 2.0, 8.0, 20.0
+LEFT, RIGHT, ABOVE, BELOW = 36.0, 2.0, 8.0, 20.0
 """What is left for the labels, in the units of the drawing."""
 STEPS: Final = (1, 2, 4, 6, 8, 10)
 """What a scale may end with, times a power of ten: its half is a whole number, from 2 on."""
-THICKEST: Final = 22.0
+THICKEST: Final = 20.0
 
 
 class Column(Struct, frozen=True):

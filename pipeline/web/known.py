@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline.deadletters.shelf import OnShelf, Shelf
 from pipeline.disk import in_thread
-from pipeline.errors import Fatal, WrongSettings
+from pipeline.errors import Fatal, See, WrongSettings
 from pipeline.history.journal import Run, recent_runs
 from pipeline.service.session import Session, Sessions
 from pipeline.service.settings import Settings
@@ -31,13 +31,15 @@ FEW: Final = 5_000
 FEW_SECONDS: Final = 4.0
 """But not longer."""
 FIRST_SECONDS: Final = 2.0
-"""The same where nothing is known yet."""
+"""How long the first look waits for what is seen of clients; the others show what was seen last, and have it seen."""
 FRESH_SECONDS: Final = 5.0
-"""How long what is known of clients is taken for true."""
+"""How long that is taken for true."""
 ANSWER_SECONDS: Final = 5.0
 """How long MongoDB may take to say what waits."""
 DAYS: Final = 30
 """How far back runs are looked for; see also how much is read of them."""
+LATELY_BYTES: Final = 256 * 1024
+"""How much of the journal is read for the runs that are under way."""
 FILES: Final = 20_000
 """A folder of more files is not counted."""
 
@@ -90,11 +92,17 @@ class Known:
         since = datetime.now(UTC) - timedelta(days=DAYS)
         return await in_thread(recent_runs, self._settings.data_journal, since)
 
+    async def under_way(self, now: datetime) -> list[Run]:
+        """The runs that are under way: each has told of itself lately. Raises Fatal."""
+        since = now - timedelta(days=DAYS)
+        runs, _ = await in_thread(recent_runs, self._settings.data_journal, since, LATELY_BYTES)
+        return [run for run in runs if run.is_under_way(now)]
+
     async def clients(self, read: Mapping[str, datetime]) -> Seen:
         """What is seen of the clients; ``read`` is when each was read last."""
         at = self._seen.at
         if at is None or (datetime.now(UTC) - at).total_seconds() > FRESH_SECONDS:
-            patience = FIRST_SECONDS if at is None else PATIENCE_SECONDS
+            patience = FIRST_SECONDS if at is None else 0.0
             await self._look("clients", lambda: self._see_clients(read), patience)
         return self._seen
 
@@ -115,7 +123,8 @@ class Known:
         except OSError as error:
             root = self._settings.data_dead_letter_dir
             raise Fatal(
-                f"cannot read the dead letters in {root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right"
+                f"cannot read the dead letters in {root} (DATA_DEAD_LETTER_DIR): {error.strerror}; set it right",
+                see=See.LETTERS,
             ) from error
 
     async def _see_clients(self, read: Mapping[str, datetime]) -> None:

@@ -174,8 +174,11 @@ class Letters:
         if b"\r\n" in filed.letter.raw:
             text = text.replace("\n", "\r\n")
         if action == "check":
-            stage, reasons = await in_thread(self._check, filed, text)
-            return self._shown(filed, told="", text=form.get("payload", ""), checked=(stage, reasons))
+            is_same = form.get("payload") == form.get(
+                "shown"
+            )  # then the very bytes count, whatever browsers make of them
+            checked = await in_thread(self._check, filed, filed.letter.payload if is_same else text.encode())
+            return self._shown(filed, told="", text=form.get("payload", ""), checked=checked)
         if action == "mend" or ("payload" in form and form["payload"] != form.get("shown")):
             await in_thread(self._mend, filed, text)
         if action == "mend":
@@ -186,8 +189,8 @@ class Letters:
         how = ("passed", "released", "closed")
         return self._site.to("letters", next((one for one in how if getattr(done, one)), "gone"))
 
-    def _check(self, filed: Filed, text: str) -> tuple[str, Sequence[Reason]]:
-        return check_of(self._site.settings, filed)(text.encode())
+    def _check(self, filed: Filed, payload: bytes) -> tuple[str, Sequence[Reason]]:
+        return check_of(self._site.settings, filed)(payload)
 
     def _mend(self, filed: Filed, text: str) -> None:
         self._office.mend(filed, text, check_of(self._site.settings, filed))

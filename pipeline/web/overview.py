@@ -1,5 +1,6 @@
 """The first page: whether it is running, who succeeded when, what waits, what failed, what gave way, and the week."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -69,11 +70,11 @@ class Overview:
     async def show(self, request: Request) -> Response:
         """All of it."""
         known, now = self._site.known, datetime.now(UTC)
-        runs, is_all = await known.runs()
-        syncs = [run for run in runs if run.command in SYNCS]
-        seen = await known.clients({name: run.began for name, run in _read_last(syncs).items()})
-        letters = await known.letters()
-        conflicts, _ = await in_thread(newest_conflicts, self._site.settings.data_decision_log, CONFLICTS)
+        (runs, is_all, syncs, seen), letters, (conflicts, _) = await asyncio.gather(
+            self._clients(),
+            known.letters(),
+            in_thread(newest_conflicts, self._site.settings.data_decision_log, CONFLICTS),
+        )
         states = self._site.doors.states
         clients = list(_clients(syncs, seen, letters, states))
         week = [run for run in runs if run.began >= _midnight(now) - timedelta(days=WEEK - 1)]
@@ -97,11 +98,17 @@ class Overview:
             is_all=is_all,
         )
 
+    async def _clients(self) -> tuple[list[Run], bool, list[Run], Seen]:
+        """The newest runs, whether these are all, those that sync, and what is seen of the clients."""
+        runs, is_all = await self._site.known.runs()
+        syncs = [run for run in runs if run.command in SYNCS]
+        seen = await self._site.known.clients({name: run.began for name, run in _read_last(syncs).items()})
+        return runs, is_all, syncs, seen
+
     async def live(self, _: Request) -> Response:
         """The runs under way as data, for the script: which they are, and what is to stand where."""
         now = datetime.now(UTC)
-        runs, _is_all = await self._site.known.runs()
-        under_way = [progress(run, now) for run in runs if run.is_under_way(now)]
+        under_way = [progress(run, now) for run in await self._site.known.under_way(now)]
         texts = {f"{one.run}.{name}": text for one in under_way for name, text in one.texts.items()}
         return JSONResponse({"runs": " ".join(one.run for one in under_way), "texts": texts})
 

@@ -81,6 +81,7 @@ def test_what_has_changed_is_read_again_and_nothing_else(root, monkeypatch):
 
 
 def test_a_file_that_is_written_in_place_is_seen_after_a_while(root, monkeypatch):
+    monkeypatch.setattr(shelf, "SETTLED_NANOSECONDS", -1)
     looking = Shelf(root)
     looked(looking)
     path = next(iter((root / "erp.outbound").iterdir()))

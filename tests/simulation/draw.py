@@ -11,6 +11,7 @@ from tests.simulation.steps import (
     Edit,
     Fault,
     History,
+    Leased,
     Lose,
     Post,
     Restore,
@@ -56,12 +57,14 @@ KINDS_OVER_HTTP = {
 }
 
 
-def draw(seed: int) -> History:
-    """The history that ``seed`` stands for."""
+def draw(seed: int, *, leases: bool = True) -> History:
+    """The history that ``seed`` stands for; ``leases``: also what was added to it later, at its end."""
     rng = random.Random(f"history {seed}")
     setting = _setting(rng)
     steps: list[Step] = [Edit(rng.choice(("tracos", "erp")), 0, "make", 50)]
     steps += [_step(rng, setting, n) for n in range(rng.randint(4, 22))]
+    if leases:
+        steps += _under_leases(random.Random(f"leases {seed}"), setting)
     return History(setting, tuple(steps))
 
 
@@ -122,6 +125,29 @@ def _step(rng: random.Random, setting: Setting, n: int) -> Step:
         case "restore" if _may_be_restored(setting):
             step = Restore(rng.randint(1, 8))
     return step
+
+
+def _under_leases(rng: random.Random, setting: Setting) -> list[Step]:
+    """What is played at the end, where there are several machines: runs that take the lease from each other."""
+    steps: list[Step] = []
+    for nth in range(rng.randint(0, 3) if setting.machines > 1 else 0):
+        n = 20_000 + 1000 * nth
+        steps += [_edit(rng, setting, n + at) for at in range(rng.randint(1, 3))]
+        runs = [_leased(rng, setting, n + 100 * (at + 1), at) for at in range(setting.machines)]
+        steps.append(Leased(tuple(runs), rng.choice((0, 0, 1, 20)), rng.choice((0, 20, 200, 200, 200))))
+    return steps
+
+
+def _leased(rng: random.Random, setting: Setting, n: int, machine: int) -> Run:
+    """Where nothing but the lease keeps two from making one order twice, none is paused: it would tell it late."""
+    run = replace(_run(rng, setting, n), machine=machine)
+    if rng.random() < 0.4:
+        return run
+    what = rng.choice(("pause", "pause", "kill before") if _may_be_together(setting) else ("kill before",))
+    port = rng.choice(
+        ("tracos.find", "tracos.write", "tracos.lease", "decisions", "erp.list", "erp.settle", "erp.push")
+    )
+    return replace(run, faults=(Fault(port, rng.choices((1, 2, 3, 4), (4, 3, 2, 1))[0], what),))
 
 
 def _may_be_together(setting: Setting) -> bool:

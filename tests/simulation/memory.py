@@ -11,6 +11,7 @@ from pipeline.orders.workorder import id_key
 from pipeline.tracos.connection import Connection
 from pipeline.tracos.found import CODEC, key_of, read_batch
 from pipeline.tracos.verdicts import Refusal
+from tests.simulation.leases import orders
 from tests.simulation.ports import Ports
 
 UNIQUE = ("number", "sync.id")
@@ -23,6 +24,8 @@ class Documents:
         self._kept: dict[bytes, dict[str, Any]] = {}
         self._confirmed: dict[bytes, dict[str, Any]] | None = None
         """What a majority has, where that is not what the primary has; it will win."""
+        self.leases: dict[str, dict[str, Any]] = {}
+        """What is beside the orders; nobody restores it."""
 
     def copy(self) -> Mapping[bytes, Mapping[str, Any]]:
         """All of it, to be restored."""
@@ -170,6 +173,10 @@ class _InMemory(Connection):
     def __init__(self, documents: Documents) -> None:
         super().__init__("mongodb://memory", "memory", "workorders", 60)
         self._documents = documents
+
+    @property
+    def collection(self):
+        return orders(self._documents.leases, self.ports)
 
     async def open(self):
         pass

@@ -16,6 +16,7 @@ import pipeline.dataflow.messages
 import pipeline.deadletters.drawer
 import pipeline.tracos.batch
 import pipeline.tracos.clock
+import pipeline.tracos.lease
 import pipeline.tracos.source
 import pipeline.transports.folder.options
 import pipeline.transports.folder.source
@@ -52,6 +53,7 @@ def virtual(clock: Clock) -> Iterator[None]:
         stack.enter_context(new_ids)
         token = mock.patch.object(secrets, "token_hex", lambda size: f"{next(tokens):0{2 * size}x}")
         stack.enter_context(token)
+        stack.enter_context(mock.patch.object(pipeline.tracos.lease, "_clock", clock.time))
         stack.enter_context(stamina.set_testing(True, attempts=8, cap=True))
         version = pipeline.transports.folder.options.VERSION
         stack.enter_context(mock.patch.object(pipeline.transports.folder.options, "VERSION", version))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 from pymongo.errors import AutoReconnect, NotPrimaryError
@@ -16,6 +17,8 @@ from pipeline.errors import Deferred, Rejected
 from tests.simulation.clock import Clock, VirtualLoop
 from tests.simulation.steps import Fault, Run
 
+PAUSE = 45
+"""Seconds for which a process that is paused does nothing: longer than a lease is had."""
 SETTLED = 60
 """Turns of the loop after which all that is not waiting for a port has done what it can."""
 
@@ -39,6 +42,8 @@ class Ports:
         self._rng = random.Random(run.jitter)
         self._disk_rng = random.Random(run.jitter)
         self._is_dead = self._is_full = False
+        self._awake_at = 0.0
+        """When it is not paused any more, by the loop's time."""
         self._one_at_a_time = asyncio.Lock() if one_at_a_time else None
         """So that what is used after what does not depend on how long anything takes."""
         self._task: asyncio.Task[Any] | None = None
@@ -93,7 +98,20 @@ class Ports:
                     raise NotPrimaryError("not primary", {"code": 10107})
                 case "refuse":
                     raise Rejected("the ERP does not take it")
+                case "pause":
+                    self._awake_at = asyncio.get_running_loop().time() + PAUSE
+        await self._be_awake()
         return faults
+
+    async def _be_awake(self) -> None:
+        if (ahead := self._awake_at - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(ahead)
+            self.see_alive()
+
+    @property
+    def moment(self) -> datetime:
+        """What time it is for a server."""
+        return self._clock.moment
 
     def _end(self, faults: list[Fault]) -> None:
         for fault in faults:
@@ -106,6 +124,7 @@ class Ports:
         """The result of ``function``, as from a thread of the program's."""
         for _ in range(self._disk_rng.randrange(2)):
             await asyncio.sleep(0)
+        await self._be_awake()
         self.see_alive()
         return function(*args, **kwargs)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from tests.simulation.steps import Api, History, Run, Step, Together, Wait
+from tests.simulation.steps import Api, History, Leased, Run, Step, Together, Wait
 
 
 def shrunk(history: History, fails: Callable[[History], bool]) -> History:
@@ -59,9 +59,11 @@ def _simpler(step: Step) -> Iterator[Step]:
             yield replace(step, machine=0)
     elif isinstance(step, Together):
         yield from (step.first, step.second)
-        for first in _simpler(step.first):
-            yield replace(step, first=first)
-        for second in _simpler(step.second):
-            yield replace(step, second=second)
+        yield from (replace(step, first=first) for first in _simpler(step.first))
+        yield from (replace(step, second=second) for second in _simpler(step.second))
+    elif isinstance(step, Leased):
+        yield from step.runs
+        simpler = ((at, one) for at, run in enumerate(step.runs) for one in _simpler(run))
+        yield from (replace(step, runs=(*step.runs[:at], one, *step.runs[at + 1 :])) for at, one in simpler)
     elif isinstance(step, Wait) and step.seconds:
         yield replace(step, seconds=0)

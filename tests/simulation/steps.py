@@ -6,7 +6,7 @@ from msgspec import Struct
 
 SLOTS = 3
 PORTS = (
-    *("tracos.find", "tracos.write", "decisions", "letters"),
+    *("tracos.find", "tracos.write", "tracos.lease", "decisions", "letters"),
     *("erp.list", "erp.get", "erp.settle", "erp.push"),
     *("disk", "loop"),
 )
@@ -44,7 +44,7 @@ class Fault(Struct, frozen=True):
     what: Literal[
         *("kill before", "kill after", "cancel", "lost before", "lost after", "late", "refuse", "edit", "full"),
         *("500", "429", "403", "timeout", "torn", "repeat", "skip"),
-        *("not primary", "rolled back"),
+        *("not primary", "rolled back", "pause"),
     ]
     edit: Edit | None = None
 
@@ -80,6 +80,20 @@ class Together(Struct, frozen=True, tag=True):
 
     def __str__(self) -> str:
         return f"at once: {self.first} | {self.second}"
+
+
+class Leased(Struct, frozen=True, tag=True):
+    """Several runs, one soon after the other, each under the client's lease."""
+
+    runs: tuple[Run, ...]
+    apart: int
+    """Seconds from one to the next."""
+    wait: int
+    """Seconds that each waits for the lease."""
+
+    def __str__(self) -> str:
+        runs = " | ".join(map(str, self.runs))
+        return f"under leases, {self.apart} s apart, each waits {self.wait} s: {runs}"
 
 
 class Wait(Struct, frozen=True, tag=True):
@@ -144,7 +158,17 @@ class Restore(Struct, frozen=True, tag=True):
         return f"TracOS is restored to what it was {self.steps} steps ago"
 
 
-Step = Edit | Run | Together | Wait | Post | Change | Lose | Restore
+Step = Edit | Run | Together | Leased | Wait | Post | Change | Lose | Restore
+
+
+def alone(step: Step) -> Step:
+    """Of several runs at once the first; any other step as it is."""
+    match step:
+        case Together(first=first):
+            return first
+        case Leased(runs=runs):
+            return runs[0]
+    return step
 
 
 class Api(Struct, frozen=True):

@@ -14,12 +14,12 @@ from tests.simulation.clock import runner as new_runner
 from tests.simulation.draw import draw
 from tests.simulation.erp import FORMS, REFERENCE, Erp
 from tests.simulation.play import play
-from tests.simulation.steps import Api, Edit, Fault, History, Run, Setting, Together
+from tests.simulation.steps import Api, Edit, Fault, History, Run, Setting, alone
 from tests.simulation.words import token
 
 SEEDS = range(8)
 IDS, PUSHES = ("shared", "client"), ("PATCH", "PUT")
-MISSING = ("repeat", "skip", "refuse")
+MISSING = ("repeat", "skip", "refuse", "pause")
 """What the fake ERP has no fault for, or one of its own."""
 
 
@@ -60,7 +60,7 @@ def alike(history: History) -> History:
     def sure(run: Run) -> Run:
         return replace(run, faults=tuple(one for one in run.faults if one.what not in MISSING), late=(), refused=())
 
-    steps = (step.first if isinstance(step, Together) else step for step in history.steps)
+    steps = (alone(step) for step in history.steps)
     api = history.setting.api
     api = replace(api, since=False, page="none" if api.page == "cursor" else api.page)
     way = "same" if history.setting.way == "cut" else history.setting.way

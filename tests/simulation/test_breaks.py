@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.messages import Envelope, Fate, Outcome
 from pipeline.deadletters import folder
 from pipeline.orders import hand_over, merge
-from pipeline.tracos import batch, intents, marks, source, witness
+from pipeline.tracos import batch, intents, lease, marks, source, witness
 from pipeline.transports.folder import settled
 from pipeline.transports.http import sink as http_sink
 from pipeline.transports.http import state, watermark
@@ -137,6 +137,17 @@ def a_refusal_is_taken_for_a_yes(patch):
     patch.setattr(http_sink, "verdict", lambda *args: Outcome.SENT)
 
 
+def a_lease_is_believed_for_ever(patch):
+    async def believed(self):
+        pass
+
+    patch.setattr(lease.Lease, "confirm", believed)
+
+
+def a_lease_is_taken_from_whoever_lives(patch):
+    patch.setattr(lease, "_is_gone", lambda holder: True)
+
+
 PLAIN = Setting("status_order", "list", "shared", "same", "own", 0, ())
 
 BREAKS = {
@@ -155,6 +166,12 @@ BREAKS = {
     a_refusal_is_taken_for_a_yes: 5,
 }
 """Each with the first seed that finds it; told anew by ``python -m tests.simulation.test_breaks``."""
+
+LEASES = {
+    a_lease_is_believed_for_ever: 342,
+    a_lease_is_taken_from_whoever_lives: 2,
+}
+"""The same, of what is played under leases."""
 
 
 MADE = {
@@ -200,19 +217,21 @@ MADE = {
 """Each with a history that finds it, made for it: what is drawn finds these rarely."""
 
 
-def found(seeds):
+def found(seeds, *, leases):
     """The first seed whose history fails, and why."""
     with new_runner() as runner:
-        return next(((seed, why) for seed in seeds if (why := runner.run(failure(draw(seed))))), None)
+        tried = ((seed, runner.run(failure(draw(seed, leases=leases)))) for seed in seeds)
+        return next(((seed, why) for seed, why in tried if why), None)
 
 
-@pytest.mark.parametrize(("break_it", "first"), BREAKS.items())
+@pytest.mark.parametrize(("break_it", "first"), {**BREAKS, **LEASES}.items())
 def test_a_break_is_found(break_it, first, monkeypatch):
+    leases = break_it in LEASES
     break_it(monkeypatch)
-    broken = found(range(first, first + MANY))
+    broken = found(range(first, first + MANY), leases=leases)
     assert broken is not None
     monkeypatch.undo()
-    assert found(range(broken[0], broken[0] + 1)) is None
+    assert found(range(broken[0], broken[0] + 1), leases=leases) is None
 
 
 @pytest.mark.parametrize(("break_it", "history"), MADE.items())
@@ -224,7 +243,7 @@ def test_a_break_is_found_by_a_history_that_is_made_for_it(break_it, history, mo
 
 
 if __name__ == "__main__":
-    for broken in BREAKS:
+    for broken in (*BREAKS, *LEASES):
         with pytest.MonkeyPatch.context() as patched:
             broken(patched)
-            print(broken.__name__, found(range(3000)), flush=True)  # noqa: T201 - it is run to be read
+            print(broken.__name__, found(range(3000), leases=broken in LEASES), flush=True)  # noqa: T201 - it is run to be read

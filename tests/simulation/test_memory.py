@@ -10,7 +10,7 @@ from pipeline.tracos.connection import Connection
 from tests.simulation.draw import draw
 from tests.simulation.memory import MemoryConnection, SimulatedPorts
 from tests.simulation.play import play
-from tests.simulation.steps import Fault, History, Run, Together
+from tests.simulation.steps import Fault, History, Run, alone
 
 SEEDS = range(40)
 
@@ -67,10 +67,10 @@ def certain(history: History) -> History:
         return replace(fault, what="kill after") if fault.what == "cancel" else fault
 
     def sure(run: Run) -> Run:
-        faults = (one for one in run.faults if one.what not in ("late", "rolled back") and one.port != "loop")
+        faults = (one for one in run.faults if one.what not in ("late", "rolled back", "pause") and one.port != "loop")
         return replace(run, faults=tuple(map(killed, faults)))
 
-    steps = (step.first if isinstance(step, Together) else step for step in history.steps)
+    steps = (alone(step) for step in history.steps)
     return replace(history, steps=tuple(sure(step) if isinstance(step, Run) else step for step in steps))
 
 

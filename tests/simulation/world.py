@@ -13,11 +13,12 @@ import pipeline.transports.folder.options
 from pipeline.clients.json_connector import JsonConnector
 from pipeline.dataflow.run import run as run_chain
 from pipeline.deadletters.letter import Letter
-from pipeline.errors import Fatal
+from pipeline.errors import Fatal, Held
 from pipeline.flows import FLOWS
 from pipeline.history.decisions import Entry
 from pipeline.orders.workorder import Record, WorkOrder
 from pipeline.tracos.document import read_document
+from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
 from pipeline.transports.http.limits import breaker_of
 from tests.simulation.api import HttpApi, HttpClient
@@ -25,13 +26,28 @@ from tests.simulation.client import client_of
 from tests.simulation.clock import Clock
 from tests.simulation.erp import Erp
 from tests.simulation.folders import FolderClient, Folders
+from tests.simulation.leases import SECONDS, Watched
 from tests.simulation.listed import ListClient
 from tests.simulation.machine import Machine, close_files_of
 from tests.simulation.memory import Documents, MemoryConnection
 from tests.simulation.ours import Ours
 from tests.simulation.people import NUMBERS, People
-from tests.simulation.ports import Killed, Ports, stepping
-from tests.simulation.steps import Api, Change, Edit, History, Lose, Post, Restore, Run, Setting, Step, Together, Wait
+from tests.simulation.ports import PAUSE, Killed, Ports, stepping
+from tests.simulation.steps import (
+    Api,
+    Change,
+    Edit,
+    History,
+    Leased,
+    Lose,
+    Post,
+    Restore,
+    Run,
+    Setting,
+    Step,
+    Together,
+    Wait,
+)
 from tests.simulation.theirs import Theirs
 from tests.simulation.words import Wrong
 
@@ -113,6 +129,8 @@ class World:
                 await self.run(step)
             case Together():
                 await self.run(step.first, step.second)
+            case Leased():
+                await self.run(*step.runs, leased=step)
             case Change():
                 self._change(step)
             case Lose():
@@ -138,13 +156,19 @@ class World:
         self.people.excuse(self.people.made)
         self.documents.restore(self._backups[max(0, len(self._backups) - 1 - restore.steps)])
 
-    async def run(self, *runs: Run) -> None:
-        """The program runs, or several of it at once; however a run ends, nothing of it is left in memory."""
+    async def run(self, *runs: Run, leased: Leased | None = None) -> None:
+        """The program runs, or several of it at once; however a run ends, nothing of it is left in memory.
+
+        ``leased``: under leases, and how long each waits.
+        """
         self.clock.tick(1)
         self.counts["runs"] += len(runs)
         self.counts["runs at once"] += len(runs) if len(runs) > 1 else 0
         ports = [Ports(self.clock, run, self.edit, one_at_a_time=self._one_at_a_time) for run in runs]
-        tasks = [asyncio.create_task(self._chains(one)) for one in ports]
+        tasks = [
+            asyncio.create_task(self._chains(one) if leased is None else self._leased(one, leased, nth))
+            for nth, one in enumerate(ports)
+        ]
         with stepping(*ports):
             await asyncio.wait(tasks)
             await _end_the_others()
@@ -152,8 +176,28 @@ class World:
             machine.note()
         for one, task in zip(ports, tasks, strict=True):
             self._see_how_it_ended(one, task, is_alone=len(runs) == 1)
+            if leased is not None:
+                self._see_how_its_lease_ended(leased, one.run, task)
 
-    async def _chains(self, ports: Ports) -> None:
+    async def _leased(self, ports: Ports, leased: Leased, nth: int) -> None:
+        """A run under the lease, which it waits for; its machine is its own."""
+        ports.enter()
+        await asyncio.sleep(leased.apart * nth)
+        connection = self._connect(self.documents)
+        connection.ports = ports
+        lease = Watched(connection, f"run {self._begun + 1}", seconds=SECONDS, wait=leased.wait)
+        async with lease:
+            self.counts["leases taken over"] += lease.fence > 1 and nth > 0
+            await self._chains(ports, lease)
+
+    def _see_how_its_lease_ended(self, leased: Leased, run: Run, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        self.counts["runs that found the lease taken, or lost it"] += isinstance(error, Held)
+        longest = (len(leased.runs) - 1) * (SECONDS + PAUSE) * 2
+        if isinstance(error, Held) and not run.faults and leased.wait >= longest:
+            raise Wrong(f"a run waits {leased.wait} s for its lease, in vain: {error}")
+
+    async def _chains(self, ports: Ports, lease: Lease | None = None) -> None:
         ports.enter()
         self._begun += 1
         name = f"run {self._begun}"
@@ -174,7 +218,8 @@ class World:
         breaker_of.cache_clear()  # it is a new process
         connection = self._connect(self.documents)
         connection.ports = ports
-        async with Tracos(connection, machine.decisions(ports, name)) as tracos:
+        first = lease.confirm if lease is not None else None
+        async with Tracos(connection, machine.decisions(ports, name), first=first) as tracos:
             for flow, chain in FLOWS.items():
                 identify = client.identify if flow == "inbound" else Tracos.identify
                 await run_chain(chain(client, tracos, machine.dead(flow, identify, ports)))

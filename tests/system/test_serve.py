@@ -117,6 +117,7 @@ def test_files_and_edits_go_over_by_themselves_and_a_term_ends_it_in_peace(plant
     assert 4 <= len(runs) <= 8, "passes that found nothing to do are not written down"
 
 
+@pytest.mark.slow
 def test_an_idle_service_writes_nothing(plant):
     put(plant, "north", 0)
     with serving(plant) as served:
@@ -130,6 +131,7 @@ def test_an_idle_service_writes_nothing(plant):
         served.end()
 
 
+@pytest.mark.slow
 def test_a_client_in_trouble_delays_nobody_and_is_told(plant):
     put(plant, "north", 0)
     (plant.home / "no-folder").write_text("a file in its place")
@@ -172,6 +174,7 @@ def test_a_hang_up_has_it_read_the_settings_again_and_wrong_ones_change_nothing(
     assert "the settings were read again: north, south" in err
 
 
+@pytest.mark.slow
 def test_a_client_whose_settings_are_wrong_is_left_out_and_told(plant):
     put(plant, "north", 0)
     with serving(plant, TWO + '\n[clients.odd]\nkind = "no such kind"\n') as served:

@@ -23,10 +23,11 @@ CSS = (web.HERE / "style.css").read_text()
 @pytest.fixture(scope="module")
 def paths(shared_site):
     """Each of the page's pages, by what is to be seen there."""
-    plant, one = shared_site.plant, letter_id(shared_site, "bad-schema.json")
+    plant, one, long = shared_site.plant, letter_id(shared_site, "bad-schema.json"), "long" * 50
     form = {"form_token": form_token(shared_site), "payload": '{"id": 902,\n "status": "DONE"}'}
     assert ask(shared_site, f"letters/{one}/mend", form=form)[0] == 303
     plant.orders.insert_one({"number": 77, "status": "odd"})
+    plant.put(f"{long}.json", {"id": "long" * 100, "status": "long" * 100, "long" * 30: 1})
     plant.command("run")
     (past,) = last_runs(plant.home / "data/runs.jsonl", 1)
     now = new_run("run")  # one is under way, for as long as these tests take
@@ -43,6 +44,8 @@ def paths(shared_site):
         "retry": "retry",
         "orders": "orders",
         "an order": "orders?number=103",
+        "a long letter": f"letters/{letter_id(shared_site, f'{long}.json')}",
+        "a long order": f"orders?number={long}",
         "no order": "orders?number=nobody",
         "conflicts": "conflicts",
         "runs": "runs",
@@ -54,7 +57,18 @@ def paths(shared_site):
 
 PAGES = (
     *("overview", "letters", "some letters", "no letters", "a letter, mended", "a letter of TracOS", "retry"),
-    *("orders", "an order", "no order", "conflicts", "runs", "a run", "the run under way", "refused"),
+    *(
+        "orders",
+        "an order",
+        "a long letter",
+        "a long order",
+        "no order",
+        "conflicts",
+        "runs",
+        "a run",
+        "the run under way",
+        "refused",
+    ),
 )
 
 

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 
 from pipeline.deadletters import DeadLetterOffice
 from pipeline.history.journal import read_runs
-from tests.mongo import require_mongod
+from tests.mongo import require_mongod, until
 from tests.plant import Plant
 from tests.web.conftest import Site
 from tests.web.visiting import ask, follow, form_token, letter_id, press
@@ -103,8 +103,8 @@ class TestInTheBrowser:
         bars = browser.find_elements(By.CSS_SELECTOR, "svg .bar")
         assert float(bars[0].get_attribute("height")) > 2 * float(bars[1].get_attribute("height"))
         follow(browser, rows[1].find_element(By.TAG_NAME, "a"))
-        follow(browser, browser.find_element(By.LINK_TEXT, "2 at parse"))
-        assert browser.find_element(By.TAG_NAME, "h1").text == "2 of 3 open dead letters"
+        follow(browser, browser.find_element(By.LINK_TEXT, "1 at validate"))
+        assert browser.find_element(By.TAG_NAME, "h1").text == "1 of 3 open dead letters"
 
     def test_hostile_payloads_are_shown_and_never_run(self, site, browser):
         evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e"
@@ -188,6 +188,7 @@ class TestGuard:
         )
         assert "<b>" not in ask(shared_site, "letters?told=<b>owned")[2]
 
+    @pytest.mark.slow
     def test_while_a_run_has_the_letters_it_says_so(self, site):
         import fcntl
 
@@ -202,6 +203,7 @@ class TestGuard:
         assert status == 503
         assert "another run is using the dead letters" in body
 
+    @pytest.mark.slow
     def test_while_a_retry_starts_a_mongodb_the_page_answers_and_what_stops_it_is_told(self, tmp_path):
         plant = Plant(tmp_path)
         plant.run("setup.py")
@@ -234,6 +236,7 @@ class TestGuard:
         runs = [(run.command, run.ending, run.exit) for run in read_runs(plant.home / "data/runs.jsonl")]
         assert runs[1:] == [("retry", "finished", 3), ("retry", "stopped", 1)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("action", ["mend", "retry"])
     def test_what_was_written_is_not_lost_while_a_run_has_the_letters(self, site, action):
         one = letter_id(site, "bad-schema.json")
@@ -247,6 +250,7 @@ class TestGuard:
         assert "my work</textarea>" in body
         assert site.plant.letters()["bad-schema.json"].mended is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("action", ["mend", "retry", "discard"])
     def test_a_letter_that_was_changed_or_closed_since_it_was_shown_is_told(self, site, action):
         one = letter_id(site, "bad-schema.json")
@@ -263,6 +267,7 @@ class TestGuard:
         assert (status, "there is no open dead letter" in body) == (400, True)
         assert ("my work</textarea>" in body) is (action != "discard")
 
+    @pytest.mark.slow
     def test_an_order_of_tracos_is_not_mended_here(self, site):
         site.plant.orders.insert_one({"number": 77, "status": "odd"})
         site.plant.run()
@@ -271,21 +276,57 @@ class TestGuard:
         status, _, body = ask(site, f"letters/{one}/mend", form={"form_token": form_token(site), "payload": "x"})
         assert (status, "mend the order there" in body) == (400, True)
 
-    def test_a_bulk_retry_names_a_number_and_does_nothing_where_there_are_others_by_now(self, site):
-        page = ask(site, "retry?stage=parse")[2]
-        assert ("Retry 2 letters?" in page, 'name="count" value="2"' in page) == (True, True)
-        site.plant.put("late.json", b"{")
-        site.plant.command("run")
-        form = {"form_token": form_token(site), "stage": "parse", "count": "2"}
-        status, _, page = ask(site, "retry", form=form)
-        assert (status, "There are 3 letters by now: nothing was done yet." in page) == (409, True)
-        assert ask(site, "retry", form=form | {"count": "3"})[1]["location"].endswith("3+failed+again")
-        assert {letter.attempts for letter in site.plant.letters().values() if letter.stage == "parse"} == {2}
-
     def test_ctrl_c_ends_it_in_peace(self, site):
         site.process.send_signal(signal.SIGINT)
         _, err = site.process.communicate(timeout=30)
         assert (site.process.returncode, err) == (0, "")
+
+
+@pytest.mark.slow
+class TestOrders:
+    def test_what_gave_way_is_restored_for_good_and_both_sides_are_seen(self, site, browser):
+        browser.get(f"{site.address}orders?number=103")
+        assert "Newer here" in browser.find_element(By.XPATH, "//tr[contains(., 'title')]").text
+        item = browser.find_element(By.XPATH, "//li[contains(., 'title of TracOS')][.//button]")
+        follow(browser, item.find_element(By.TAG_NAME, "button"))
+        assert "set again, and the next run tells" in browser.find_element(By.CLASS_NAME, "told").text
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Order 103"
+        assert "Older in TracOS" in browser.find_element(By.XPATH, "//tr[contains(., 'title')]").text
+        assert "set again by hand" in browser.find_element(By.CSS_SELECTOR, "ol.story > li").text
+        assert "waits to be told" in browser.find_element(By.TAG_NAME, "main").text
+        assert site.plant.documents()[103]["title"] == "Older in TracOS"
+        follow(browser, browser.find_element(By.LINK_TEXT, "Conflicts"))
+        assert "restored" in browser.find_element(By.XPATH, "//tr[contains(., 'Older in TracOS')]").text
+
+    def test_what_is_in_the_way_of_restoring_is_told(self, site):
+        form = {"form_token": form_token(site), "client": "erp_json", "number": "-1", "field": "title"}
+        status, _, body = ask(site, "conflicts/restore", form=form)
+        assert (status, "order -1" in body) == (400, True)
+
+    def test_where_mongodb_is_embedded_it_is_started_for_a_look(self, tmp_path):
+        plant = Plant(tmp_path)
+        plant.run("setup.py")
+        plant.run()
+        site = Site(plant, plant.start("pipeline/__main__.py", "inspect"))
+        assert "Look into TracOS" in ask(site, "orders?number=103")[2]
+        assert "Newer here</td>" in ask(site, "orders?number=103&now=1")[2]
+        site.process.terminate()
+        site.process.communicate(timeout=30)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_service_works_on_the_mongodb_that_runs_beside_it(tmp_path):
+    plant = Plant(tmp_path)
+    plant.run("setup.py")
+    site = Site(plant, plant.start("src/main.py", "serve", SERVE_PORT=0, SERVE_EVERY="1s"))
+    until(lambda: "3 open dead letters" in ask(site, "letters")[2])
+    assert "Newer here</td>" in ask(site, "orders?number=103")[2]
+    until(lambda: "The service is running" in ask(site)[2])
+    form = {"form_token": form_token(site)}
+    one = letter_id(site, "bad-schema.json")
+    assert ask(site, f"letters/{one}/retry", form=form | {"payload": GOOD})[1]["location"].endswith("told=passed")
+    site.process.terminate()
+    site.process.communicate(timeout=30)
 
 
 INTERRUPTED = """
@@ -312,6 +353,7 @@ sys.exit(main(["inspect"]))
 
 
 class TestEnding:
+    @pytest.mark.slow
     def test_ctrl_c_at_any_instant_ends_it_in_peace(self, plant):
         (plant.home / "interrupted.py").write_text(INTERRUPTED)
 

@@ -1,5 +1,7 @@
 """What the page shows, asked in this process: its doors are the test's own, and no server runs."""
 
+import fcntl
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from pipeline.deadletters import shelf
 from pipeline.errors import Fatal, Reason
 from pipeline.history.decisions import Change, Entry
 from pipeline.history.journal import FlowCounts, Journal, Run
@@ -21,7 +24,10 @@ from pipeline.web.guard import Secrets
 from tests.deadletters.test_shelf import put
 
 EVIL = "<script>alert(1)</script>\u202e"
-NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def now():
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 class Shut(Doors):
@@ -88,7 +94,7 @@ def page(tmp_path, monkeypatch):
 
 
 def run(hours=1.0, name="a", **more):
-    began = NOW - timedelta(hours=hours)
+    began = now() - timedelta(hours=hours)
     flow = FlowCounts(flow="erp_json.inbound", client="erp_json", read=20, outcomes={"created": 9}, dead={"parse": 2})
     said = {"command": "run", "ended": began + timedelta(seconds=90), "ending": "finished", "exit": 0}
     return Run(run=name, began=began, **{**said, "flows": (flow,), "gave_way": {"client": 3}, **more})
@@ -97,7 +103,7 @@ def run(hours=1.0, name="a", **more):
 def entry(number=7, minute=0, field="title", value="theirs", **more):
     lost = Lost(field=field, side="client", value=value, kept="ours", because="the edit in TracOS is newer")
     said = {"rule": Rule.THREE_WAY, "lost": (lost,), "locator": "7.json", "client": "erp_json", "run": "a"}
-    return Entry(at=NOW + timedelta(minutes=minute), number=number, **{**said, **more})
+    return Entry(at=now() + timedelta(minutes=minute), number=number, **{**said, **more})
 
 
 def text(html):
@@ -140,15 +146,15 @@ class TestOverview:
     async def test_the_week_is_drawn_with_its_scale_and_told_in_words(self, page):
         page.ran(run(24 * 20, "a"), run(24 * 6, "b"), run(1, "c"))
         html = await page.get()
-        assert re.search(rf'aria-label="Read: [^"]*{NOW - timedelta(hours=1):%A %d %B} 20"', html)
+        assert re.search(rf'aria-label="Read: [^"]*{now() - timedelta(hours=1):%A %d %B} 20"', html)
         assert re.findall(r'class="scale"[^>]*>([^<]+)<', html)[:3] == ["0", "10", "20"]
         assert "<strong>40</strong>" in html
         assert "<dd><a" in html
         assert ">6</a></dd>" in html  # what gave way
 
     async def test_a_run_under_way_is_seen_and_its_figures_are_data_for_the_script(self, page):
-        began = NOW - timedelta(seconds=60)
-        page.ran(replace(run(), began=began, told=NOW, ended=None, ending="", exit=None))
+        began = now() - timedelta(seconds=60)
+        page.ran(replace(run(), began=began, told=now(), ended=None, ending="", exit=None))
         html = await page.get()
         assert 'data-runs="a"' in html
         assert 'data-says="a.read">20<' in html
@@ -166,7 +172,7 @@ class TestOverview:
 
     async def test_a_service_knows_of_passes_that_did_nothing(self, page):
         page.ran(run(50))
-        page.doors.states = {"erp_json": State(every=60, began=NOW, succeeded=NOW - timedelta(minutes=2))}
+        page.doors.states = {"erp_json": State(every=60, began=now(), succeeded=now() - timedelta(minutes=2))}
         assert "erp_json 2 minutes ago" in text(await page.get())
         page.doors.states["erp_json"].why = "its API is away"
         assert "failed its API is away" in text(await page.get())
@@ -188,6 +194,41 @@ class TestOverview:
         assert "nobody" in html
         assert "The last runs" in html
 
+    async def test_a_tracos_that_is_away_is_told_and_nothing_waits_for_it(self, page):
+        page.ran(run())
+        page.doors.uri = "mongodb://somebody:secret@127.0.0.1:1/"
+        html = await page.get()
+        assert "orders to be told: TracOS does not answer" in html
+        order = await page.get("orders?number=7")
+        assert "MongoDB did not answer" in order
+        assert "secret" not in html + order
+
+
+async def test_every_page_has_one_head_says_where_one_is_and_what_its_cells_are_of(page):
+    put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
+    page.ran(run())
+    page.decided(entry(7))
+    one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[0]
+    for path in (
+        "",
+        "letters",
+        one,
+        "retry",
+        "orders",
+        "orders?number=7",
+        "conflicts",
+        "runs",
+        "runs/a",
+        "letters?page=9",
+    ):
+        html = await page.get(path)
+        assert len(re.findall("<h1", html)) == 1, path
+        assert len(re.findall('aria-current="page"', html)) == 1, path
+        assert [head for head in re.findall(r"<th\b[^>]*>", html) if "scope=" not in head] == [], path
+        assert re.findall(r"<(?:script|style|img)\b[^>]*>|\bon\w+=|style=", html) == (
+            [f'<script src="/{page.secret.token}/live.js" defer>'] if path in ("", "runs") else []
+        ), path
+
 
 class TestOrders:
     async def test_its_story_the_newest_first_and_where_it_leads(self, page):
@@ -206,7 +247,7 @@ class TestOrders:
         assert "Look into TracOS" in html
         assert page.doors.asked == []
         title = FieldNow(field="title", tracos=EVIL, shown="as shown", told="as told")
-        page.doors.both = [Both(client="erp_json", number=7, fields=(title,), updated=NOW)]
+        page.doors.both = [Both(client="erp_json", number=7, fields=(title,), updated=now())]
         html = await page.get("orders?number=7&now=1")
         assert page.doors.asked == ["7"]
         assert "waits to be told" in html
@@ -269,9 +310,9 @@ class TestRuns:
     async def test_each_leads_to_what_it_did_and_to_its_letters(self, page):
         root = page.settings.data_dead_letter_dir
         page.ran(run(1, "a"), run(0.5, "b", drift={"erp_json": ["a new key: foo"]}, rules={"no_base": 2}))
-        put(root, 1, "erp_json.inbound", client="erp_json", last_seen=NOW - timedelta(hours=1))
-        put(root, 2, "erp_json.inbound", client="erp_json", last_seen=NOW - timedelta(hours=0.5))
-        put(root, 3, "erp_json.inbound", client="erp_json", last_seen=NOW)
+        put(root, 1, "erp_json.inbound", client="erp_json", last_seen=now() - timedelta(hours=1))
+        put(root, 2, "erp_json.inbound", client="erp_json", last_seen=now() - timedelta(hours=0.5))
+        put(root, 3, "erp_json.inbound", client="erp_json", last_seen=now())
         html = await page.get("runs")
         assert re.findall(r'runs/(\w+)"', html) == ["b", "a"]
         one = await page.get("runs/b")
@@ -310,3 +351,63 @@ class TestLetters:
         assert "Not saved. It would still fail at validate: $.status: unknown status" in said
         assert "What differs from the original bytes, not saved yet" in said
         assert "not saved yet" not in text(await page.get(f"letters/{one}"))
+
+    async def test_a_check_of_what_nobody_changed_is_of_the_very_bytes(self, page):
+        put(
+            page.settings.data_dead_letter_dir,
+            1,
+            "erp_json.inbound",
+            client="erp_json",
+            text=None,
+            base64=b'{"id": "\xe9"}',
+        )
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        form = {"payload": '{"id": "\\xe9"}', "shown": '{"id": "\\xe9"}'}
+        assert "not UTF-8" in (await page.post(f"letters/{one}/check", **form)).text
+
+    async def test_a_bulk_retry_names_a_number_and_does_nothing_where_there_are_others_by_now(self, page):
+        for number in range(3):
+            put(page.settings.data_dead_letter_dir, number, "erp_json.inbound", client="erp_json")
+        html = await page.get("retry?client=erp_json")
+        assert ("Retry 3 letters?" in html, 'name="count" value="3"' in html) == (True, True)
+        answer = await page.post("retry", client="erp_json", count="2")
+        assert answer.status_code == 409
+        assert "There are 3 letters by now: nothing was done yet." in answer.text
+        assert "There is none like that." in await page.get("retry?client=nobody")
+        assert "no retry here" in (await page.post("retry", client="erp_json", count="3")).text
+
+    async def test_what_was_written_is_not_lost_whatever_became_of_the_letter(self, page):
+        path = put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        (seen,) = set(re.findall(r'name="seen" value="(\w+)"', await page.get(f"letters/{one}")))
+        written = {"payload": "my work", "shown": "as it was"}
+        held = os.open(path.parent, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        answer = await page.post(f"letters/{one}/mend", **written)
+        os.close(held)
+        assert (answer.status_code, "what you wrote is not kept yet: another run" in answer.text) == (503, True)
+        assert "my work</textarea>" in answer.text
+        assert (await page.post(f"letters/{one}/mend", payload="theirs")).status_code == 303
+        answer = await page.post(f"letters/{one}/mend", seen=seen, **written)
+        assert (answer.status_code, "was mended meanwhile: look at it again" in answer.text) == (400, True)
+        path.unlink()
+        answer = await page.post(f"letters/{one}/mend", **written)
+        assert (answer.status_code, "my work</textarea>" in answer.text) == (400, True)
+
+    async def test_a_letter_about_an_order_in_tracos_is_not_mended_here(self, page):
+        put(page.settings.data_dead_letter_dir, 1, "erp_json.outbound", client="erp_json", text="{}")
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        assert "The order is mended in TracOS, not here." in await page.get(f"letters/{one}")
+        answer = await page.post(f"letters/{one}/mend", payload="x")
+        assert (answer.status_code, "mend the order there" in answer.text) == (400, True)
+
+    async def test_letters_that_cannot_be_read_are_told(self, page, monkeypatch):
+        def refused(folder):
+            raise PermissionError(13, "Permission denied")
+
+        put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json")
+        with monkeypatch.context() as patch:
+            patch.setattr(shelf, "_written", refused)
+            html = await page.get("letters", status=503)
+        assert "cannot read the dead letters in data/dead-letter (DATA_DEAD_LETTER_DIR): Permission denied" in html
+        assert "1 open dead letter" in await page.get("letters")

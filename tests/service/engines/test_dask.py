@@ -25,6 +25,7 @@ def until(condition, seconds=60):
     return found
 
 
+@pytest.mark.slow
 def test_a_run_with_an_engine_does_what_a_run_without_does(plant, cluster, monkeypatch):
     cluster.worker()
     monkeypatch.setattr(folder_source, "GROUP", 7)
@@ -127,6 +128,7 @@ def test_a_record_that_ends_every_worker_stops_the_run_and_nobody_else_is_blamed
     assert set(plant.documents()) == set(range(12))
 
 
+@pytest.mark.slow
 def test_nobody_to_work_is_not_waited_for_for_ever(plant, cluster, monkeypatch):
     monkeypatch.setattr(engine, "PATIENCE_SECONDS", 1)
     plant.put("a.json", {"id": 1, **LIVE})

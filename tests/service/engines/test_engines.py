@@ -10,16 +10,16 @@ from pipeline.clients.json_connector import JsonConnector
 from pipeline.service.lanes.errand import PROGRAM, Errand, run, unpacked
 from pipeline.service.lanes.wire import Deal
 from pipeline.transports.folder import source as folder_source
-from tests.service.lanes.test_lanes import clear, documents, everything, fill, letters
+from tests.service.lanes.test_lanes import MANY, clear, documents, everything, fill, letters
 
 LIVE = {"status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
 GONE = LIVE | dict.fromkeys(["updatedAt", "deletedAt"], "2026-10-03T00:00:00Z")
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
-def test_a_run_with_an_engine_does_what_a_run_without_does(plant, threads, monkeypatch, seed):
+@pytest.mark.parametrize(("records", "seed"), MANY)
+def test_a_run_with_an_engine_does_what_a_run_without_does(plant, threads, monkeypatch, records, seed):
     monkeypatch.setattr(folder_source, "GROUP", 7)
-    fill(plant, seed)
+    fill(plant, seed, records)
     alone = everything(plant, plant.command("run", "--json"))
     clear(plant)
     assert everything(plant, plant.command("run", "--json", "--engine", threads)) == alone
@@ -37,7 +37,8 @@ def test_where_nothing_is_to_be_taken_nobody_connects(plant):
     assert "1 still dead" in out
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 8))
 def test_whoever_is_lost_the_outcome_is_the_same(plant, threads, monkeypatch, seed):
     monkeypatch.setattr(folder_source, "GROUP", 7)
     fill(plant, seed, records=200)

@@ -100,13 +100,17 @@ def lanes_of(run):
     return found
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
-def test_a_run_with_lanes_does_what_a_run_without_does(plant, monkeypatch, seed):
+MANY = [(100, 0), *(pytest.param(400, seed, marks=pytest.mark.slow) for seed in range(8))]
+"""How many records, and of which seed."""
+
+
+@pytest.mark.parametrize(("records", "seed"), MANY)
+def test_a_run_with_lanes_does_what_a_run_without_does(plant, monkeypatch, records, seed):
     monkeypatch.setattr(folder_source, "GROUP", 7)
-    fill(plant, seed)
+    fill(plant, seed, records)
     alone = everything(plant, plant.command("run", "--json"))
     clear(plant)
-    assert everything(plant, plant.command("run", "--json", "--workers", "3")) == alone
+    assert everything(plant, plant.command("run", "--json", "--workers", str(2 + seed % 2))) == alone
     assert documents(plant), "there is something to compare"
     before = plant.state()
     plant.command("run", "--workers", "2")
@@ -173,6 +177,7 @@ def test_a_lane_that_never_works_stops_the_run_with_a_line(plant):
     assert set(plant.documents()) == {1, 2}
 
 
+@pytest.mark.slow
 def test_many_lanes_delete_no_more_than_one_may(plant, monkeypatch):
     monkeypatch.setattr(folder_source, "GROUP", 5)
     live = {"status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
@@ -201,6 +206,7 @@ def test_a_number_of_workers_that_makes_no_sense_is_told(plant, wrong):
     assert "WORKERS: expected a number of processes, from 1 to 64, or auto" in err
 
 
+@pytest.mark.slow
 def test_keys_that_are_new_are_told_whichever_lane_sees_them(plant, monkeypatch):
     monkeypatch.setattr(folder_source, "GROUP", 2)
     order = {"status": "NEW", "createdAt": "2026-10-01"}

@@ -35,6 +35,15 @@ def test_it_makes_a_folder_and_runs_and_what_it_says_to_do_next_can_be_done(home
     assert "0 read   nothing to do" in again
 
 
+@pytest.mark.slow
+def test_where_nothing_is_set_and_nothing_is_there_a_run_says_how_to_begin(home):
+    out = home.command("run")
+    assert "to try it on sample orders: " in out
+    assert "to set it up for orders of your own: " in out
+    home.inbound.mkdir()
+    assert "to try it" not in home.command("run")
+
+
 def test_a_folder_of_somebodys_is_left_alone(home):
     (home.home / "mine").mkdir()
     (home.home / "mine/file").touch()

@@ -136,6 +136,8 @@ def _places(reports: Sequence[Report]) -> list[str]:
     tracos = [ours[flow](one) for one in reports if (flow := one.flow.rpartition(".")[2]) in ours]
     places = [place for one in reports for place in (one.source, one.sink) if place]
     way = " → ".join("TracOS" if place in tracos else place for place, _ in groupby(places))
+    if len(set(places)) == 2 and len(reports) == 2:  # noqa: PLR2004 - TracOS and the client, there and back
+        way = f"{places[0]} ⇄ TracOS"
     return [f"  TracOS: {tracos[0]}", f"  {way}"] if places and tracos else []
 
 

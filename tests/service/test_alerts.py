@@ -126,7 +126,7 @@ class TestWhatIsTold:
         shape = re.search(r"(?s)```json\n(\{\n.*?)```", docs)[1]
         assert list(json.loads(shape)) == [field.name for field in msgspec.structs.fields(Alert)]
         assert msgspec.json.decode(shape, type=Alert)
-        assert set(re.findall(r"(?m)^\| `(\w+)` \| ", docs.partition("## Alerts")[2].partition("## Logs")[0])) == set(
+        assert set(re.findall(r"(?m)^\| `(\w+)` \| ", docs.partition("## Alerts")[2].partition("\n## ")[0])) == set(
             get_args(Event)
         )
 

@@ -389,4 +389,4 @@ def test_without_the_extra_it_says_what_to_install(plant):
     code = "import sys; sys.modules['starlette'] = None; from pipeline.cli import main; sys.exit(main(['inspect']))"
     (plant.home / "without.py").write_text(code)
     _, err = plant.run(plant.home / "without.py", exits=2)
-    assert "pip install -e '.[web]'" in err
+    assert re.search(r"install the extra: \S+ -m pip install -e '\S+\[web\]'", err)

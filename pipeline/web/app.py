@@ -8,9 +8,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from pipeline.errors import Fatal, WrongUsage
-from pipeline.service.settings import Settings
-from pipeline.web.doors import Doors
-from pipeline.web.guard import Guard, Secrets
+from pipeline.web.guard import Guard
 from pipeline.web.letters import Letters
 from pipeline.web.orders import Orders
 from pipeline.web.overview import Overview
@@ -20,12 +18,8 @@ from pipeline.web.site import HERE, Site
 __all__ = ["make_app"]
 
 
-def make_app(settings: Settings, doors: Doors, secret: Secrets, port: int, by: str = "") -> ASGIApp:
-    """The page for ``settings``, served at ``port`` under the token of ``secret``; ``doors`` do what takes its time.
-
-    What is done there is done by the person ``by``.
-    """
-    site = Site(settings, doors, secret, by)
+def make_app(site: Site, port: int) -> ASGIApp:
+    """The page of ``site``, served at ``port`` under its token."""
     overview, letters, orders, runs = Overview(site), Letters(site), Orders(site), Runs(site)
     routes = [
         Route("/", overview.show),
@@ -44,8 +38,8 @@ def make_app(settings: Settings, doors: Doors, secret: Secrets, port: int, by: s
         Route("/live.js", _script),
     ]
     errors = {HTTPException: site.refused, WrongUsage: site.refused, Fatal: site.refused}
-    app = Starlette(routes=[Mount(f"/{secret.token}", routes=routes)], exception_handlers=errors)
-    return Guard(app, secret, port)
+    app = Starlette(routes=[Mount(f"/{site.secret.token}", routes=routes)], exception_handlers=errors)
+    return Guard(app, site.secret, port)
 
 
 async def _style(_: Request) -> Response:

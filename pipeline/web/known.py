@@ -80,6 +80,10 @@ class Known:
         self._seen = Seen()
         self._looking: dict[str, asyncio.Task[Fatal | None]] = {}
 
+    def begin(self) -> None:
+        """Have the letters read before anybody asks; to be called in the event loop."""
+        self._have("letters", self._read_letters)
+
     async def letters(self) -> OnShelf:
         """The open letters, as far as they have been read; few are waited for. Raises Fatal."""
         for _ in range(int(FEW_SECONDS / PATIENCE_SECONDS)):
@@ -108,13 +112,17 @@ class Known:
 
     async def _look(self, what: str, how: Callable[[], Awaitable[None]], patience: float = PATIENCE_SECONDS) -> bool:
         """Have it looked up, unless that is being done, and wait a little; whether it is done. Raises Fatal."""
-        task = self._looking.get(what)
-        if task is None or task.done():
-            task = self._looking[what] = asyncio.ensure_future(_kept(how))
+        task = self._have(what, how)
         await asyncio.wait({task}, timeout=patience)
         if task.done() and (error := task.result()) is not None:
             raise error
         return task.done()
+
+    def _have(self, what: str, how: Callable[[], Awaitable[None]]) -> asyncio.Task[Fatal | None]:
+        task = self._looking.get(what)
+        if task is None or task.done():
+            task = self._looking[what] = asyncio.ensure_future(_kept(how))
+        return task
 
     async def _read_letters(self) -> None:
         try:

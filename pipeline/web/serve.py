@@ -14,6 +14,7 @@ from pipeline.web.app import make_app
 from pipeline.web.doors import Doors
 from pipeline.web.guard import Secrets
 from pipeline.web.probes import with_probes
+from pipeline.web.site import Site
 
 __all__ = ["serve", "serve_beside"]
 
@@ -33,10 +34,13 @@ def serve(
     Fatal when the port is taken.
     """
     with _listening("127.0.0.1", port, "--port") as listener:
-        secret, port = Secrets(), listener.getsockname()[1]
-        app = make_app(settings, doors, secret, port, by)
-        address = f"http://127.0.0.1:{port}/{secret.token}/"
-        _Server(_config(app), lambda: announce(address), is_unwanted).run(sockets=[listener])
+        site, port = Site(settings, doors, Secrets(), by), listener.getsockname()[1]
+
+        def begun() -> None:
+            announce(f"http://127.0.0.1:{port}/{site.secret.token}/")
+            site.known.begin()
+
+        _Server(_config(make_app(site, port)), begun, is_unwanted).run(sockets=[listener])
 
 
 async def serve_beside(
@@ -49,10 +53,15 @@ async def serve_beside(
 ) -> None:
     """Serve the page, probes and metrics at SERVE_HOST and SERVE_PORT, in a loop that does more, until cancelled."""
     with _listening(settings.serve_host, settings.serve_port, "SERVE_PORT") as listener:
-        secret, port = Secrets(), listener.getsockname()[1]
-        app = with_probes(make_app(settings, doors, secret, port, by), unready, metrics)
+        site, port = Site(settings, doors, Secrets(), by), listener.getsockname()[1]
+        app = with_probes(make_app(site, port), unready, metrics)
         host = "127.0.0.1" if settings.serve_host == "0.0.0.0" else settings.serve_host  # noqa: S104 - it is asked for
-        server = _Beside(_config(app), lambda: announce(f"http://{host}:{port}/{secret.token}/"), lambda: False)
+
+        def begun() -> None:
+            announce(f"http://{host}:{port}/{site.secret.token}/")
+            site.known.begin()
+
+        server = _Beside(_config(app), begun, lambda: False)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
             await asyncio.shield(serving)

@@ -45,14 +45,14 @@ def told(request: Request) -> str:
 
 
 class Site:
-    """One page, served under one token to the person ``by``."""
+    """One page on ``settings``, under the token of ``secret``, for the person ``by``."""
 
     def __init__(self, settings: Settings, doors: Doors, secret: Secrets, by: str) -> None:
         self.settings = settings
         self.doors = doors
         self.by = by
         self.known = Known(settings, doors)
-        self._secret = secret
+        self.secret = secret
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -71,12 +71,12 @@ class Site:
 
     def to(self, where: str, said: str, **more: str) -> Response:
         """Where the browser goes after a form, and what it is told there."""
-        return RedirectResponse(f"/{self._secret.token}/{where}?{urlencode({**more, 'told': said})}", 303)
+        return RedirectResponse(f"/{self.secret.token}/{where}?{urlencode({**more, 'told': said})}", 303)
 
     async def form(self, request: Request) -> Mapping[str, str]:
         """What a form of ours sent; raises HTTPException for any other."""
         form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-        if not self._secret.is_form(form.get("form_token", "")):
+        if not self.secret.is_form(form.get("form_token", "")):
             raise HTTPException(403, "this form is none of this page's: go back, reload, and send it again")
         return form
 

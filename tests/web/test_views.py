@@ -23,6 +23,7 @@ from pipeline.web import letters
 from pipeline.web.app import make_app
 from pipeline.web.doors import Doors
 from pipeline.web.guard import Secrets
+from pipeline.web.site import Site
 from tests.deadletters.test_shelf import put
 
 EVIL = "<script>alert(1)</script>\u202e"
@@ -61,7 +62,7 @@ class Page:
     def __init__(self, home):
         self.settings = Settings(mongo_uri=None)
         self.doors, self.home, self.secret = Shut(), home, Secrets()
-        self.app = make_app(self.settings, self.doors, self.secret, 80)
+        self.app = make_app(Site(self.settings, self.doors, self.secret, ""), 80)
 
     def client(self):
         transport = httpx.ASGITransport(self.app)
@@ -196,7 +197,7 @@ class TestOverview:
     async def test_wrong_settings_are_told_and_the_rest_is_shown(self, page, monkeypatch):
         page.ran(run())
         wrong = replace(page.settings, clients=("nobody",))
-        page.app = make_app(wrong, page.doors, page.secret, 80)
+        page.app = make_app(Site(wrong, page.doors, page.secret, ""), 80)
         html = await page.get()
         assert "The settings cannot work" in html
         assert "nobody" in html
@@ -208,7 +209,7 @@ class TestOverview:
             '[clients.odd]\nkind = "nobody_knows"\n'
         )
         settings = replace(page.settings, clients_file=page.home / "clients.toml")
-        page.app = make_app(settings, page.doors, page.secret, 80)
+        page.app = make_app(Site(settings, page.doors, page.secret, ""), 80)
         said = text(await page.get())
         assert "odd was left out" in said
         assert "no client is of the kind" in said[said.index("left out", said.index("state")) :]

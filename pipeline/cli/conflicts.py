@@ -10,6 +10,7 @@ from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.logs import note
 from pipeline.cli.output import Json, print_json, print_lines, said
 from pipeline.cli.start import Wait, begin, person
+from pipeline.cli.steps import suggest
 from pipeline.cli.summary import SIDES
 from pipeline.cli.tables import Column, print_table
 from pipeline.history.conflicts import Conflict, read_conflicts
@@ -56,6 +57,7 @@ def list_(
         print_json(found)
     elif found:
         print_table(COLUMNS, map(_row, found))
+        suggest(("set one again", "conflicts restore NUMBER FIELD"))
     else:
         note(f"nothing gave way in {path}" + (" that is like this" if since is not None or client else ""))
     return 0

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 from rich.text import Text
 
-from pipeline.cli.output import Json, clean, console, hanging, is_terminal, print_json, print_lines
+from pipeline.cli.output import Json, clean, console, hanging, is_terminal, many, print_json, print_lines
 from pipeline.cli.start import begin
 from pipeline.cli.started import in_full
 from pipeline.cli.tables import print_rows
@@ -108,4 +108,4 @@ def _print(findings: list[Finding]) -> None:
         for line in hanging(lead, told, out.width, lead.cell_len):
             out.print(line, soft_wrap=True)
     worst = sum(one.state == "problem" for one in findings)
-    print_lines(["", f"{worst} problems" if worst else "nothing stands in the way of a run"])
+    print_lines(["", many(worst, "problem") if worst else "nothing stands in the way of a run"])

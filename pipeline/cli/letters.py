@@ -13,10 +13,12 @@ from pipeline.cli.faults import UNKNOWN, print_faults
 from pipeline.cli.logs import note
 from pipeline.cli.output import Json, is_terminal, many, print_json, print_lines
 from pipeline.cli.start import begin
-from pipeline.cli.steps import print_steps
+from pipeline.cli.steps import print_steps, suggest
 from pipeline.cli.tables import Column, print_rows, print_table
 from pipeline.deadletters import DeadLetterOffice, Filed, Filters, Group, Letter, grouped
+from pipeline.deadletters.office import see_mendable
 from pipeline.deadletters.pointer import locate, readable
+from pipeline.errors import WrongUsage
 
 __all__ = ["NONE", "Which", "list_", "show", "stats"]
 
@@ -144,6 +146,11 @@ def show(letter_id: Annotated[str, Parameter(name="ID")], /, *, json: Json = Fal
         ]
     )
     print_faults(letter)
+    suggest(
+        *([("mend it", f"dead-letters edit {filed.id}")] if _is_mendable(filed) else []),
+        ("run it again", f"dead-letters retry {filed.id}"),
+        ("give it up", f"dead-letters discard {filed.id} --because WHY"),
+    )
     return 0
 
 
@@ -171,6 +178,14 @@ def stats(*, which: Which = NONE, json: Json = False) -> int:
 
 def _counts(counts: Mapping[str, int]) -> Iterator[list[str]]:
     return ([f"{count:,}", name] for name, count in counts.items())
+
+
+def _is_mendable(filed: Filed) -> bool:
+    try:
+        see_mendable(filed)
+    except WrongUsage:
+        return False
+    return True
 
 
 def _by(person: str) -> str:

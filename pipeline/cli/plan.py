@@ -9,6 +9,7 @@ from pipeline.cli.conduct import conduct, shown
 from pipeline.cli.logs import note
 from pipeline.cli.output import Json, is_terminal, many, print_json, print_lines, said
 from pipeline.cli.start import begin
+from pipeline.cli.steps import suggest
 from pipeline.cli.tables import Column, print_rows, print_table
 from pipeline.dataflow.messages import DeadLetter
 from pipeline.history.decisions import SENT, Entry
@@ -53,7 +54,7 @@ def plan(*, client: str | None = None, json: Json = False) -> int:
         if planning.plans and json:
             print_json(_as_data(writes, letters))
         elif planning.plans:
-            _print(writes, letters)
+            _print(writes, letters, client)
     return ended.exit
 
 
@@ -73,7 +74,7 @@ def _as_data(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> dict[str
     }
 
 
-def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
+def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter], client: str | None) -> None:
     if not is_terminal():
         print_rows([*_rows(writes), *_dead_rows(letters)])
     if writes and is_terminal():
@@ -89,6 +90,7 @@ def _print(writes: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
         note("nothing to do")
     else:
         note(f"{many(orders, 'order')} would be written or sent, {many(len(letters), 'item')} would be dead")
+        suggest(("do it", f"run --client {client}" if client else "run"))
 
 
 def _rows(entries: Sequence[Entry]) -> Iterator[list[str]]:

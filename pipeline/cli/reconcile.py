@@ -13,6 +13,7 @@ from pipeline.cli.logs import note
 from pipeline.cli.output import Json, is_terminal, print_json, said, width_of_terminal
 from pipeline.cli.progress import watched
 from pipeline.cli.start import Wait, begin
+from pipeline.cli.steps import suggest
 from pipeline.cli.summary import summary_of
 from pipeline.cli.tables import Column, print_table
 from pipeline.history.journal import Journal, new_run
@@ -111,13 +112,16 @@ def _print(work: Reconciling, ended: Ended, settings: Settings) -> None:
             for line in filter(None, told.splitlines()):
                 note(line)
     found = work.comparisons
-    if any(count for one in found for kind, count in one.counts.items() if kind in set(GapKind)):
+    is_same = not any(count for one in found for kind, count in one.counts.items() if kind in set(GapKind))
+    if not is_same:
         print_table(COLUMNS, _rows(found))
     for one in found:
         counted = "; ".join(f"{count:,} {COUNTED[kind]}" for kind, count in one.counts.items() if count)
         note(f"{one.client}: {counted or 'both sides say the same'}")
         for line in one.notes:
             note(f"{one.client}: {line}")
+    if not is_same and not isinstance(work, Fixing):
+        suggest(("mend it", "reconcile --fix"))
 
 
 def _rows(found: Sequence[Comparison]) -> Iterator[list[str]]:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from rich.cells import cell_len
 
-from pipeline.cli.output import clean, width_of_terminal
+from pipeline.cli.output import clean, is_terminal, width_of_terminal
 from pipeline.cli.started import command
 
-__all__ = ["print_steps", "steps"]
+__all__ = ["print_steps", "steps", "suggest"]
 
 
 def steps(told: Iterable[tuple[str, str]], width: int = 0) -> list[str]:
@@ -22,6 +22,13 @@ def steps(told: Iterable[tuple[str, str]], width: int = 0) -> list[str]:
         line = f"  {says}: {said}"
         lines += [line] if not width or cell_len(line) <= width else [f"  {says}:", f"    {said}"]
     return lines
+
+
+def suggest(*told: tuple[str, str]) -> None:
+    """``print_steps`` under a report, for a person alone: what a program reads is the report and nothing else."""
+    if is_terminal():
+        sys.stdout.write("\n")
+        print_steps(told)
 
 
 def print_steps(told: Iterable[tuple[str, str]]) -> None:

@@ -76,6 +76,21 @@ def test_a_command_is_never_broken():
     assert steps(told, 40) == ["  to see and mend them:", "    python src/main.py dead-letters list"]
 
 
+def test_a_report_on_a_terminal_ends_with_what_can_be_done_and_for_a_program_with_its_rows(plant):
+    plant.run("setup.py")
+    assert plant.shown(100, "plan", exits=4).splitlines()[-1] == f"  do it: {started.command('run')}"
+    assert "do it" not in "".join(plant.ask("plan")[1:])
+    plant.command("run")
+    last = plant.shown(200, "conflicts", "list").splitlines()[-1]
+    assert last == f"  set one again: {started.command('conflicts', 'restore', 'NUMBER', 'FIELD')}"
+    ids = {row.split("\t")[4]: row.split("\t")[0] for row in plant.command("dead-letters", "list").splitlines()}
+    for name, can_be in (("bad-schema.json", True), ("bad-unreadable.json", False)):
+        said = plant.shown(200, "dead-letters", "show", ids[name])
+        assert (f"mend it: {started.command('dead-letters', 'edit', ids[name])}" in said) is can_be
+        assert f"run it again: {started.command('dead-letters', 'retry', ids[name])}" in said
+    assert "run it again" not in plant.command("dead-letters", "show", ids["bad-schema.json"])
+
+
 def said_steps(text):
     return [line.partition("see and mend them: ")[2] for line in text.splitlines() if "see and mend them: " in line]
 

@@ -157,5 +157,6 @@ def _told(error: BaseException) -> int:
         logger.bind(event="interrupted").warning("interrupted")
         return INTERRUPTED
     if isinstance(error, CycloptsError):
-        error = WrongUsage(f"{' '.join(str(error).split())} `help` tells what there is")
+        about = " ".join(["help", *(error.command_chain or ())])
+        error = WrongUsage(f"{' '.join(str(error).split())} `{about}` tells what there is")
     return tell(error).exit_code

@@ -1,6 +1,7 @@
 """``demo``: a folder with sample orders, an embedded MongoDB in it, and a run over them."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -50,14 +51,9 @@ def demo(folder: Annotated[Path, Parameter(name="FOLDER")] = FOLDER, /) -> int:
     code = running.run()
     if hidden:
         logger.warning("in {} the environment goes before: unset {} there", folder, ", ".join(hidden))
+    page = [("the page, in a browser", "inspect --open")] if find_spec("starlette") else []  # an extra
     print_lines([""])
-    print_steps(
-        [
-            ("run again: nothing has changed", "run"),
-            ("the story of an order that both sides edited", "explain 104"),
-            ("the page, in a browser", "inspect --open"),
-        ]
-    )
+    print_steps([("again: nothing has changed", "run"), ("an order that both sides edited", "explain 104"), *page])
     return code
 
 

@@ -54,7 +54,7 @@ class Children(Doors):
     async def retry(self, which: str | Filters) -> Retried:
         """``dead-letters retry``."""
         chosen = [which] if isinstance(which, str) else ["--all", "--yes", *_options(which)]
-        return msgspec.convert(await self._asked("dead-letters", "retry", "--json", *chosen), Retried)
+        return msgspec.convert(await self._asked("dead-letters", "retry", "--json", f"--wait={WAIT}", *chosen), Retried)
 
     async def restore(self, client: str, number: str, field: str) -> str:
         """``conflicts restore``."""

@@ -99,6 +99,9 @@ def hanging(lead: Text, text: Text, width: int, blanks: int | None = None) -> li
 
 def wrapped(text: Text, width: int) -> list[Text]:
     """The text in lines, broken between words; a word that is longer than a line goes over several."""
+    if text.cell_len <= width and "\n" not in text.plain:
+        text.rstrip()
+        return [text]
     lines = list(text.wrap(_ANY, max(width, 1), overflow="fold"))
     for line in lines:
         line.rstrip()

@@ -22,14 +22,18 @@ SIDES: Final = {"client": "the client", "tracos": "TracOS"}
 WORDS: Final = {"repeat": "unchanged"}
 """Outcomes that are one to a reader: a repeat, and a record that was taken but changed nothing."""
 
+BEGIN: Final = (("to try it on sample orders", "demo"), ("to set it up for orders of your own", "init"))
 BETWEEN: Final = " · "
 UNDER: Final = " " * 12
 """What was done, where it has no room beside the flow, stands under its arrow."""
 
 
 def summary_of(ended: Ended, settings: Settings, width: int = 0) -> str:
-    """The text of the summary of a run that has ended, for a terminal that is so wide; 0: for no terminal."""
-    return summary(
+    """The text of the summary of a run that has ended, for a terminal that is so wide; 0: for no terminal.
+
+    Where nothing is set, and nothing is there, it says how to begin.
+    """
+    told = summary(
         ended.reports,
         failed=ended.befell,
         dead_letters=settings.data_dead_letter_dir,
@@ -38,6 +42,17 @@ def summary_of(ended: Ended, settings: Settings, width: int = 0) -> str:
         gave_way=ended.record.gave_way,
         drift=ended.record.drift,
         width=width,
+    )
+    return told if _is_begun(ended, settings) else told + "".join(f"{line}\n" for line in ["", *steps(BEGIN, width)])
+
+
+def _is_begun(ended: Ended, settings: Settings) -> bool:
+    return bool(
+        settings.clients_file
+        or settings.clients
+        or settings.mongo_uri
+        or settings.data_inbound_dir.exists()
+        or any(report.received for reports in ended.reports.values() for report in reports)
     )
 
 
@@ -121,6 +136,8 @@ def _places(reports: Sequence[Report]) -> list[str]:
     tracos = [ours[flow](one) for one in reports if (flow := one.flow.rpartition(".")[2]) in ours]
     places = [place for one in reports for place in (one.source, one.sink) if place]
     way = " → ".join("TracOS" if place in tracos else place for place, _ in groupby(places))
+    if len(set(places)) == 2 and len(reports) == 2:  # noqa: PLR2004 - TracOS and the client, there and back
+        way = f"{places[0]} ⇄ TracOS"
     return [f"  TracOS: {tracos[0]}", f"  {way}"] if places and tracos else []
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from loguru import logger
+
 from pipeline.cli.started import install
 from pipeline.errors import WrongSettings
 from pipeline.service.passes import Passes, Watcher
@@ -49,8 +51,10 @@ def traces_of(settings: Settings) -> list[Watcher]:
         return []
     try:
         from pipeline.service.traces import Traces  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise _missing("OTEL_EXPORTER_OTLP_ENDPOINT", error, "otel") from error
+    except ImportError as error:  # the variable may be there for other programs, and stops nothing
+        (line,) = _missing("OTEL_EXPORTER_OTLP_ENDPOINT", error, "otel").problems
+        logger.warning("{}; nothing is traced", line)
+        return []
     return [Traces(settings.otel_exporter_otlp_endpoint)]
 
 

@@ -1,13 +1,14 @@
 """Run a chain to its end and count what became of every item."""
 
 from collections import Counter
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any
 
 from aiostream import streamcontext
 from msgspec import Struct, field
 
 from pipeline.dataflow.messages import Batch, Outcome
+from pipeline.dataflow.ports import Progress
 from pipeline.dataflow.stages import unhandled
 from pipeline.dataflow.timing import StageTime, timed
 
@@ -37,6 +38,8 @@ class Report(Struct, kw_only=True):
     """Dead-lettered items by the stage where they failed."""
     stages: dict[str, StageTime] = field(default_factory=dict)
     """By name: when each stage worked, and how long."""
+    progress: Callable[[], Progress | None] = lambda: None
+    """How far its source has come, as far as that can be told."""
 
     def add(self, batch: Batch[Any]) -> None:
         """Count one batch that has left the chain."""

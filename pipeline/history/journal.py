@@ -50,6 +50,12 @@ class FlowCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Files left unread: unchanged since all of them was delivered."""
     dead: Mapping[str, int] = {}
     """New dead letters by stage."""
+    done: int = 0
+    """While it is under way: how much of its source is read, in the source's own unit."""
+    total: int | None = None
+    """Of how much, where that is known."""
+    unit: str = ""
+    """files, orders ..."""
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -133,8 +139,9 @@ def _valid(data: Any) -> Any:
     return {_valid(key): _valid(value) for key, value in data.items()} if isinstance(data, dict) else data
 
 
-def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
-    """What the journal keeps of reports."""
+def counts(reports: Sequence[Report], *, so_far: bool = False) -> tuple[FlowCounts, ...]:
+    """What the journal keeps of reports; ``so_far``: they are being filled, and how far each has come is told too."""
+    far = [report.progress() if so_far else None for report in reports]
     return tuple(
         FlowCounts(
             flow=report.flow,
@@ -150,8 +157,11 @@ def counts(reports: Sequence[Report]) -> tuple[FlowCounts, ...]:
             empty=report.empty,
             spared=report.spared,
             dead=dict(report.dead),
+            done=come.done if come else 0,
+            total=come.total if come else None,
+            unit=come.unit if come else "",
         )
-        for report in reports
+        for report, come in zip(reports, far, strict=True)
     )
 
 

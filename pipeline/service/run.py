@@ -211,7 +211,8 @@ class Runner:
         while self._journal is not None:
             await asyncio.sleep(beat_seconds(datetime.now(UTC) - self._record.began))
             reports = [report for of_one in self._reports.values() for report in of_one]
-            told = replace(self._record, told=datetime.now(UTC).replace(microsecond=0), flows=counts(reports))
+            flows = counts(reports, so_far=True)
+            told = replace(self._record, told=datetime.now(UTC).replace(microsecond=0), flows=flows)
             with suppress(Fatal):
                 self._has_told = True
                 await in_thread(self._journal.write, told)

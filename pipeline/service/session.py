@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.clients.connector import ClientSettings, Connector
 from pipeline.clients.registry import find_client
 from pipeline.clients.spelling import WrongTable
-from pipeline.dataflow.ports import DeadLetters
+from pipeline.dataflow.ports import DeadLetters, Source
 from pipeline.dataflow.run import Report
 from pipeline.dataflow.stage import Chain
 from pipeline.deadletters import Identify
@@ -206,7 +206,10 @@ def new_report(session: Session, flow: str, chain: Chain[Any]) -> Report:
     """The report of a chain that has not begun, with the places that it reads and writes."""
     source, sink = (step.end.title for step in chain.steps if step.kind in {"source", "sink"} and step.end is not None)
     source, sink = (source, session.place) if flow == "inbound" else (session.place, sink)
-    return Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
+    report = Report(flow=f"{session.client.name}.{flow}", source=source, sink=sink)
+    if isinstance(end := chain.steps[0].end, Source):
+        report.progress = end.progress
+    return report
 
 
 def session_of(

@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -26,10 +26,15 @@ from pipeline.web.words import counted
 
 __all__ = ["Letters"]
 
+P = ParamSpec("P")
+
 PAGE: Final = 50
 GROUPS: Final = 20
 NAMES: Final = ("flow", "client", "stage", "reason")
 ACTIONS: Final = ("check", "mend", "retry", "discard")
+TRIES: Final = 10
+TRY_SECONDS: Final = 0.3
+"""How often, and after how long, it is looked whether a flow's folder is free."""
 _ID: Final = re.compile(r"[0-9a-f]{10}")
 
 
@@ -168,7 +173,7 @@ class Letters:
 
     async def _done(self, action: str, filed: Filed, form: Mapping[str, str]) -> Response:
         if action == "discard":
-            await in_thread(self._office.discard, filed, form.get("because", ""))
+            await _patiently(self._office.discard, filed, form.get("because", ""))
             return self._site.to("letters", "discarded")
         text = form.get("payload", "").replace("\r\n", "\n")  # what browsers make of every line's end
         if b"\r\n" in filed.letter.raw:
@@ -180,7 +185,7 @@ class Letters:
             checked = await in_thread(self._check, filed, filed.letter.payload if is_same else text.encode())
             return self._shown(filed, told="", text=form.get("payload", ""), checked=checked)
         if action == "mend" or ("payload" in form and form["payload"] != form.get("shown")):
-            await in_thread(self._mend, filed, text)
+            await _patiently(self._mend, filed, text)
         if action == "mend":
             return self._site.to(f"letters/{filed.id}", "mended")
         done = await self._retry(filed.id)
@@ -203,6 +208,20 @@ class Letters:
         if not _ID.fullmatch(request.path_params["id"]):
             raise HTTPException(404, "there is no such letter")
         return self._office.get(request.path_params["id"])
+
+
+async def _patiently(do: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Do what needs a flow's folder; whoever has it, as a service's pass has for a moment, is waited for a little."""
+    for _ in range(TRIES - 1):
+        try:
+            await in_thread(do, *args, **kwargs)
+        except WrongUsage:
+            raise
+        except Fatal:
+            await asyncio.sleep(TRY_SECONDS)
+        else:
+            return
+    await in_thread(do, *args, **kwargs)
 
 
 def _filters(asked: Any) -> Filters:

@@ -1,4 +1,4 @@
-// Keeps what a run under way says of itself up to date. It writes texts alone; without it a reload does the same.
+// Keeps what a run under way says of itself up to date. It writes texts and lengths of bars alone; without it a reload does the same.
 "use strict";
 
 const shown = document.body.dataset.runs;
@@ -15,6 +15,9 @@ async function look() {
     }
     for (const [name, text] of Object.entries(now.texts)) {
       for (const place of document.querySelectorAll(`[data-says="${CSS.escape(name)}"]`)) place.textContent = text;
+    }
+    for (const [name, [done, total]] of Object.entries(now.bars)) {
+      for (const bar of document.querySelectorAll(`[data-bar="${CSS.escape(name)}"]`)) [bar.max, bar.value] = [total, done];
     }
   } catch {
     // The program has ended, or is busy: the page stays as it is.

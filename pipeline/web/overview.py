@@ -110,7 +110,8 @@ class Overview:
         now = datetime.now(UTC)
         under_way = [progress(run, now) for run in await self._site.known.under_way(now)]
         texts = {f"{one.run}.{name}": text for one in under_way for name, text in one.texts.items()}
-        return JSONResponse({"runs": " ".join(one.run for one in under_way), "texts": texts})
+        bars = {f"{one.run}.{flow.flow}": [flow.done, flow.total] for one in under_way for flow in one.flows}
+        return JSONResponse({"runs": " ".join(one.run for one in under_way), "texts": texts, "bars": bars})
 
 
 def _read_last(syncs: Sequence[Run]) -> Mapping[str, Run]:
@@ -156,10 +157,13 @@ def _standing(
 ) -> Standing:
     if seen.problem:
         return Standing(kind="bad", said="The settings cannot work")
-    failed = [one.name for one in clients if one.failure or one.seen.problems]
-    if failed:
-        who = failed[0] if len(failed) == 1 else so_many(len(failed), "client")
-        return Standing(kind="bad", said=f"{who} {'was' if len(failed) == 1 else 'were'} not served to the end")
+    for names, what in (
+        ([one.name for one in clients if one.failure], "not served to the end"),
+        ([one.name for one in clients if one.seen.problems], "left out"),
+    ):
+        if names:
+            who = f"{names[0]} was" if len(names) == 1 else f"{so_many(len(names), 'client')} were"
+            return Standing(kind="bad", said=f"{who} {what}")
     if runs and runs[-1].ended is None and not runs[-1].is_under_way(now):
         return Standing(kind="bad", said="The last run was killed")
     if letters.total:

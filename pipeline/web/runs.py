@@ -43,6 +43,15 @@ class Counted(Struct, frozen=True, kw_only=True):
         return self.run.ending != "finished" and not self.is_under_way
 
 
+class Flow(Struct, frozen=True, kw_only=True):
+    """How far one flow of a run has come, where it is known how far it is to go."""
+
+    flow: str
+    done: int
+    total: int
+    said: str
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """A run that is under way."""
 
@@ -51,6 +60,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     began: datetime
     texts: Mapping[str, str]
     """What changes while it is, by name."""
+    flows: Sequence[Flow]
 
 
 class Runs:
@@ -115,7 +125,15 @@ def progress(run: Run, now: datetime) -> Progress:
         "told": took(now - told),
         "flow": run.flows[-1].flow if run.flows else "starting",
     }
-    return Progress(run=run.run, command=run.command, began=run.began, texts=texts)
+    flows = [_flow(flow) for flow in run.flows if flow.total]
+    texts |= {one.flow: one.said for one in flows}
+    return Progress(run=run.run, command=run.command, began=run.began, texts=texts, flows=flows)
+
+
+def _flow(flow: FlowCounts) -> Flow:
+    total = max(flow.total or 0, flow.done)
+    said = f"{flow.done:,} of {total:,} {flow.unit}"
+    return Flow(flow=flow.flow, done=flow.done, total=total, said=said)
 
 
 def _read(flows: Sequence[FlowCounts]) -> int:

@@ -14,7 +14,13 @@ def many(plant):
     return plant
 
 
-@pytest.mark.parametrize(("typed", "passed"), [("y\n", 101), ("n\n", 0), ("\n", 0), ("\x04", 0)])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("typed", "passed"),
+    [("y\n", 101), pytest.param("n\n", 0, marks=SLOW), ("\n", 0), pytest.param("\x04", 0, marks=SLOW)],
+)
 def test_more_than_a_hundred_letters_are_retried_by_who_says_yes(many, typed, passed):
     code, said = at_terminal(many, "dead-letters", "retry", "--all", typed=typed)
     assert (code, "retry 101 dead letters? [y/N]" in said) == (0, True)
@@ -23,9 +29,9 @@ def test_more_than_a_hundred_letters_are_retried_by_who_says_yes(many, typed, pa
 
 
 def test_where_nobody_can_be_asked_it_refuses_and_says_how(many):
-    _, err = many.run("src/main.py", "dead-letters", "retry", "--all", exits=2)
-    assert "these are 101 dead letters, and nobody is there to be asked" in err
-    assert "src/main.py dead-letters retry --all --yes` asks nobody" in err
+    code, _, err = many.ask("dead-letters", "retry", "--all")
+    assert (code, "these are 101 dead letters, and nobody is there to be asked" in err) == (2, True)
+    assert "pipeline dead-letters retry --all --yes` asks nobody" in err
     assert many.orders.count_documents({}) == 0
     assert "101 passed and closed" in many.command("dead-letters", "retry", "--all", "--yes")
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pipeline.cli import started
+from pipeline.errors import Fatal
 from tests.plant import ROOT, Plant
 from tests.terminal import at_terminal
 
@@ -34,23 +35,30 @@ def test_it_makes_a_folder_and_runs_and_what_it_says_to_do_next_can_be_done(home
     assert "0 read   nothing to do" in again
 
 
+@pytest.mark.slow
+def test_where_nothing_is_set_and_nothing_is_there_a_run_says_how_to_begin(home):
+    out = home.command("run")
+    assert "to try it on sample orders: " in out
+    assert "to set it up for orders of your own: " in out
+    home.inbound.mkdir()
+    assert "to try it" not in home.command("run")
+
+
 def test_a_folder_of_somebodys_is_left_alone(home):
     (home.home / "mine").mkdir()
     (home.home / "mine/file").touch()
-    _, err = home.run("src/main.py", "demo", "mine", exits=2)
-    assert "mine is there, and no demo made it: name another folder" in err
+    code, _, err = home.ask("demo", "mine")
+    assert (code, "mine is there, and no demo made it: name another folder" in err) == (2, True)
     assert [path.name for path in (home.home / "mine").iterdir()] == ["file"]
 
 
-def test_without_a_mongod_the_one_command_is_told_that_installs_it(home):
-    code = (
-        "import sys\nfrom pipeline.errors import Fatal\nfrom pipeline.tracos import embedded\n"
-        "def none(binary=None): raise Fatal('no mongod')\n"
-        "embedded.find_mongod = none\nfrom pipeline.cli import program\nsys.exit(program())\n"
-    )
-    (home.home / "main.py").write_text(code)
-    _, err = home.run(home.home / "main.py", "demo", exits=1)
-    assert "the demo needs a MongoDB of its own; this installs one: " in err
+def test_without_a_mongod_the_one_command_is_told_that_installs_it(home, monkeypatch):
+    def none(binary):
+        raise Fatal("no mongod")
+
+    monkeypatch.setattr("pipeline.cli.demo.find_mongod", none)
+    code, _, err = home.ask("demo")
+    assert (code, "the demo needs a MongoDB of its own; this installs one: " in err) == (1, True)
     command = shlex.split(err.strip().partition("installs one: ")[2].partition(" (see ")[0])
     assert command[1:4] == ["-m", "pip", "install"]
     assert command[-1].endswith("[embedded]")
@@ -89,6 +97,7 @@ def test_an_extra_is_installed_as_the_program_was(monkeypatch, prefix, origin, s
 
 
 class TestSetup:
+    @pytest.mark.slow
     def test_samples_go_into_a_mongodb_that_may_hold_real_orders_only_when_somebody_says_so(self, plant):
         command = [sys.executable, str(ROOT / "setup.py")]
         done = subprocess.run(command, cwd=plant.home, env=plant.environ, capture_output=True, text=True, check=False)

@@ -67,6 +67,14 @@ def test_help_shows_what_the_option_shows(home):
 
 
 @pytest.mark.parametrize(
+    ("given", "about"), [("run --ony x", "help run"), ("dead-letters sho", "help dead-letters"), ("nonsense", "help")]
+)
+def test_wrong_usage_names_the_help_of_the_very_command(home, given, about):
+    code, _, err = home.ask(*given.split())
+    assert (code, f"pipeline {about}` tells what there is" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("shell", "file"),
     [
         ("bash", ".local/share/bash-completion/completions/workorder-sync"),

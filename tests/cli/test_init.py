@@ -46,6 +46,7 @@ def test_five_questions_are_asked_and_nothing_said_is_what_is_shown(home):
     assert customer.options == {"inbound_dir": "in", "outbound_dir": "data/outbound"}
 
 
+@pytest.mark.slow
 def test_of_an_api_the_address_is_asked_and_where_the_token_is(home):
     code, said = at_terminal(
         home, "init", "--name", "north", typed="\nrest_json\nhttps://erp.example/orders\nERP_TOKEN\n"
@@ -62,17 +63,24 @@ def test_an_address_is_read_as_it_was_said(home, uri):
     assert read(home)[0].mongo_uri == uri
 
 
+@pytest.mark.slow
 def test_what_is_there_is_never_overwritten_unasked(home):
     (home.home / ".env").write_text("LOG_LEVEL=DEBUG\n")
     before = files(home)
-    _, err = home.run("src/main.py", "init", "--yes", exits=2)
-    assert ".env: there already, and nothing was written; --overwrite writes anew" in err
     code, said = at_terminal(home, "init", typed="\n\n\n\n\nn\n")
     assert (code, "overwrite .env? [y/N]" in said, files(home)) == (2, True, before)
     code, _ = at_terminal(home, "init", typed="\n\n\n\n\ny\n")
     assert (code, sorted(files(home))) == (0, [".env", "clients.toml"])
     home.command("init", "--yes", "--overwrite", "--name", "other")
     assert read(home)[1].name == "other"
+
+
+def test_what_is_there_stays_where_nobody_can_be_asked(home):
+    (home.home / ".env").write_text("LOG_LEVEL=DEBUG\n")
+    before = files(home)
+    code, _, err = home.ask("init", "--yes")
+    assert (code, files(home)) == (2, before)
+    assert ".env: there already, and nothing was written; --overwrite writes anew" in err
 
 
 @pytest.mark.parametrize(
@@ -92,6 +100,7 @@ def test_what_would_be_wrong_settings_is_not_written(home, arguments, told):
     assert files(home) == {}
 
 
+@pytest.mark.slow
 def test_the_end_of_what_is_typed_is_the_default(home):
     code, _ = at_terminal(home, "init", typed="\x04\x04\x04\x04\x04")
     assert (code, read(home)[1].name) == (0, "erp")

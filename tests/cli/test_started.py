@@ -80,7 +80,7 @@ def said_steps(text):
     return [line.partition("see and mend them: ")[2] for line in text.splitlines() if "see and mend them: " in line]
 
 
-@pytest.mark.parametrize("way", [["src/main.py"], ["-m", "pipeline"]])
+@pytest.mark.parametrize("way", [["src/main.py"], pytest.param(["-m", "pipeline"], marks=pytest.mark.slow)])
 def test_what_a_run_says_to_do_next_can_be_done(plant, way):
     plant.put("bad.json", BAD)
     script = str(ROOT / way[0]) if len(way) == 1 else None

@@ -95,6 +95,14 @@ def test_it_says_where_the_orders_are_and_what_gave_way():
     )
 
 
+def test_a_client_that_is_read_and_told_at_one_place_is_named_once():
+    ours, theirs = "mongodb://h:27017/plant.workorders", "https://erp.example/orders"
+    inbound = Report(flow="erp.inbound", source=theirs, sink=ours)
+    outbound = Report(flow="erp.outbound", source=ours, sink=theirs)
+    assert text(inbound, outbound).splitlines()[1:3] == [f"  TracOS: {ours}", f"  {theirs} ⇄ TracOS"]
+    assert text(inbound).splitlines()[2] == f"  {theirs} → TracOS"
+
+
 def test_several_clients_have_a_block_each_and_what_befell_them_is_told():
     told = summary(
         {

@@ -6,6 +6,7 @@ import threading
 import msgspec
 import pytest
 
+from pipeline.dataflow.ports import Progress
 from pipeline.dataflow.run import Report
 from pipeline.errors import Fatal
 from pipeline.history.journal import Journal, Run, new_run, read_runs
@@ -41,7 +42,8 @@ class Waits(Work):
         self.journal, self.times, self.error = journal, times, error
 
     async def serve(self, session, uri, reports, stop):
-        reports.append(Report(flow="erp_json.inbound", received=7))
+        report = Report(flow="erp_json.inbound", received=7, progress=lambda: Progress(2, 9, "files"))
+        reports.append(report)
         for _ in range(self.times):
             await asyncio.to_thread(self.journal.told.acquire)
         if self.error:
@@ -65,7 +67,9 @@ def test_each_line_tells_what_was_read_by_then_and_the_last_one_how_it_ended(pat
     first, *told, last = lines(path)
     assert (first.told, first.flows) == (None, ())
     assert [(one.told is not None, one.ended, one.flows[0].read) for one in told[:2]] == [(True, None, 7)] * 2
+    assert (told[0].flows[0].done, told[0].flows[0].total, told[0].flows[0].unit) == (2, 9, "files")
     assert (last.told, last.ending, last.befell) == (None, "finished", {})
+    assert (last.flows[0].done, last.flows[0].total) == (0, None)
     assert list(read_runs(path)) == [last]
 
 

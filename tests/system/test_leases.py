@@ -154,3 +154,32 @@ def test_whoever_is_held_up_and_wakes_has_the_newest_told_last(plant, other, erp
     before = plant.documents()
     assert run(other, erp)[0] == 0
     assert plant.documents() == before, "an idle run writes no order"
+
+
+@pytest.mark.slow
+def test_whoever_is_held_up_over_a_folder_and_wakes_leaves_no_older_file(plant, other):
+    many, edited = 2500, (3, 1200, 2400)
+    for one in (plant, other):
+        one.environ |= {"LEASE_SECONDS": "1", "DATA_OUTBOUND_DIR": str(plant.outbound)}
+        one.inbound.mkdir(parents=True)
+    plant.orders.insert_many(
+        {"number": number, "status": "created", "title": "old", "createdAt": "2026-10-01"} for number in range(many)
+    )
+    first = plant.start("src/main.py")
+    until(lambda: plant.outbound.is_dir() and any(plant.outbound.glob("*.json")))
+    os.killpg(first.pid, signal.SIGSTOP)
+    leases = plant.orders.database["workorders.sync"]
+    until(lambda: leases.find_one()["until"].replace(tzinfo=UTC) < datetime.now(UTC))
+    plant.orders.update_many({"number": {"$in": edited}}, {"$set": {"title": "new", "isSynced": False}})
+    code, _, err = other.ask("run")
+    assert (code, "another run is writing into" in err) == (1, True), "the folder is locked by whoever is held up"
+    os.killpg(first.pid, signal.SIGCONT)
+    assert done(first)[0] in (0, 6)
+    assert other.ask("run")[0] == 0
+    told = {order["id"]: order["title"] for order in plant.sent().values()}
+    assert [told[number] for number in edited] == ["new"] * 3
+    assert len(told) == many
+    assert plant.orders.count_documents({"isSynced": True}) == many
+    before = plant.documents()
+    assert other.ask("run")[0] == 0
+    assert plant.documents() == before

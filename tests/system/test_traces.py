@@ -10,7 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.mongo import until
 from tests.plant import ROOT
+from tests.system.test_serve import orders, put, serving
 
 SECRET = "Zurich pump 7"
 
@@ -103,6 +105,24 @@ def test_a_dead_collector_delays_the_end_by_seconds_and_stops_nothing(plant, is_
         assert time.monotonic() - began < 10
     assert (code, "Traceback" in err) == (0, False)
     assert plant.orders.count_documents({}) == 1
+
+
+def test_without_the_extra_nothing_is_stopped(plant, monkeypatch):
+    monkeypatch.delitem(sys.modules, "pipeline.service.traces", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)  # not installed
+    plant.put("1.json", order(1))
+    code, _, err = plant.ask("run", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
+    assert (code, "WARNING OTEL_EXPORTER_OTLP_ENDPOINT: the package opentelemetry" in err) == (0, True), err
+
+
+@pytest.mark.slow
+def test_a_service_tells_of_each_pass_and_of_the_last_before_it_ends(plant):
+    put(plant, "north", 0)
+    with Collector() as collector, serving(plant, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as served:
+        until(lambda: orders(plant, "north").count_documents({}))
+        served.end()
+        passes = [said(span)["client"] for span in collector.spans if span.name == "pass"]
+    assert {"north", "south"} == set(passes)
 
 
 @pytest.mark.slow

@@ -124,6 +124,7 @@ def test_one_that_is_to_last_or_cannot_reach_the_first_is_told(tmp_path, monkeyp
         socket.with_suffix(".away").rename(socket)
 
 
+@pytest.mark.slow
 def test_whoever_comes_while_it_is_started_waits_for_it(tmp_path):
     children = [begun(tmp_path) for _ in range(3)]
     uris = {child.stdout.readline() for child in children}
@@ -134,7 +135,8 @@ def test_whoever_comes_while_it_is_started_waits_for_it(tmp_path):
     until(lambda: server_of(tmp_path / "db") is None)
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 async def test_whoever_uses_the_server_of_a_run_that_ends_is_told_in_one_line(tmp_path, child, number):
     lines = []
     watching = logger.add(lines.append, level="WARNING")
@@ -151,7 +153,10 @@ async def test_whoever_uses_the_server_of_a_run_that_ends_is_told_in_one_line(tm
         assert client.admin.command("ping")["ok"] == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+SLOW = (pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGINT))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, *SLOW])
 def test_a_program_that_ends_takes_its_server_with_it(tmp_path, child, number):
     assert server_of(tmp_path / "db") is not None
     child.send_signal(number)

@@ -41,17 +41,19 @@ async def test_another_address_is_asked_anew_and_one_that_is_away_says_why(asked
     assert "MONGO_URI" in await asked.why_away("nonsense://")
 
 
+@pytest.mark.slow
 async def test_a_server_that_hangs_is_told_soon_and_is_asked_again(asked, tmp_path, monkeypatch):
-    monkeypatch.setattr(probe, "PATIENCE_SECONDS", 0.3)
     server = Mongod(tmp_path).start()
     try:
         assert await asked.why_away(server.uri) is None
+        monkeypatch.setattr(probe, "PATIENCE_SECONDS", 0.3)
         os.kill(server._process.pid, signal.SIGSTOP)
         for _ in range(2):
             began = time.monotonic()
             assert "MongoDB" in await asked.why_away(server.uri)
             assert time.monotonic() - began < 3
         os.kill(server._process.pid, signal.SIGCONT)
+        monkeypatch.undo()
         while await asked.why_away(server.uri) is not None:
             pass
     finally:

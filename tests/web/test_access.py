@@ -32,7 +32,9 @@ def paths(shared_site):
     (past,) = last_runs(plant.home / "data/runs.jsonl", 1)
     now = new_run("run")  # one is under way, for as long as these tests take
     told = now.began + timedelta(hours=1)
-    Journal(plant.home / "data/runs.jsonl").write(replace(now, told=told, flows=past.flows))
+    Journal(plant.home / "data/runs.jsonl").write(
+        replace(now, told=told, flows=[replace(flow, done=1, total=4, unit="files") for flow in past.flows])
+    )
     ours = letter_id(shared_site, flow="erp_json.outbound")
     return {
         "overview": "",
@@ -143,9 +145,10 @@ def test_without_a_script_all_is_there_and_with_it_figures_change_by_themselves(
     shown(browser, shared_site, "")
     place = browser.find_element(By.CSS_SELECTOR, "[data-says$='.read']")
     (run,) = last_runs(shared_site.plant.home / "data/runs.jsonl", 1)
-    more = replace(run.flows[0], read=4321)
+    more = replace(run.flows[0], read=4321, done=3)
     Journal(shared_site.plant.home / "data/runs.jsonl").write(replace(run, flows=(more,)))
     WebDriverWait(browser, 20).until(lambda _: place.text == "4,321")
+    assert browser.find_element(By.TAG_NAME, "progress").get_property("value") == 3
 
 
 class TestColours:

@@ -1,5 +1,6 @@
 """What the page shows, asked in this process: its doors are the test's own, and no server runs."""
 
+import asyncio
 import fcntl
 import os
 import re
@@ -18,6 +19,7 @@ from pipeline.orders.merge import Lost, Rule
 from pipeline.service.looking import Both, FieldNow
 from pipeline.service.serve import State
 from pipeline.service.settings import Settings
+from pipeline.web import letters
 from pipeline.web.app import make_app
 from pipeline.web.doors import Doors
 from pipeline.web.guard import Secrets
@@ -154,15 +156,19 @@ class TestOverview:
 
     async def test_a_run_under_way_is_seen_and_its_figures_are_data_for_the_script(self, page):
         began = now() - timedelta(seconds=60)
-        page.ran(replace(run(), began=began, told=now(), ended=None, ending="", exit=None))
+        flow = replace(run().flows[0], done=50, total=200, unit="files")
+        page.ran(replace(run(), began=began, told=now(), ended=None, ending="", exit=None, flows=(flow,)))
         html = await page.get()
         assert 'data-runs="a"' in html
+        assert 'max="200" value="50"></progress>' in html
         assert 'data-says="a.read">20<' in html
         live = msgspec.json.decode(await page.get("live"))
         assert live["runs"] == "a"
         assert (live["texts"]["a.read"], live["texts"]["a.rate"]) == ("20", "0")
+        assert live["texts"]["a.erp_json.inbound"] == "50 of 200 files"
+        assert live["bars"] == {"a.erp_json.inbound": [50, 200]}
         page.ran(run())
-        assert msgspec.json.decode(await page.get("live")) == {"runs": "", "texts": {}}
+        assert msgspec.json.decode(await page.get("live")) == {"runs": "", "texts": {}, "bars": {}}
 
     async def test_a_run_that_was_killed_is_none_that_is_under_way(self, page):
         page.ran(replace(run(), ended=None, ending="", exit=None))
@@ -173,7 +179,9 @@ class TestOverview:
     async def test_a_service_knows_of_passes_that_did_nothing(self, page):
         page.ran(run(50))
         page.doors.states = {"erp_json": State(every=60, began=now(), succeeded=now() - timedelta(minutes=2))}
-        assert "erp_json 2 minutes ago" in text(await page.get())
+        said = text(await page.get())
+        assert "erp_json 2 minutes ago" in said
+        assert "Running yes the service waits for work" in said
         page.doors.states["erp_json"].why = "its API is away"
         assert "failed its API is away" in text(await page.get())
 
@@ -193,6 +201,18 @@ class TestOverview:
         assert "The settings cannot work" in html
         assert "nobody" in html
         assert "The last runs" in html
+
+    async def test_a_client_that_is_left_out_is_told_and_the_others_are_served(self, page):
+        (page.home / "clients.toml").write_text(
+            '[clients.north]\nkind = "erp_json"\ninbound_dir = "in"\noutbound_dir = "out"\ncollection = "north"\n'
+            '[clients.odd]\nkind = "nobody_knows"\n'
+        )
+        settings = replace(page.settings, clients_file=page.home / "clients.toml")
+        page.app = make_app(settings, page.doors, page.secret, 80)
+        said = text(await page.get())
+        assert "odd was left out" in said
+        assert "no client is of the kind" in said[said.index("left out", said.index("state")) :]
+        assert "north never" in said
 
     async def test_a_tracos_that_is_away_is_told_and_nothing_waits_for_it(self, page):
         page.ran(run())
@@ -376,7 +396,8 @@ class TestLetters:
         assert "There is none like that." in await page.get("retry?client=nobody")
         assert "no retry here" in (await page.post("retry", client="erp_json", count="3")).text
 
-    async def test_what_was_written_is_not_lost_whatever_became_of_the_letter(self, page):
+    async def test_what_was_written_is_not_lost_whatever_became_of_the_letter(self, page, monkeypatch):
+        monkeypatch.setattr(letters, "TRY_SECONDS", 0.001)
         path = put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
         one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
         (seen,) = set(re.findall(r'name="seen" value="(\w+)"', await page.get(f"letters/{one}")))
@@ -393,6 +414,15 @@ class TestLetters:
         path.unlink()
         answer = await page.post(f"letters/{one}/mend", **written)
         assert (answer.status_code, "my work</textarea>" in answer.text) == (400, True)
+
+    async def test_a_folder_that_a_pass_has_for_a_moment_is_waited_for(self, page, monkeypatch):
+        path = put(page.settings.data_dead_letter_dir, 1, "erp_json.inbound", client="erp_json", text="{}")
+        one = re.search(r"letters/([0-9a-f]{10})", await page.get("letters"))[1]
+        held = os.open(path.parent, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        free = asyncio.get_running_loop().call_later(0.4, os.close, held)
+        assert (await page.post(f"letters/{one}/discard", because="theirs")).status_code == 303
+        assert free.when() < asyncio.get_running_loop().time()
 
     async def test_a_letter_about_an_order_in_tracos_is_not_mended_here(self, page):
         put(page.settings.data_dead_letter_dir, 1, "erp_json.outbound", client="erp_json", text="{}")

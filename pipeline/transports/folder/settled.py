@@ -79,9 +79,9 @@ class Settled:
             if leaving:
                 await in_thread(self._put_away, leaving)
         elif self._known is not None:
-            for place, tally in done.items():
+            for tally in done.values():
                 if tally.is_known and not tally.stays and tally.state is not None:
-                    self._known.add(place, tally.state, tally.proofs)
+                    self._known.add(place_of(tally.name), tally.state, tally.proofs)  # as the listing calls it
 
     def _count(self, fates: Mapping[Locator, Fate]) -> Mapping[str, Tally]:
         """The files that are done, by place: nothing is left to be said of them, and they are forgotten."""

@@ -123,7 +123,7 @@ def page_pictures(terminal: Terminal, broken: str) -> None:
         order = f'{{"id": {number}, "status": "NEW", "createdAt": "2026-10-01", "title": "Pump {number}"{end}'
         (terminal.home / f"data/inbound/{number}.json").write_text(order)
         if number % 10 == 0:
-            terminal.run("-m", "pipeline", "run")
+            terminal.run(PROGRAM, "run")
     runs = (terminal.home / "data/runs.jsonl").read_text().splitlines()
     names = {"broken": broken, "run": re.findall(r'"run":"([^"]+)"', runs[-1])[0]}
     command = [sys.executable, "-m", "pipeline", "inspect"]

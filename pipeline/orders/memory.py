@@ -1,9 +1,11 @@
 """What a TracOS document remembers of the client's side: the ``sync`` part, and how it moves on."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
@@ -19,6 +21,7 @@ __all__ = [
     "handed_over",
     "noted",
     "received",
+    "said",
 ]
 
 Arrival: TypeAlias = tuple[int, str, int]
@@ -88,6 +91,11 @@ class SyncState(Struct, frozen=True, kw_only=True, gc=False):
     def last_sent(self) -> Sent | None:
         """The last of ``sent`` that surely was handed over."""
         return next((one for one in reversed(self.sent) if one.state != "noted"), None)
+
+
+def said(values: Values) -> str:
+    """A hash of what an order says."""
+    return hashlib.blake2b(msgspec.msgpack.encode(values), digest_size=6).hexdigest()
 
 
 def received(

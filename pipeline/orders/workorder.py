@@ -123,8 +123,12 @@ class Intent(Struct, frozen=True, omit_defaults=True, gc=False):
     key: str
     """The same however often it is told of it."""
     at: datetime
+    said: str = ""
+    """A hash of what the client was to be told; empty where a version of before did not note that."""
     is_old: bool = False
     """From an earlier attempt, whose answer nobody saw: the client may have made the order."""
+    is_edited: bool = False
+    """Of an old one: the client is told something else than it may have been told then."""
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):

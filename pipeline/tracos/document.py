@@ -13,7 +13,7 @@ from bson import Int64
 from msgspec.structs import replace
 
 from pipeline.errors import Reason, Rejected
-from pipeline.orders.memory import SyncState
+from pipeline.orders.memory import SyncState, said
 from pipeline.orders.merge import Current
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import INT64, ExternalId, Kind, Record, Status, Value, WorkOrder, id_key, with_values
@@ -119,7 +119,7 @@ def to_record(order: WorkOrder, sync: SyncState | None, terms: Terms, *, is_new_
         known=known and with_values(known, sync.echoes),
         edit=sync.rev,
         is_linked=sync.id is not None or terms.ids == "shared",
-        intent=intent and replace(intent, is_old=not is_new_intent),
+        intent=intent and replace(intent, is_old=not is_new_intent, is_edited=intent.said != said(order.values)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from pipeline.errors import Reason, Rejected
-from pipeline.orders.memory import SyncState
+from pipeline.orders.memory import SyncState, said
 from pipeline.orders.terms import Terms
 from pipeline.orders.workorder import Intent
 from pipeline.tracos.clock import now
@@ -68,13 +68,15 @@ class Intents:
         if found.linked_to is not None:  # nearly all are, and need not be understood for that
             return None
         try:
-            sync = understood(found, self._terms).sync
+            current = understood(found, self._terms)
         except Rejected:
             return None
+        sync = current.sync
         if sync is not None and (sync.id is not None or sync.intent is not None):
             return None
         sync = sync or SyncState(client=self._terms.client, id=None, layout=self._terms.default_layout)
-        return replace(sync, rev=sync.rev + 1, intent=Intent(secrets.token_hex(KEY_BYTES), now()))
+        intent = Intent(secrets.token_hex(KEY_BYTES), now(), said(current.order.values))
+        return replace(sync, rev=sync.rev + 1, intent=intent)
 
     def _is_told(self, found: Found, waiting: Collection[bytes]) -> bool:
         """Whether the client may be told of it now: where an intent had to be written, it is there."""

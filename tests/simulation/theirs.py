@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.simulation.erp import FLAGS, WORDS, Erp, is_spoiled
+from tests.simulation.erp import FLAGS, WORDS, Erp, is_spoiled, is_time
 from tests.simulation.ours import Ours
 from tests.simulation.people import NUMBERS, Made, People, can_be
 from tests.simulation.steps import Edit
@@ -87,7 +87,7 @@ class Theirs:
         time = edit.time
         if (time == "same" and not is_ordered) or setting.transport == "folders" or setting.is_asked_by_time:
             time = "now"
-        if edit.what == "spoil":
+        if edit.what == "spoil" and not (setting.is_asked_by_time and is_time(record.get(updated))):
             return
         if time == "now" or (time == "same" and edit.what in ("undelete", "remake")):
             record[updated] = self._erp.time(before)

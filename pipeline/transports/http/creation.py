@@ -34,6 +34,12 @@ NAMELESS: Final = (
 )
 
 
+REPEATED: Final = (
+    "the client was told again to make it, and may have answered as the first time, although it was edited since: the "
+    "edit is told once its list shows the order under our number; else set created_id, or find"
+)
+
+
 class Linked(Deferred):
     """The client has the order already, under an id that is known now: what it does not say yet is told later."""
 
@@ -112,7 +118,8 @@ class Creation:
                     "it shows our number; or set created_id",
                     self._options.url,
                 )
-            return told
+            is_said = order.intent is None or not (is_old and order.intent.is_edited)
+            return told if is_said or _holds(self._order_in(told.answer), order.body) else Told(Deferred(REPEATED))
         if is_old and not _holds(self._order_in(told.answer), order.body):
             return replace(told, result=_linked(given).result, called=given)  # it may say what was told the first time
         return replace(told, called=given)

@@ -1,6 +1,5 @@
 """Every command says what it does, and how it is given; a shell can be taught them."""
 
-import re
 import shlex
 import shutil
 import subprocess
@@ -45,9 +44,10 @@ def test_an_example_can_be_given_as_it_stands(said):
 def test_help_of_a_command_ends_with_its_examples(home, name):
     _, out, err = home.ask(*name.split(), "--help", COLUMNS=200)
     assert err == ""
+    shown = " ".join(out.split())  # where the program lies deep, its line goes over two
     for said, says in EXAMPLES[name]:
-        given = re.escape(shlex.join(shlex.split(said.removeprefix("SERVE_EVERY=5m "))))
-        assert re.search(rf"pipeline {given}\n +{re.escape(says)}", out), said
+        given = shlex.join(shlex.split(said.removeprefix("SERVE_EVERY=5m ")))
+        assert f"pipeline {given} {says}" in shown, said
 
 
 @pytest.mark.parametrize("columns", [60, 80])

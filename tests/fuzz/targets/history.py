@@ -12,9 +12,9 @@ from pipeline.dataflow.ports import NOTHING_IS_SURE
 from pipeline.deadletters import Standing
 from pipeline.errors import Fatal, WrongUsage
 from pipeline.history import index
-from pipeline.history.conflicts import read_conflicts
+from pipeline.history.conflicts import newest_conflicts, read_conflicts
 from pipeline.history.decisions import erase_decisions, index_decisions, read_decisions, read_order
-from pipeline.history.journal import FlowCounts, Journal, Run, last_runs, read_runs
+from pipeline.history.journal import FlowCounts, Journal, Run, last_runs, read_runs, recent_runs
 from pipeline.months import index_of
 from pipeline.service.alerts import due
 from pipeline.service.drift import KnownKeys
@@ -58,7 +58,9 @@ def decisions(data: bytes) -> None:
     path.write_bytes(b"\n".join((ENTRY % 1, data.replace(b"\n", b" "), ENTRY % 2, b"")))
     numbers = [entry.number for entry in read_decisions(path)]
     law({1, 2} <= set(numbers) or b"missed" in data, "a damaged line costs others")
-    law(len(read_conflicts(path)) >= 1, "a conflict is lost")
+    told = read_conflicts(path)
+    law(len(told) >= 1, "a conflict is lost")
+    law(len(newest_conflicts(path, 99)[0]) == len(told), "of the newest conflicts others are told")
     for number in ("2", "7"):
         try:
             find_conflict(path, number, "title")
@@ -101,6 +103,8 @@ def journal(data: bytes) -> None:
     law(last_runs(path, 99) == runs, "the last runs are others")
     law({"1", "2"} <= {run.run for run in runs}, "a damaged line costs others")
     sorted(run.began for run in runs)
+    recent = recent_runs(path, datetime(1970, 1, 1, tzinfo=UTC))
+    law(recent == (list({run.run: run for run in runs}.values()), True), "of the newest runs others are told")
 
 
 @target("history.told", b"caf\xe9.json", b"\xed\xa0\x80", b"a\nb", b"\0", b'"\\')

@@ -8,7 +8,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from loguru import logger
 
 from pipeline.cli.logs import configure
-from pipeline.cli.output import as_json, clean, print_lines, print_table
+from pipeline.cli.output import as_json, clean, print_lines
+from pipeline.cli.tables import Column, print_table
 from tests.fuzz.laws import law
 from tests.fuzz.registry import target
 
@@ -69,7 +70,7 @@ def lists(data: bytes) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
     with redirect_stdout(out):
         print_lines([text])
-        print_table(["a", "b"], [[text, text]])
+        print_table([Column("a"), Column("b")], [[text, text]])
     out.flush()
     first, second, rest = out.buffer.getvalue().decode().split("\n")
     law(first.isprintable() and all(map(str.isprintable, second.split("\t"))) and rest == "", "a line is broken")

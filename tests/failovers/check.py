@@ -78,9 +78,10 @@ def check_counts(plant, count: int) -> None:
         assert number - UNDER_WAY * stopped <= counted[what] <= number + more, f"{what}: {counted[what]} of {number}"
 
 
-def check_log(err: str) -> list[str]:
-    """The warnings; each line is one line, and no stack trace."""
-    lines = err.splitlines()
+def check_log(err: str, *, has_report: bool = False) -> list[str]:
+    """The warnings; each line is one line, and no stack trace; what a report says beside its rows may be among them."""
+    assert "Traceback" not in err, err
+    lines = [line for line in err.splitlines() if not has_report or line[:1].isdigit()]
     see("lines that are none of the log", [line for line in lines if LINE.fullmatch(line) is None], [])
     return [line[9:] for line in lines if " INFO " not in line]
 

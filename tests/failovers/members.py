@@ -72,7 +72,7 @@ class Members(ReplicaSet):
 
     def wait_for_another(self, primary: int) -> None:
         """Until some member other than this is primary."""
-        until(lambda: self.primaries() - {primary})
+        until(lambda: self.primaries() - {primary}, seconds=180)
 
     def outvote(self, primary: int) -> None:
         """Until both others have what this one has not; before, it may become primary again, and keep its own."""

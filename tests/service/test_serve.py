@@ -53,7 +53,7 @@ def test_a_service_of_many_passes_is_as_small_as_one_of_100(plant, monkeypatch):
     assert set(ends) == {0}
     assert plant.orders.count_documents({}) == PASSES // 50
     early, late = sizes
-    assert late.files <= early.files + 2
+    assert late.files <= early.files + 5  # as many as a pass has open; one that leaks would have hundreds
     assert late.threads <= early.threads + 2
     assert late.kilobytes <= early.kilobytes + 5 * 1024
 

@@ -13,11 +13,13 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tests.plant import ROOT
 
+KEPT = {".ci", ".env.example", ".gitignore"}
 PAGE = (ROOT / "docs/tutorial.md").read_text()
 STEPS = re.split(r"(?m)^## (?=\d)", PAGE)[1:]
 QUARTER_OF_AN_HOUR = 900
@@ -123,17 +125,16 @@ class Stranger:
         assert re.fullmatch(rf"{pattern}\n?", printed) or not shown, f"{command}\n{printed}"
 
 
+def not_theirs(folder, names):
+    """What a copy of the project does not have: what was installed, made or noted here."""
+    made = {"__pycache__", "site", *(["data"] if Path(folder) == ROOT else [])}
+    return [name for name in names if name in made or (name.startswith(".") and name not in KEPT)]
+
+
 @pytest.fixture
 def stranger(tmp_path, browser):
     home = tmp_path / "copy"
-    named = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        check=True, cwd=ROOT, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, named.split("\0")):
-        if (ROOT / name).exists():
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, home / name)
+    shutil.copytree(ROOT, home, ignore=not_theirs)
     someone = Stranger(home, browser)
     yield someone
     someone.closes()

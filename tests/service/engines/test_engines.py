@@ -44,10 +44,11 @@ def test_whoever_is_lost_the_outcome_is_the_same(plant, threads, monkeypatch, se
     fill(plant, seed, records=200)
     alone = json.loads(plant.command("run", "--json"))
     expected = documents(plant), letters(plant)
-    clear(plant)
-    code, out, err = plant.ask("run", "--json", "--engine", f"{threads}{seed}")
-    assert code == 0, err
-    assert "a thread was lost with the group that begins with 00" in err
+    err = ""
+    while "a thread was lost with the group that begins with 00" not in err:  # that has work by chance alone
+        clear(plant)
+        code, out, err = plant.ask("run", "--json", "--engine", f"{threads}{seed}")
+        assert code == 0, err
     assert documents(plant) == expected[0]
     assert letters(plant).items() >= expected[1].items()
     assert [flow["read"] for flow in json.loads(out)["flows"]] == [flow["read"] for flow in alone["flows"]]

@@ -58,7 +58,7 @@ EXAMPLES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     ),
     "demo": (
         ("demo", "sample orders in ./workorder-sync-demo, and a run over them"),
-        ("demo /tmp/try", "in another folder"),
+        ("demo samples", "in another folder"),
     ),
     "init": (
         ("init", "asks five questions, and writes .env and clients.toml"),

@@ -66,6 +66,8 @@ class DeadLetterFolder(DeadLetters):
 
     async def repeated(self, letters: Sequence[DeadLetter]) -> Collection[Locator]:
         """Those that an open letter says already."""
+        if self._drawer.is_empty:
+            return ()
         return await in_thread(lambda: {one.locator for one in letters if self._drawer.says(one)})
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:

@@ -37,6 +37,8 @@ def main() -> None:
     free, needed = shutil.disk_usage(tempfile.gettempdir()).free, ROOM * options.scale
     if free < needed and not options.only:
         parser.error(f"{needed / 1e9:.0f} GB are needed, {tempfile.gettempdir()} has {free / 1e9:.0f}: set TMPDIR")
+    if options.into:
+        options.into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, embedded_mongod(Path(folder) / "mongo") as uri:
         mongod = MongoClient(uri).server_info()["version"]
         suite = Suite(uri, Path(folder), scale=options.scale, rounds=options.rounds, pathway=options.pathway)

@@ -91,11 +91,11 @@ def line_peers(orders: int, source: str, pathway: Path = PATHWAY) -> dict[str, S
 
 
 def pathway_version(python: Path) -> str | None:
-    """Which pathway ``python`` has; None: none."""
+    """Which pathway ``python`` has, beside what the measuring itself needs; None: none."""
     if not python.exists():
         return None
-    command = [str(python), "-c", "from importlib.metadata import version; print(version('pathway'))"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = "from importlib.metadata import version; import benchmarks.work; print(version('pathway'))"
+    found = subprocess.run([str(python), "-c", asked], capture_output=True, text=True, check=False, cwd=ROOT)
     return found.stdout.strip() or None
 
 

@@ -12,7 +12,6 @@ from cyclopts import Parameter
 
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, person
-from pipeline.cli.started import install
 from pipeline.errors import WrongUsage
 
 __all__ = ["inspect"]
@@ -42,7 +41,7 @@ def inspect(
             from pipeline.cli.doors import Children  # noqa: PLC0415 - an extra
             from pipeline.web.serve import serve  # noqa: PLC0415 - the same
         except ImportError as error:
-            raise WrongUsage(f"the page needs {error.name}: install the extra: {install('web')}") from error
+            raise WrongUsage(f"the page needs {error.name}: install the extra `web`") from error
         serve(settings, Children(settings), port, announce, lambda: bool(signals), person())
     return 0
 

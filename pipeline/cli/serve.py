@@ -11,7 +11,6 @@ from loguru import logger
 from pipeline.cli.logs import tell_the_rest
 from pipeline.cli.output import print_lines
 from pipeline.cli.start import begin, lanes_of, person, settings_now
-from pipeline.cli.started import install
 from pipeline.cli.watching import alerts_of, traces_of
 from pipeline.errors import WrongUsage
 from pipeline.flows import FLOWS
@@ -45,7 +44,7 @@ def _serve() -> int:
         from pipeline.service.metrics import Metrics  # noqa: PLC0415 - the same
         from pipeline.web.serve import serve_beside  # noqa: PLC0415 - the same
     except ImportError as error:
-        raise WrongUsage(f"the service needs {error.name}: install the extra: {install('web')}") from error
+        raise WrongUsage(f"the service needs {error.name}: install the extra `web`") from error
     lasting = [metrics := Metrics(), *traces_of(settings)]
     service = Service(
         settings, settings_now, _work, _told, lambda settings: [*lasting, *alerts_of(settings, at_once=True)]

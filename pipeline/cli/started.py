@@ -21,6 +21,7 @@ ITSELF: Final = (sys.executable, "-m", "pipeline")
 
 _COMMANDS: Final = "run|plan|reconcile|doctor|history|explain|conflicts|dead-letters|clients|state|serve|init|help"
 _HINT: Final = re.compile(rf"`((?:{_COMMANDS})(?: [^`]*)?)`")
+_EXTRA: Final = re.compile(r"install the extra `(\w+)`")
 
 
 class _How:
@@ -91,8 +92,9 @@ def _origin(extra: str) -> Sequence[str]:
 
 
 def in_full(text: str) -> str:
-    """``text`` with the commands in it that are between backticks as they are given here."""
-    return _HINT.sub(lambda found: f"`{command(*found[1].split())}`", text)
+    """``text`` with commands between backticks as they are given here, and how an extra that it names is installed."""
+    commands = _HINT.sub(lambda found: f"`{command(*found[1].split())}`", text)
+    return _EXTRA.sub(lambda found: f"install the extra: {install(found[1])}", commands)
 
 
 def _near(path: str) -> str:

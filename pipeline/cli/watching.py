@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 from loguru import logger
 
-from pipeline.cli.started import install
 from pipeline.errors import WrongSettings
 from pipeline.service.passes import Passes, Watcher
 from pipeline.service.settings import Settings
@@ -59,4 +58,4 @@ def traces_of(settings: Settings) -> list[Watcher]:
 
 
 def _missing(setting: str, error: ImportError, extra: str) -> WrongSettings:
-    return WrongSettings([f"{setting}: the package {error.name} is not installed: install the extra: {install(extra)}"])
+    return WrongSettings([f"{setting}: the package {error.name} is not installed: install the extra `{extra}`"])

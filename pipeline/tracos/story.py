@@ -7,13 +7,27 @@ from loguru import logger
 from msgspec.structs import replace
 
 from pipeline.history.decisions import MISSED, Entry
-from pipeline.orders.merge import Lost
+from pipeline.orders.hand_over import taken_for_ours
+from pipeline.orders.merge import Current, Decision, Lost
 from pipeline.orders.workorder import ExternalId
 
-__all__ = ["Story", "tell_lost"]
+__all__ = ["Story", "tell", "tell_lost"]
 
 _GAVE_WAY: Final = logger.bind(event="gave_way")
+_TAKEN: Final = logger.bind(event="taken_for_ours")
 _WHOSE: Final = {"client": "the client", "tracos": "TracOS"}
+
+
+def tell(number: ExternalId, current: Current | None, decision: Decision) -> None:
+    """Log what a person should know of a decision about an order that was ``current``."""
+    tell_lost(number, decision.lost)
+    for field in taken_for_ours(current.sync, decision.sync) if current and current.sync else ():
+        _TAKEN.warning(
+            "order {}: the client was told of another {} twice and still shows its own old one, which looks like that "
+            "cut or written another way: it counts as such from now on; see that the client does not refuse the change",
+            number,
+            field,
+        )
 
 
 def tell_lost(number: ExternalId, lost: Iterable[Lost]) -> None:

@@ -69,6 +69,10 @@ def test_a_command_between_backticks_is_said_in_full_and_nothing_else_is():
         assert started.in_full(text) == text
 
 
+def test_an_extra_is_said_with_the_command_that_installs_it():
+    assert started.in_full("install the extra `web`, or not") == f"install the extra: {started.install('web')}, or not"
+
+
 def test_a_command_is_never_broken():
     started.begun_by(["python", "src/main.py"], [])
     told = [("to see and mend them", "dead-letters list")]

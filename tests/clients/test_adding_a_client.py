@@ -47,6 +47,7 @@ def name_of(node):
     return node.target.id if isinstance(node, ast.AnnAssign) else getattr(node, "name", None)
 
 
+@pytest.mark.slow
 def test_the_page_works_as_it_stands(tmp_path):
     ran = 0
     for kind, block in re.findall(r"```(console|python)\n(.*?)```", PAGE, re.DOTALL):

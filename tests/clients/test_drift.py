@@ -105,6 +105,12 @@ def test_a_run_that_is_not_whole_misses_nothing():
     assert (drift, known["one"].always) == ([], {"$.a", "$.b"})
 
 
+def test_of_a_first_run_that_is_not_whole_nothing_is_known():
+    watch = Watch({}, {})
+    note(watch, {"a": 1, "b": 1})
+    assert ended(watch, is_whole=False) == ({}, [])
+
+
 def test_what_a_layout_names_is_never_new_nor_what_is_on_the_way_there():
     names = {"one": named([("a", "b"), ("c.d",)])}
     watch = Watch(names, {"one": Keys(frozenset())})

@@ -30,7 +30,7 @@ EXCUSED = {
     "clients/maximo.py:MaximoOptions.address": "it makes text of bytes of its own",
     "disk.py:remove_leftovers": "names of temporary files, in folders of our own",
     "service/sampling.py:_as": "it shows what a client of ours has made",
-    "service/lanes/errand.py:_Bench._opened": "what a run of ours has sent to a worker of its own cluster",
+    "service/lanes/errand.py:Bench._opened": "what a run of ours has sent to a worker of its own cluster",
     "service/lanes/errand.py:run": "the same",
     "service/lanes/errand.py:unpacked": "what a worker of the run's own cluster has answered",
     "service/lanes/wire.py:Wire.from_lane": "what a process says that the run has started itself",

@@ -1,10 +1,12 @@
 """What a client shows of a text that it was told may be its own way to keep it: an echo, and no edit."""
 
 import html
+import itertools
 
 import pytest
 from msgspec.structs import replace
 
+from pipeline.orders.hand_over import taken_for_ours
 from pipeline.orders.merge import Current, decide
 from pipeline.orders.renderings import is_rendering
 from pipeline.orders.terms import Authority
@@ -111,6 +113,15 @@ def test_a_value_that_it_held_before_is_no_echo_until_it_was_told_twice():
         terms=TERMS,
     )
     assert (third.order.title, third.is_synced) == ("Pump leaks", True)
+    states = (current.sync, first.sync, again.sync, second.sync, third.sync)
+    assert [taken_for_ours(*pair) for pair in itertools.pairwise(states)] == [[], [], ["title"], []]
+
+
+def test_a_rendering_that_is_new_is_not_taken_for_a_refusal():
+    current = told("Pump leaks", base="Was")
+    first = decide(shown(11, title="PUMP LEAKS"), "b.json", current, terms=TERMS)
+    assert first.sync.echoes == {"title": "Pump leaks"}
+    assert taken_for_ours(current.sync, first.sync) == []
 
 
 def test_an_echo_wins_over_nobody_even_where_the_client_has_the_say():

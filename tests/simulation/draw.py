@@ -57,15 +57,40 @@ KINDS_OVER_HTTP = {
 }
 
 
-def draw(seed: int, *, leases: bool = True) -> History:
-    """The history that ``seed`` stands for; ``leases``: also what was added to it later, at its end."""
+IN_LANES = 0.3
+"""The share of the histories that have runs in lanes; of their runs it is the rest."""
+
+
+def draw(seed: int, *, leases: bool = True, lanes: bool = True) -> History:
+    """The history that ``seed`` stands for; ``leases`` and ``lanes``: also what was added to it later."""
     rng = random.Random(f"history {seed}")
     setting = _setting(rng)
     steps: list[Step] = [Edit(rng.choice(("tracos", "erp")), 0, "make", 50)]
     steps += [_step(rng, setting, n) for n in range(rng.randint(4, 22))]
     if leases:
         steps += _under_leases(random.Random(f"leases {seed}"), setting)
+    if lanes:
+        steps = _in_lanes(random.Random(f"lanes {seed}"), steps)
     return History(setting, tuple(steps))
+
+
+def _in_lanes(rng: random.Random, steps: list[Step]) -> list[Step]:
+    """The same, where other processes may take what some of the runs read."""
+    if rng.random() > IN_LANES:
+        return steps
+
+    def drawn(run: Run) -> Run:
+        return replace(run, lanes=rng.randrange(1, 1 << 30)) if rng.random() < 1 - IN_LANES else run
+
+    for at, step in enumerate(steps):
+        match step:
+            case Run():
+                steps[at] = drawn(step)
+            case Together():
+                steps[at] = replace(step, first=drawn(step.first), second=drawn(step.second))
+            case Leased():
+                steps[at] = replace(step, runs=tuple(map(drawn, step.runs)))
+    return steps
 
 
 def _setting(rng: random.Random) -> Setting:

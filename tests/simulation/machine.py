@@ -49,7 +49,7 @@ class Machine:
 
     def decisions(self, ports: Ports, run: str) -> DecisionLog:
         """The decision log of one run."""
-        return _Decisions(self.log, run, ports)
+        return PortedLog(self.log, run, ports)
 
     def dead(self, flow: str, identify: Identify, ports: Ports) -> DeadLetterFolder:
         """The dead letters of one run."""
@@ -78,7 +78,9 @@ class Machine:
         return files_below(self.root)
 
 
-class _Decisions(DecisionLog):
+class PortedLog(DecisionLog):
+    """A decision log, of which each writing is a use of a port."""
+
     def __init__(self, path: Path, run: str, ports: Ports) -> None:
         super().__init__(path, run)
         self._ports = ports

@@ -23,7 +23,7 @@ import pipeline.transports.folder.source
 import pipeline.transports.http.sink
 import pipeline.transports.http.source
 import pipeline.transports.http.state
-from tests.simulation import check, machine
+from tests.simulation import check, lanes, machine
 from tests.simulation.clock import Clock, VirtualLoop
 from tests.simulation.ports import current
 from tests.simulation.steps import History
@@ -58,6 +58,7 @@ def virtual(clock: Clock) -> Iterator[None]:
         version = pipeline.transports.folder.options.VERSION
         stack.enter_context(mock.patch.object(pipeline.transports.folder.options, "VERSION", version))
         stack.enter_context(machine.watched())
+        stack.enter_context(lanes.possible())
         stack.enter_context(mock.patch.object(httpx, "AsyncClient", _connected))
         stamina.instrumentation.set_on_retry_hooks([])
         yield

@@ -35,6 +35,8 @@ class Ports:
         self.uses: Counter[str] = Counter()
         self.answer: Callable[[Any], Any] | None = None
         """What answers its requests, where it reaches the ERP over HTTP."""
+        self.session: Callable[[Ports], Any] | None = None
+        """What makes the session of a lane of it, which reaches the world through the ports that it is given."""
         self.opened: set[int] = set()
         """The files that it has open."""
         self._clock = clock

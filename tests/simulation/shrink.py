@@ -57,6 +57,8 @@ def _simpler(step: Step) -> Iterator[Step]:
             yield replace(step, jitter=0)
         if step.machine:
             yield replace(step, machine=0)
+        if step.lanes:
+            yield replace(step, lanes=0)
     elif isinstance(step, Together):
         yield from (step.first, step.second)
         yield from (replace(step, first=first) for first in _simpler(step.first))

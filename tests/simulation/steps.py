@@ -64,11 +64,14 @@ class Run(Struct, frozen=True, tag=True):
     """On which computer."""
     refused: tuple[int, ...] = ()
     """The orders that the ERP does not take, whatever it is told of them."""
+    lanes: int = 0
+    """Seeds what becomes of the processes that take its records side by side; 0: it has none."""
 
     def __str__(self) -> str:
         more = [f"the list leaves out order {slot}" for slot in self.late]
         more += [f"the ERP refuses order {slot}" for slot in self.refused]
         where = f" on machine {self.machine}" if self.machine else ""
+        where += f" in lanes (seed {self.lanes})" if self.lanes else ""
         return f"a run{where}" + "".join(f"; {one}" for one in (*map(str, self.faults), *more))
 
 

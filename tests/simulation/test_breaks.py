@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from pipeline.dataflow.messages import Envelope, Fate, Outcome
 from pipeline.deadletters import folder
 from pipeline.orders import hand_over, merge
+from pipeline.service.lanes import driver, wire
 from pipeline.tracos import batch, intents, lease, marks, source, witness
 from pipeline.transports.folder import settled
 from pipeline.transports.http import sink as http_sink
@@ -148,6 +149,26 @@ def a_lease_is_taken_from_whoever_lives(patch):
     patch.setattr(lease, "_is_gone", lambda holder: True)
 
 
+def a_group_that_was_lost_counts_as_done(patch):
+    done = driver.Driver._done
+
+    class Gone(Exception):
+        pass
+
+    def lose(self, *args):
+        raise Gone
+
+    async def once(self, deal, keys):
+        try:
+            return await done(self, deal, keys)
+        except Gone:
+            outcomes = dict.fromkeys(range(len(deal.payloads)), Outcome.CREATED)
+            return wire.Done(deal.number, outcomes, {}, [], [], [], None, {}, {})
+
+    patch.setattr(driver.Driver, "_lose", lose)
+    patch.setattr(driver.Driver, "_done", once)
+
+
 PLAIN = Setting("status_order", "list", "shared", "same", "own", 0, ())
 
 BREAKS = {
@@ -172,6 +193,11 @@ LEASES = {
     a_lease_is_taken_from_whoever_lives: 2,
 }
 """The same, of what is played under leases."""
+
+LANES = {
+    a_group_that_was_lost_counts_as_done: 566,
+}
+"""The same, of what is played in lanes."""
 
 
 MADE = {
@@ -217,21 +243,26 @@ MADE = {
 """Each with a history that finds it, made for it: what is drawn finds these rarely."""
 
 
-def found(seeds, *, leases):
+def found(seeds, **more):
     """The first seed whose history fails, and why."""
     with new_runner() as runner:
-        tried = ((seed, runner.run(failure(draw(seed, leases=leases)))) for seed in seeds)
+        tried = ((seed, runner.run(failure(draw(seed, **more)))) for seed in seeds)
         return next(((seed, why) for seed, why in tried if why), None)
 
 
-@pytest.mark.parametrize(("break_it", "first"), {**BREAKS, **LEASES}.items())
+def played(break_it):
+    """What is played beside what always was, to find a break."""
+    return {"leases": break_it in LEASES, "lanes": break_it in LANES}
+
+
+@pytest.mark.parametrize(("break_it", "first"), {**BREAKS, **LEASES, **LANES}.items())
 def test_a_break_is_found(break_it, first, monkeypatch):
-    leases = break_it in LEASES
+    more = played(break_it)
     break_it(monkeypatch)
-    broken = found(range(first, first + MANY), leases=leases)
+    broken = found(range(first, first + MANY), **more)
     assert broken is not None
     monkeypatch.undo()
-    assert found(range(broken[0], broken[0] + 1), leases=leases) is None
+    assert found(range(broken[0], broken[0] + 1), **more) is None
 
 
 @pytest.mark.parametrize(("break_it", "history"), MADE.items())
@@ -243,7 +274,7 @@ def test_a_break_is_found_by_a_history_that_is_made_for_it(break_it, history, mo
 
 
 if __name__ == "__main__":
-    for broken in (*BREAKS, *LEASES):
+    for broken in (*BREAKS, *LEASES, *LANES):
         with pytest.MonkeyPatch.context() as patched:
             broken(patched)
-            print(broken.__name__, found(range(3000), leases=broken in LEASES), flush=True)  # noqa: T201 - it is run to be read
+            print(broken.__name__, found(range(3000), **played(broken)), flush=True)  # noqa: T201 - it is run to be read

@@ -76,7 +76,7 @@ def certain(history: History) -> History:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_same_history_ends_the_same_on_a_real_mongod(seed, mongo_uri, database_name):
-    history = certain(draw(seed))
+    history = certain(draw(seed, lanes=False))
     documents = MongoDocuments(mongo_uri, database_name)
     try:
         with asyncio.Runner() as runner:

@@ -17,15 +17,19 @@ from pipeline.errors import Fatal, Held
 from pipeline.flows import FLOWS
 from pipeline.history.decisions import Entry
 from pipeline.orders.workorder import Record, WorkOrder
+from pipeline.service.lanes.driver import Driver
+from pipeline.tracos.deletes import DeleteBudget
 from pipeline.tracos.document import read_document
 from pipeline.tracos.lease import Lease
 from pipeline.tracos.store import Tracos
+from pipeline.tracos.witness import TracosWitness
 from pipeline.transports.http.limits import breaker_of
 from tests.simulation.api import HttpApi, HttpClient
 from tests.simulation.client import client_of
 from tests.simulation.clock import Clock
 from tests.simulation.erp import Erp
 from tests.simulation.folders import FolderClient, Folders
+from tests.simulation.lanes import Processes, Session
 from tests.simulation.leases import SECONDS, Watched
 from tests.simulation.listed import ListClient
 from tests.simulation.machine import Machine, close_files_of
@@ -183,9 +187,7 @@ class World:
         """A run under the lease, which it waits for; its machine is its own."""
         ports.enter()
         await asyncio.sleep(leased.apart * nth)
-        connection = self._connect(self.documents)
-        connection.ports = ports
-        lease = Watched(connection, f"run {self._begun + 1}", seconds=SECONDS, wait=leased.wait)
+        lease = Watched(self._connected(ports), f"run {self._begun + 1}", seconds=SECONDS, wait=leased.wait)
         async with lease:
             self.counts["leases taken over"] += lease.fence > 1 and nth > 0
             await self._chains(ports, lease)
@@ -216,13 +218,34 @@ class World:
         elif isinstance(client, FolderClient) and self.folders is not None:
             client.reach(self.folders, self.setting, self.erp, ports)
         breaker_of.cache_clear()  # it is a new process
-        connection = self._connect(self.documents)
-        connection.ports = ports
         first = lease.confirm if lease is not None else None
-        async with Tracos(connection, machine.decisions(ports, name), first=first) as tracos:
+        async with Tracos(self._connected(ports), machine.decisions(ports, name), first=first) as tracos:
             for flow, chain in FLOWS.items():
                 identify = client.identify if flow == "inbound" else Tracos.identify
-                await run_chain(chain(client, tracos, machine.dead(flow, identify, ports)))
+                more = {"lanes": self._lanes(ports, machine, first)} if ports.run.lanes and flow == "inbound" else {}
+                await run_chain(chain(client, tracos, machine.dead(flow, identify, ports), **more))
+
+    def _connected(self, ports: Ports) -> Any:
+        """A connection to TracOS, to be opened."""
+        connection = self._connect(self.documents)
+        connection.ports = ports
+        return connection
+
+    def _lanes(self, ports: Ports, machine: Machine, first: Any) -> Callable[[TracosWitness], Driver]:
+        """What makes the lanes of a run, for the witness of what they deliver."""
+        self.counts["runs in lanes"] += 1
+
+        def session(ports: Ports) -> Session:
+            return Session(client_of(self.setting, machine), self._connected(ports), machine)
+
+        def driver(witness: TracosWitness) -> Driver:
+            of_run: Any = session(ports)
+            of_run.confirm = first or of_run.confirm
+            engine = Processes(ports.run.lanes, self.clock, self.edit, self.counts)
+            return Driver(engine, of_run, "mongodb://memory", DeleteBudget(), witness)
+
+        ports.session = session
+        return driver
 
     def _late(self, run: Run) -> set[str]:
         """The orders that the list leaves out, where nobody need know them from there alone."""

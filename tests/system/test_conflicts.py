@@ -234,6 +234,7 @@ def test_of_several_clients_the_one_that_is_meant_is_to_be_named(plant):
     assert "the settings have no such client" in err
 
 
+@pytest.mark.slow
 def test_with_the_embedded_mongodb_and_killed_at_any_instant(tmp_path):
     plant = Plant(tmp_path)
     plant.run("setup.py")

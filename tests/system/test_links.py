@@ -84,8 +84,8 @@ FORGETFUL = {"honours_keys": False}
     [
         pytest.param(FIND, FORGETFUL, 2000, 10, marks=pytest.mark.slow),
         (f"{FIND}\n{UNREAD}", FORGETFUL, 300, 3),
-        (UNREAD, {}, 300, 3),
-        (FIND, {**FORGETFUL, "answers": "nothing"}, 300, 2),
+        pytest.param(UNREAD, {}, 300, 3, marks=pytest.mark.slow),
+        pytest.param(FIND, {**FORGETFUL, "answers": "nothing"}, 300, 2, marks=pytest.mark.slow),
     ],
     ids=["find and list", "find alone", "keys alone", "never named"],
 )

@@ -7,7 +7,7 @@ import pytest
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
-from pipeline.dataflow.messages import Outcome
+from pipeline.dataflow.messages import Fate, Outcome
 from pipeline.dataflow.run import run
 from pipeline.dataflow.stages import deliver, read, settle
 from pipeline.errors import BudgetExceeded, Deferred, Rejected
@@ -75,6 +75,21 @@ async def test_a_lost_value_is_in_the_decision_log_before_it_is_overwritten(sink
     _, entry = read_decisions(decision_file)
     assert [(change.field, change.old, change.new) for change in entry.changes] == [("title", "ours", "theirs")]
     assert [(lost.field, lost.value, lost.side) for lost in entry.lost] == [("title", "ours", "tracos")]
+
+
+async def test_a_client_that_shows_its_old_text_whatever_it_is_told_is_named_once(tracos, sink, orders, log):
+    await taken(sink, [envelope(order(10, updated=at(8), title="Pump"))])
+    change = {"title": "Pump leaks", "updatedAt": "2026-10-08T09:00:00Z", "isSynced": False}
+    await orders.update_one({"number": 10}, {"$set": change})
+    for day in (9, 10, 11):
+        source = tracos.source(TERMS)
+        for item in [item async for group in source.read() for item in group]:
+            await source.settle({item.locator: Fate.DELIVERED})
+        await taken(sink, [envelope(order(10, updated=at(day), title="Pump"), f"{day}.json")])
+    document = await orders.find_one({"number": 10})
+    assert (document["title"], document["isSynced"]) == ("Pump leaks", True)
+    (line,) = [line for line in log if line.startswith("WARNING")]
+    assert line.startswith("WARNING order 10: the client was told of another title twice and still shows its own old")
 
 
 async def test_a_document_keeps_its_kind_of_date(sink, orders):

@@ -136,7 +136,8 @@ class Watch:
     def ended(self, day: str, *, is_whole: bool, learns: bool) -> tuple[dict[str, Keys], list[Drift]]:
         """What is known now, and what has changed; of a run that is not whole nothing is gone.
 
-        Where it does not learn, a key that nobody names stays unknown, but for the first records of a layout.
+        Nothing is known until a first run is whole: what some records have in common, the rest may not have. Where it
+        does not learn, a key that nobody names stays unknown, but for the first records of a layout.
         """
         self._fold()
         known, found = dict(self._known), []
@@ -144,6 +145,8 @@ class Watch:
             before, here = known.get(layout), frozenset(tally.paths)
             always = frozenset(path for path, count in tally.paths.items() if count == tally.records)
             often = frozenset(path for path, count in tally.paths.items() if count * OFTEN >= tally.records)
+            if before is None and not is_whole:
+                continue
             if before is None:
                 seen = self._bounded(known, layout, here)
                 known[layout] = Keys(seen, always & seen, often & seen)

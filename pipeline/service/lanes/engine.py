@@ -47,5 +47,5 @@ def find_engine(url: str) -> Engine:
         return cast("Engine", import_module(f"{engines.__name__}.{name}").connect(url))
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
-        install = f"; install the extra: pip install -e '.[{extra}]'" if extra else ""
+        install = f"; install the extra `{extra}`" if extra else ""
         raise WrongSettings([f"ENGINE: {name} needs {error.name}{install}"]) from error

@@ -28,7 +28,7 @@ from pipeline.service.telling import as_fatal
 from pipeline.tracos.deletes import DeleteBudget
 from pipeline.version import VERSION
 
-__all__ = ["Answer", "Errand", "packed", "rest", "run", "unpacked"]
+__all__ = ["Answer", "Bench", "Errand", "packed", "rest", "run", "unpacked"]
 
 PROGRAM: Final = f"version {VERSION} on Python {'.'.join(platform.python_version_tuple()[:2])}"
 
@@ -124,7 +124,7 @@ class _Here(threading.local):
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._hello = b""
-        self._bench: _Bench | None = None
+        self._bench: Bench | None = None
 
     def run(self, errand: Errand) -> Answer:
         """Run the errand; what is kept for another run is given up before, and after a failure all is."""
@@ -134,7 +134,7 @@ class _Here(threading.local):
                 logger.remove(0)  # what is logged is told to the run
         if self._hello != errand.hello:
             self._give_up(self._runner)
-        self._hello, self._bench = errand.hello, self._bench or _Bench()
+        self._hello, self._bench = errand.hello, self._bench or Bench()
         answer = self._runner.run(self._bench.run(errand))
         if answer.done is None or (answer.done.stop is not None and not answer.asks):
             self._give_up(self._runner)
@@ -157,8 +157,8 @@ class _Here(threading.local):
 _HERE: Final = _Here()
 
 
-class _Bench:
-    """Where the groups of one run are taken, one after the other."""
+class Bench:
+    """Where the groups of one run are taken, one after the other, in one event loop."""
 
     def __init__(self) -> None:
         self._permit = _Permit()

@@ -11,10 +11,12 @@ import pytest
 from pipeline.service.engines import dask as engine
 from pipeline.transports.folder import source as folder_source
 from tests.plant import ROOT
-from tests.service.lanes.test_lanes import clear, documents, everything, fill, letters
+from tests.service.lanes.test_lanes import RECORDS, clear, documents, everything, fill, letters
 
 LIVE = {"status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
-RECORDS = {"records": 12_000, "orders": 1_000_000}
+MANY = {"records": RECORDS, "orders": 1_000_000}
+BEGUN = RECORDS // 8
+"""Documents that are there when something ends."""
 
 
 def until(condition, seconds=60):
@@ -41,12 +43,12 @@ def test_a_run_with_an_engine_does_what_a_run_without_does(plant, cluster, monke
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(plant, cluster):
     workers = [cluster.worker() for _ in range(2)]
-    fill(plant, 1, **RECORDS)
+    fill(plant, 1, **MANY)
     alone = json.loads(plant.command("run", "--only", "inbound", "--json"))
     expected = documents(plant), letters(plant)
     clear(plant)
     run = plant.start("src/main.py", "--only", "inbound", "--json", ENGINE=cluster.url)
-    until(lambda: plant.orders.estimated_document_count() > 1500)
+    until(lambda: plant.orders.estimated_document_count() > BEGUN)
     workers[0].kill()
     out, err = run.communicate(timeout=120)
     assert run.returncode == 0, err + cluster.logs()
@@ -64,12 +66,12 @@ def test_a_worker_that_is_killed_loses_nothing(plant, cluster):
 def test_what_is_left_when_all_is_killed_the_next_run_does(plant, cluster, who):
     for _ in range(2):
         cluster.worker()
-    fill(plant, 1, **RECORDS)
+    fill(plant, 1, **MANY)
     plant.command("run", "--only", "inbound")
     expected = documents(plant), letters(plant)
     clear(plant)
     run = plant.start("src/main.py", "--only", "inbound", ENGINE=cluster.url)
-    until(lambda: plant.orders.estimated_document_count() > 1500)
+    until(lambda: plant.orders.estimated_document_count() > BEGUN)
     (run if who == "driver" else cluster.scheduler).kill()
     _, err = run.communicate(timeout=60)
     if who == "scheduler":
@@ -86,13 +88,13 @@ def test_what_is_left_when_all_is_killed_the_next_run_does(plant, cluster, who):
 def test_a_worker_that_is_frozen_and_wakes_later_does_no_harm(plant, cluster, monkeypatch):
     monkeypatch.setattr(engine, "PATIENCE_SECONDS", 3)
     workers = [cluster.worker() for _ in range(2)]
-    fill(plant, 1, **RECORDS)
+    fill(plant, 1, **MANY)
     plant.command("run", "--only", "inbound")
     expected = documents(plant), letters(plant)
     clear(plant)
 
     def freeze():
-        until(lambda: plant.orders.estimated_document_count() > 1500)
+        until(lambda: plant.orders.estimated_document_count() > BEGUN)
         workers[0].send_signal(signal.SIGSTOP)
 
     freezer = threading.Thread(target=freeze)

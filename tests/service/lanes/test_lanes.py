@@ -103,6 +103,10 @@ def lanes_of(run):
 MANY = [(100, 0), *(pytest.param(400, seed, marks=pytest.mark.slow) for seed in range(8))]
 """How many records, and of which seed."""
 
+RECORDS = int(os.environ.get("LANES_RECORDS", "12000"))
+"""How many are under way when something is killed; docs/scaling.md has been tried with 100,000."""
+KILLS = max(2, RECORDS // 20_000)
+
 
 @pytest.mark.parametrize(("records", "seed"), MANY)
 def test_a_run_with_lanes_does_what_a_run_without_does(plant, monkeypatch, records, seed):
@@ -119,19 +123,19 @@ def test_a_run_with_lanes_does_what_a_run_without_does(plant, monkeypatch, recor
 
 @pytest.mark.slow
 def test_lanes_that_are_killed_lose_nothing(plant):
-    fill(plant, 1, records=12_000, orders=9000)
+    fill(plant, 1, records=RECORDS, orders=RECORDS * 3 // 4)
     alone = json.loads(plant.command("run", "--only", "inbound", "--json"))
     expected = documents(plant), letters(plant)
     clear(plant)
     run = plant.start("src/main.py", "--only", "inbound", "--json", WORKERS=2)
     killed = set()
-    while len(killed) < 2 and run.poll() is None:
+    while len(killed) < KILLS and run.poll() is None:
         for lane in set(lanes_of(run.pid)) - killed:
-            if plant.orders.estimated_document_count() > 1500 * len(killed):
+            if plant.orders.estimated_document_count() > RECORDS // 8 * len(killed):
                 os.kill(lane, signal.SIGKILL)
                 killed.add(lane)
-    out, err = run.communicate(timeout=60)
-    assert len(killed) == 2
+    out, err = run.communicate(timeout=120)
+    assert len(killed) == KILLS
     assert run.returncode == 0, err
     assert "a lane ended by itself (signal 9)" in err
     assert documents(plant) == expected[0]
@@ -144,7 +148,7 @@ def test_lanes_that_are_killed_lose_nothing(plant):
 
 @pytest.mark.slow
 def test_lanes_end_with_a_run_that_is_killed(plant):
-    fill(plant, 1, records=6000, orders=6000)
+    fill(plant, 1, records=RECORDS // 2, orders=RECORDS // 2)
     run = plant.start("src/main.py", "--only", "inbound", WORKERS=2)
     while not (lanes := lanes_of(run.pid)):
         assert run.poll() is None

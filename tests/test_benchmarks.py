@@ -18,15 +18,8 @@ from benchmarks.task import Done, Task, carry_out
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
-NOT_YET = {
-    "inbound, small files, two lanes: against the floor",
-    "inbound, NDJSON, two lanes: against the floor",
-    "inbound, NDJSON, two lanes: against insert_many",
-    "outbound, durable files, two lanes: against the floor",
-    "three-way merge, two lanes: against find + guarded update",
-    "Dask, two workers: against one process",
-}
-"""The goals that came after the run that docs/performance.md shows."""
+NOT_BUILT = {"outbound, durable files, two lanes: against the floor"}
+"""The goals of what there is not, so that it cannot be measured; docs/performance.md says why."""
 
 
 @pytest.fixture
@@ -226,7 +219,7 @@ def test_the_documents_show_what_was_measured():
     report = msgspec.json.decode((DOCS / "performance.json").read_bytes(), type=Report)
     said = (DOCS / "performance.md").read_text()
     goals = reached(report.results)
-    assert {goal.work for goal in GOALS} - {goal.work for goal in goals} == NOT_YET
+    assert {goal.work for goal in GOALS} - {goal.work for goal in goals} == NOT_BUILT
     assert table_of_goals(goals) in said
     (everything,) = re.findall(r"<!-- everything -->\n```\n(.*?)\n```", said, re.DOTALL)
     assert tables(report).startswith(everything)

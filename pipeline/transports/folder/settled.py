@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from loguru import logger
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pipeline.dataflow.locators import Locator
 from pipeline.dataflow.messages import Fate
 from pipeline.disk import in_thread
 from pipeline.transports.folder.files import Opened, place_of
-from pipeline.transports.folder.known import KnownFiles
+from pipeline.transports.folder.known import KnownFiles, Proofs
 from pipeline.transports.folder.names import ARCHIVE
 
 __all__ = ["InboundAfter", "Settled", "Tally", "places_of_asides"]
@@ -45,7 +45,7 @@ class Tally(Struct, gc=False):
     """It was not understood, or something of it is in no letter, or is left for the next run."""
     is_known: bool = True
     """Everything in it was delivered, and there is a proof of it."""
-    proofs: list[bytes] = []
+    proofs: Proofs = field(default_factory=Proofs)
 
 
 class Settled:
@@ -105,7 +105,7 @@ class Settled:
                 if proof is None:
                     tally.is_known = False
                 else:
-                    tally.proofs.append(proof)
+                    tally.proofs.add(proof)
         return done
 
     def _put_away(self, tallies: Iterable[Tally]) -> None:

@@ -1,6 +1,7 @@
 """The decision log, the journal, and what clients remember, as files that somebody else has damaged."""
 
 import sqlite3
+import zlib
 from contextlib import suppress
 from datetime import UTC, datetime
 from unittest import mock
@@ -129,6 +130,8 @@ def told(data: bytes) -> None:
         b"\xc1",
         b"\x92\xa1x\x81\xa1\xff\x92\x01\x90",
         b"\x92\xa1x\xdf\xff\xff\xff\xff",
+        msgspec.msgpack.encode(["x", {"a.json": [1, [], [zlib.compress(msgspec.msgpack.encode([b"p"]))]]}, 2]),
+        msgspec.msgpack.encode(["x", {"a.json": [1, [], [zlib.compress(b"p" * 99), b"p"]]}, 2]),
     ),
     share=0.2,
 )

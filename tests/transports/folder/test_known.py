@@ -1,10 +1,11 @@
 """The index of known files: what is not read again, and what makes it be read."""
 
+import msgspec
 import pytest
 
 from pipeline.dataflow.messages import Envelope, Fate, Spared
 from pipeline.dataflow.ports import NOTHING_IS_SURE
-from pipeline.transports.folder import FolderSource, KnownFiles
+from pipeline.transports.folder import FolderSource, KnownFiles, known
 from tests.places import Vouching, place
 from tests.transports.folder.test_source import put
 
@@ -21,8 +22,8 @@ def run(tmp_path, witness):
     folder.mkdir()
 
     async def run(*, dead=(), left=(), understood="as ever", by=witness, after="keep"):
-        known = KnownFiles(tmp_path / "state" / "erp.files", understood, by)
-        source = FolderSource(folder, known=known, after=after)
+        index = KnownFiles(tmp_path / "state" / "erp.files", understood, by)
+        source = FolderSource(folder, known=index, after=after)
         fates = {place(text): Fate.DEAD for text in dead} | {place(text): Fate.DEFERRED for text in left}
         locators, spared = [], 0
         async with source:
@@ -120,6 +121,68 @@ async def test_a_file_with_a_record_of_which_there_is_no_proof_is_read_again(run
     witness.unproven = {"a.json[1]"}
     await run()
     assert await run() == (["a.json[0]", "a.json[1]"], 0)
+
+
+@pytest.fixture
+def packing(monkeypatch):
+    """A file of three records has a pack of two."""
+    monkeypatch.setattr(known, "PACK", 2)
+
+
+async def test_of_a_file_of_many_records_each_counts(run, witness, packing):
+    put(run.folder, "a.json", b"[1, 2, 3]")
+    put(run.folder, "b.json", b"[1, 2, 3, 4]")
+    await run()
+    kept = run.index.stat()
+    assert await run() == ([], 2)
+    assert run.index.stat() == kept, "an idle run writes nothing"
+    for lost in ("a.json[0]", "a.json[1]", "a.json[2]"):
+        witness.lost = {lost}
+        assert await run() == (["a.json[0]", "a.json[1]", "a.json[2]"], 1)
+    witness.lost = set()
+    assert await run() == ([], 2)
+
+
+async def test_proofs_that_are_renewed_are_packed_anew(run, witness, packing, monkeypatch):
+    put(run.folder, "a.json", b"[1, 2, 3]")
+    await run()
+
+    async def renewed(proofs):
+        return [proof if proof.endswith(b"!") else proof + b"!" for proof in proofs]
+
+    monkeypatch.setattr(witness, "hold", renewed)
+    put(run.folder, "b.json", b"{}")  # something to write the index for
+    assert await run() == (["b.json"], 1)
+    asked = []
+
+    async def asks(proofs):
+        asked.extend(proofs)
+        return proofs
+
+    monkeypatch.setattr(witness, "hold", asks)
+    assert await run() == ([], 2)
+    assert sorted(asked) == [b"a.json[0]!", b"a.json[1]!", b"a.json[2]!", b"b.json"]
+
+
+async def test_a_million_records_of_a_file_take_little(run, monkeypatch):
+    monkeypatch.setattr(known, "PACK", 1000)
+    put(run.folder, "a.json", b"[" + b", ".join([b"1"] * 20_000) + b"]")
+    await run()
+    assert run.index.stat().st_size < 20_000 * 8
+    assert await run() == ([], 1)
+
+
+@pytest.mark.parametrize("damage", [lambda pack: pack[:-5], lambda pack: b"", lambda pack: b"y" + pack[1:]])
+async def test_a_damaged_pack_is_no_proof(run, packing, damage):
+    put(run.folder, "a.json", b"[1, 2]")
+    put(run.folder, "b.json", b"{}")
+    await run()
+    understood, files, version = msgspec.msgpack.decode(run.index.read_bytes())
+    mark, loose, [pack] = files["a.json"]
+    files["a.json"] = mark, loose, [damage(pack)]
+    run.index.write_bytes(msgspec.msgpack.encode((understood, files, version)))
+    assert await run() == (["a.json[0]", "a.json[1]"], 1)
+    assert await run() == ([], 2)
 
 
 async def test_files_that_are_put_away_are_not_remembered(run):

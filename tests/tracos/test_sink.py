@@ -14,6 +14,7 @@ from pipeline.errors import BudgetExceeded, Deferred, Rejected
 from pipeline.history.decisions import read_decisions
 from pipeline.orders.workorder import Status
 from pipeline.testing import ListSource
+from pipeline.tracos.connection import Connection
 from pipeline.tracos.deletes import DeleteBudget
 from tests.tracos.orders import TERMS, at, envelope, order, taken
 
@@ -67,10 +68,18 @@ async def test_both_sides_edits_survive(sink, orders):
     assert (document["title"], document["description"], document["isSynced"]) == ("theirs", "ours", False)
 
 
-async def test_a_lost_value_is_in_the_decision_log_before_it_is_overwritten(sink, orders, decision_file):
+async def test_a_lost_value_is_in_the_decision_log_before_it_is_overwritten(sink, orders, decision_file, monkeypatch):
     await taken(sink, [envelope(order(10, updated=at(8)))])
     await orders.update_one({"number": 10}, {"$set": {"title": "ours", "updatedAt": "2026-10-08T09:00:00Z"}})
+    write, told = Connection.write, []
+
+    async def watched(self, operations):
+        told.extend(lost.value for entry in read_decisions(decision_file) for lost in entry.lost)
+        return await write(self, operations)
+
+    monkeypatch.setattr(Connection, "write", watched)
     await taken(sink, [envelope(order(10, updated=at(9), title="theirs"))])
+    assert told == ["ours"], "whoever is killed after the write has told of it"
     assert (await orders.find_one({"number": 10}))["title"] == "theirs"
     _, entry = read_decisions(decision_file)
     assert [(change.field, change.old, change.new) for change in entry.changes] == [("title", "ours", "theirs")]

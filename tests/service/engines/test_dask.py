@@ -80,7 +80,11 @@ def test_what_is_left_when_all_is_killed_the_next_run_does(plant, cluster, who):
         assert err.count("\n") < 100, "no stack, nothing that Dask says"
     plant.command("run", "--only", "inbound")
     assert documents(plant) == expected[0]
-    assert letters(plant).items() >= expected[1].items()
+    now, before = letters(plant), expected[1]
+    assert all(now[place] == before[place] for place in before.keys() & now.keys())
+    # One that a newer record of its order has overtaken is closed by that record, where it is taken in the next run.
+    taken = {str(one["number"]) for one in expected[0]}
+    assert all(str(json.loads(before[place][2])["id"]) in taken for place in before.keys() - now.keys())
     assert not list((plant.home / "data").rglob("*.~tmp"))
 
 

@@ -108,6 +108,7 @@ def test_mongodb_killed_and_restarted_in_the_middle_loses_nothing(own, mongod, a
     check_whole(own)
 
 
+@pytest.mark.slow
 def test_mongodb_that_stays_away_ends_the_run_with_one_line_and_the_next_run_finishes(own, mongod):
     fill(own)
     process = own.start(MONGO_RETRY_SECONDS=1)
@@ -158,7 +159,7 @@ def test_the_program_and_its_embedded_mongodb_killed_together_lose_nothing(tmp_p
     check_sample_is_told(plant, 1500)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_finishes_its_batch_says_what_was_done_and_leaves_no_server_behind(tmp_path, number):
     plant = Plant(tmp_path)
     plant.run("setup.py", "--orders", "6000")

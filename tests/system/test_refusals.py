@@ -91,6 +91,7 @@ def test_credentials_that_end_in_the_middle_stop_it_and_what_was_told_is_told(pl
     assert (unsynced(plant), sum(one.method != "GET" for one in erp.asked[before:])) == ([], 3)
 
 
+@pytest.mark.slow
 def test_orders_that_fail_block_no_others_and_are_letters_in_the_fifth_run(plant, erp, sync):
     sync()
     for number in (1, 2, 3):
@@ -127,6 +128,7 @@ def test_an_order_that_the_client_calls_otherwise_is_no_second_one(plant, erp, s
     assert sum(asked.method == "POST" for asked in erp.asked) == 1
 
 
+@pytest.mark.slow
 def test_an_edit_that_says_again_what_was_told_before_is_told(plant, erp, sync):
     sync()
     keys = {}

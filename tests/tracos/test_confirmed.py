@@ -44,6 +44,7 @@ def sure(replica_set, name):
         yield client[name].get_collection("workorders", read_concern=ReadConcern("majority"))
 
 
+@pytest.mark.slow
 async def test_what_no_majority_confirms_is_no_success_however_often_it_is_tried(open_tracos, replica_set, sure):
     """The look-up showed the run its own unconfirmed writes, which it took for confirmed ones and acked."""
     async with open_tracos(retry_seconds=2) as tracos:

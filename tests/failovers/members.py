@@ -1,6 +1,8 @@
 """Three members behind wires that can be cut: who is the primary, how many elections there were, when all is well."""
 
+import itertools
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ from pymongo.errors import PyMongoError
 from tests.failovers.wires import CLIENT, Wires
 from tests.mongo import ReplicaSet, until
 
+ELECTION_SECONDS = 20
+"""How long members are waited for that elect one a second after they have lost theirs."""
 WELL = {"PRIMARY", "SECONDARY", "ARBITER"}
 BRIEF = "&serverSelectionTimeoutMS=500&connectTimeoutMS=500&socketTimeoutMS=2000"
 
@@ -71,8 +75,20 @@ class Members(ReplicaSet):
         return sum(map(self.rollbacks, self.numbers))
 
     def wait_for_another(self, primary: int) -> None:
-        """Until some member other than this is primary."""
-        until(lambda: self.primaries() - {primary}, seconds=180)
+        """Until some member other than this is primary; one that does not come to it by itself is told to be."""
+        others = itertools.cycle(number for number in self.numbers if number != primary)
+        patience = time.monotonic() + ELECTION_SECONDS
+
+        def is_there_another() -> bool:
+            nonlocal patience
+            if found := self.primaries() - {primary}:
+                return bool(found)
+            if time.monotonic() > patience:
+                self.ask(next(others), "replSetStepUp")
+                patience += ELECTION_SECONDS
+            return False
+
+        until(is_there_another, seconds=180)
 
     def outvote(self, primary: int) -> None:
         """Until both others have what this one has not; before, it may become primary again, and keep its own."""

@@ -92,11 +92,13 @@ class Stranger:
 
     def clicks(self, name):
         from selenium.webdriver.common.by import By
+        from selenium.webdriver.support.expected_conditions import staleness_of
         from selenium.webdriver.support.ui import WebDriverWait
 
         path = f"//a[normalize-space()='{name}'] | //button[normalize-space()='{name}']"
         element = self.browser.find_element(By.XPATH, path)
         element.click()
+        WebDriverWait(self.browser, 60).until(staleness_of(element))  # else the page before is complete, too
         WebDriverWait(self.browser, 60).until(
             lambda page: page.execute_script("return document.readyState") == "complete"
         )

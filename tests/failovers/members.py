@@ -81,12 +81,11 @@ class Members(ReplicaSet):
 
         def is_there_another() -> bool:
             nonlocal patience
-            if found := self.primaries() - {primary}:
-                return bool(found)
-            if time.monotonic() > patience:
+            is_there = bool(self.primaries() - {primary})
+            if not is_there and time.monotonic() > patience:
                 self.ask(next(others), "replSetStepUp")
                 patience += ELECTION_SECONDS
-            return False
+            return is_there
 
         until(is_there_another, seconds=180)
 

@@ -145,11 +145,10 @@ class Watch:
             before, here = known.get(layout), frozenset(tally.paths)
             always = frozenset(path for path, count in tally.paths.items() if count == tally.records)
             often = frozenset(path for path, count in tally.paths.items() if count * OFTEN >= tally.records)
-            if before is None and not is_whole:
-                continue
             if before is None:
-                seen = self._bounded(known, layout, here)
-                known[layout] = Keys(seen, always & seen, often & seen)
+                if is_whole:
+                    seen = self._bounded(known, layout, here)
+                    known[layout] = Keys(seen, always & seen, often & seen)
                 continue
             new = {path: tally.paths[path] for path in self._unknown(layout, here)}
             gone = self._gone(layout, before, tally) if is_whole else frozenset()

@@ -99,11 +99,19 @@ class KnownFiles:
             proofs = tuple(islice(holds, len(file.proofs)))
             if None in proofs:
                 continue
-            packs = [await self._held(pack) for pack in file.packs]
-            if None not in packs:
-                self._before[place] = _File(
-                    file.mark, cast(tuple[bytes, ...], proofs), cast(tuple[bytes, ...], tuple(packs))
-                )
+            packs = await self._all_held(file.packs)
+            if packs is not None:
+                self._before[place] = _File(file.mark, cast(tuple[bytes, ...], proofs), packs)
+
+    async def _all_held(self, packs: Sequence[bytes]) -> tuple[bytes, ...] | None:
+        """The packs to keep from now on; None, and no more is asked, where one of them does not hold."""
+        held: list[bytes] = []
+        for pack in packs:
+            now = await self._held(pack)
+            if now is None:
+                return None
+            held.append(now)
+        return tuple(held)
 
     async def _held(self, pack: bytes) -> bytes | None:
         """The pack to keep from now on; None where one of its proofs does not hold, or it is damaged."""

@@ -64,11 +64,16 @@ def outbound(
     dead: DeadLetters,
     *,
     source: TracosSource | None = None,
+    lanes: Callable[[], Lanes] | None = None,
     budget: Budget | None = None,
     stop: asyncio.Event | None = None,
 ) -> Chain[Outcome]:
-    """What TracOS has to tell, handed to the client and marked as synced; from ``source``, where it is not all."""
+    """What TracOS has to tell, handed to the client and marked as synced; from ``source``, where it is not all.
+
+    A client that it suits is handed its orders in ``lanes``, while the next ones are read and the last ones marked.
+    """
     source, sink = source or tracos.source(client.terms), client.sink()
+    handed = deliver(sink, first=tracos.confirm)
     if sink.takes_late:
         source.note_ahead()
     return (
@@ -76,7 +81,7 @@ def outbound(
         | hold_known(dead)
         | validate(source.to_record)
         | translate(client.from_record)
-        | deliver(sink, first=tracos.confirm)
+        | (spread(handed, lanes()) if lanes and sink.suits_a_lane else handed)
         | within(budget or Budget())
         | dead_letters(dead)
         | settle(source)

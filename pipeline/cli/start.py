@@ -14,7 +14,7 @@ from typing import Annotated, Final, get_args
 import stamina.instrumentation
 from cyclopts import Parameter
 from loguru import logger
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from pipeline.cli.logs import configure
 from pipeline.service.environment import peek
@@ -124,18 +124,18 @@ def child(*arguments: str) -> tuple[Sequence[str], Mapping[str, str]]:
     return (sys.executable, "-P", "-m", "pipeline", *arguments), environment
 
 
-def lanes_of(settings: Settings) -> HaveLanes | None:
-    """How the lanes of a run are had, as ENGINE or WORKERS says; None: without lanes. Raises WrongSettings."""
+def lanes_of(settings: Settings) -> Mapping[str, HaveLanes]:
+    """How the lanes of a flow are had, as ENGINE or WORKERS says, by flow: others have none. Raises WrongSettings."""
     if settings.engine:
-        return partial(Driver, find_engine(settings.engine))
+        return {"inbound": partial(Driver, find_engine(settings.engine))}
     is_auto = settings.workers == "auto"
     count = min(len(os.sched_getaffinity(0)), MOST_BY_ITSELF) if settings.workers == "auto" else settings.workers
     if count == 1:
-        return None
+        return {}
     command, environment = child("lane")
-    return partial(
-        Dealer, Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
-    )
+    workers = Workers(count=count, after=ENOUGH if is_auto else 0, command=command, environment=environment)
+    # A folder lets one in at a time: what one lane leaves over, two do not take.
+    return {"inbound": partial(Dealer, workers), "outbound": partial(Dealer, replace(workers, count=1))}
 
 
 def is_drawn() -> bool:

@@ -161,6 +161,10 @@ class BatchSink(Resource, ABC, Generic[T_contra]):
     """Whether the other side takes what is delivered at a later time, and cannot be asked what it took: as from a
     folder."""
 
+    suits_a_lane: ClassVar[bool] = False
+    """Whether another process may have it instead, which is made from the same settings: worth it where delivering is
+    work, as making files is, and not where it is waiting for answers."""
+
     @abstractmethod
     async def write_batch(self, items: Sequence[Envelope[T_contra]]) -> BatchResult:
         """Deliver a batch, durably, and say by position what became of each item.

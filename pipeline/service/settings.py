@@ -93,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     serve_parallel: Annotated[int, Meta(ge=1, le=64)] = 4
     """How many clients `run` and `serve` look at side by side."""
     workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = 1
-    """How many processes take the clients' records, as `run --workers`.
+    """How many processes take the clients' records, as `run --workers`; if several, another one writes outbound files.
 
     `auto`: one for the first 20,000 records, then as many as there are cores, 4 at most.
     """

@@ -17,8 +17,6 @@ from pipeline.dataflow.stage import Chain
 from pipeline.service.run import Work
 from pipeline.service.session import Session, new_report
 from pipeline.service.settings import Settings
-from pipeline.tracos.deletes import DeleteBudget
-from pipeline.tracos.witness import TracosWitness
 
 __all__ = ["HaveLanes", "Sync", "Watch"]
 
@@ -40,8 +38,8 @@ def _remembered(session: Session, flow: str, stop: asyncio.Event) -> Iterator[No
 Watch = Callable[[Chain[Outcome], Report], AbstractContextManager[Any]]
 """What looks on while a chain runs: entered in the event loop, with the report that is being filled."""
 
-HaveLanes = Callable[[Session, str, DeleteBudget, TracosWitness], Lanes]
-"""Has lanes for one client, whose TracOS is at the address."""
+HaveLanes = Callable[..., Lanes]
+"""Has lanes for one client: from its Session, TracOS's address, the DeleteBudget, and inbound the TracosWitness."""
 
 
 class Sync(Work):
@@ -56,14 +54,14 @@ class Sync(Work):
         *,
         is_strict: bool = False,
         anew: bool = False,
-        lanes: HaveLanes | None = None,
+        lanes: Mapping[str, HaveLanes] | None = None,
         watch: Watch = lambda chain, report: nullcontext(),
     ) -> None:
         self._settings = settings
         self._flows = flows
         self._is_strict = is_strict
         self._anew = anew
-        self._lanes = lanes
+        self._lanes = lanes or {}
         self._watch = watch
 
     async def serve(self, session: Session, uri: str, reports: list[Report], stop: asyncio.Event) -> None:
@@ -76,8 +74,8 @@ class Sync(Work):
                     logger.info("{}: its direction leaves out {}", session.client.name, name)
                     continue
                 ends: dict[str, Any] = {"budget": budget, "stop": stop}
-                if self._lanes is not None and name == "inbound":
-                    ends |= {"lanes": partial(self._lanes, session, uri, tracos.deletes)}
+                if name in self._lanes:
+                    ends["lanes"] = partial(self._lanes[name], session, uri, tracos.deletes)
                 chain = flow(session.client, tracos, session.dead(name), **ends)
                 reports.append(new_report(session, name, chain))
                 if not reports[1:]:

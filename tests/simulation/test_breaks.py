@@ -163,7 +163,7 @@ def a_group_that_was_lost_counts_as_done(patch):
             return await done(self, deal, keys)
         except Gone:
             outcomes = dict.fromkeys(range(len(deal.payloads)), Outcome.CREATED)
-            return wire.Done(deal.number, outcomes, {}, [], [], [], None, {}, {})
+            return wire.Done(deal.number, outcomes, [], [], [], {}, [], None)
 
     patch.setattr(driver.Driver, "_lose", lose)
     patch.setattr(driver.Driver, "_done", once)

@@ -40,12 +40,13 @@ class Workers(Struct, frozen=True, kw_only=True):
 class Dealer(Lanes):
     """The lanes of one flow: processes that take the records of ``session``'s client into the TracOS at ``uri``.
 
-    ``deletes`` is the run's budget of them, ``witness`` keeps the proofs of what is delivered. A lane that ends before
-    it is told to loses nothing: another takes its place, and its groups are dealt to that one again.
+    ``deletes`` is the run's budget of them, ``witness`` keeps the proofs of what is delivered; without one they hand
+    orders to the client. A lane that ends before it is told to loses nothing: another takes its place, and its groups
+    are dealt to that one again.
     """
 
     def __init__(
-        self, workers: Workers, session: Session, uri: str, deletes: DeleteBudget, witness: TracosWitness
+        self, workers: Workers, session: Session, uri: str, deletes: DeleteBudget, witness: TracosWitness | None = None
     ) -> None:
         self.in_flight = DEPTH * workers.count
         self.after = workers.after
@@ -73,7 +74,6 @@ class Dealer(Lanes):
         if self._error is not None:
             raise self._error
         async with self._dealing:
-            await self._session.confirm()
             deal = self._desk.deal(batch)
             self._order.deal(deal.number)
             done = min(self._lanes, key=len).deal(deal)
@@ -99,7 +99,7 @@ class Dealer(Lanes):
         """Do what only one can do; returns what the lane is to be answered."""
         match message:
             case Keys(number, keys):
-                self._let(self._order.announce(number, keys))
+                await self._announced(number, keys)
             case Done(number):
                 self._let(self._order.done(number))
             case Spend(numbers):
@@ -121,6 +121,15 @@ class Dealer(Lanes):
         self._error = self._error or error
         for lane in self._lanes:
             lane.give_up(self._error)
+
+    async def _announced(self, number: int, keys: Sequence[ExternalId]) -> None:
+        """A group is about these orders, and would be written."""
+        try:
+            await self._session.confirm()
+        except Fatal as error:
+            self.fail(error)
+        else:
+            self._let(self._order.announce(number, keys))
 
     def _let(self, numbers: Sequence[int]) -> None:
         for number in numbers:

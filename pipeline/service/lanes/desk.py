@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from loguru import logger
 from msgspec.structs import replace
 
@@ -16,13 +17,18 @@ from pipeline.tracos.witness import TracosWitness
 
 __all__ = ["Desk"]
 
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+
 OUTCOMES: Final = {str(outcome): outcome for outcome in Outcome}
 
 
 class Desk:
-    """Deals the records of ``session``'s client, for the TracOS at ``uri``; ``witness`` keeps the proofs of them."""
+    """Deals the records of ``session``'s client, for the TracOS at ``uri``, where ``witness`` keeps the proofs of them.
 
-    def __init__(self, session: Session, uri: str, witness: TracosWitness) -> None:
+    Without a witness it deals the orders that go to the client.
+    """
+
+    def __init__(self, session: Session, uri: str, witness: TracosWitness | None) -> None:
         self._session = session
         self._uri = uri
         self._witness = witness
@@ -31,9 +37,14 @@ class Desk:
     @property
     def hello(self) -> Hello:
         """What a lane is for."""
-        session = self._session
+        session, witness = self._session, self._witness
         return Hello(
-            session.settings, session.customer, session.decisions.run, self._uri, is_attended=self._witness.is_attended
+            session.settings,
+            session.customer,
+            session.decisions.run,
+            "outbound" if witness is None else "inbound",
+            self._uri,
+            is_attended=witness is not None and witness.is_attended,
         )
 
     def deal(self, batch: Batch[Any]) -> Deal:
@@ -42,7 +53,7 @@ class Desk:
         return Deal(
             number=next(self._numbers),
             flow=batch.flow,
-            payloads=[item.payload for item in items],
+            payloads=[_ENCODE(item.payload) if self._witness is None else item.payload for item in items],
             places=[item.locator.place for item in items],
             parts=[item.locator.part for item in items],
             arrivals=[item.arrival for item in items],
@@ -61,7 +72,8 @@ class Desk:
         """The batch, as what was done makes it."""
         items = batch.items
         locators = [item.locator for item in items]
-        self._witness.keep({locators[position]: proof for position, proof in done.proofs.items()})
+        if self._witness is not None:
+            self._witness.keep({locators[position]: proof for position, proof in done.proofs.items()})
         decisions = self._session.decisions
         if isinstance(decisions, DecisionLog):
             decisions.rules.update(done.rules)
@@ -76,6 +88,8 @@ class Desk:
             skipped=[*batch.skipped, *(locators[position] for position in done.skipped)],
             deferred=[*batch.deferred, *(locators[position] for position in done.deferred)],
             failed=[*batch.failed, *failed],
+            called={locators[position]: given for position, given in done.called.items()},
+            gone=[*batch.gone, *(locators[position] for position in done.gone)],
             stop=done.stop.error if done.stop is not None else None,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from pipeline.orders.workorder import ExternalId
+from pipeline.service.lanes.giver import Giver
 from pipeline.service.lanes.taker import Taker, said
 from pipeline.service.lanes.wire import Allowed, Deal, End, Failed, Go, Hello, Keys, Over, Problem, Spend, Wire
 from pipeline.service.telling import as_fatal
@@ -77,12 +78,17 @@ class _Lane:
         await self._wire.flushed()
 
     async def _worked(self) -> Over:
-        async with Taker(self._hello, deletes=_Asking(self), may_write=self.may_write) as taker:
-            async for done in taker.take(self._deals()):
+        async with self._worker() as worker:
+            async for done in worker.take(self._deals()):
                 self._let.pop(done.number, None)
                 self._wire.say(done)
                 await self._wire.flushed()
-            return Over(taker.tallies())
+            return Over(worker.tallies())
+
+    def _worker(self) -> Taker | Giver:
+        if self._hello.flow == "outbound":
+            return Giver(self._hello, may_write=self.may_write)
+        return Taker(self._hello, deletes=_Asking(self), may_write=self.may_write)
 
     async def _deals(self) -> AsyncIterator[Deal]:
         while (deal := await self._dealt.get()) is not None:

@@ -44,6 +44,8 @@ class Hello(Struct, frozen=True):
     settings: Settings
     customer: Customer
     run: str
+    flow: str
+    """inbound: it takes records into TracOS; outbound: it hands orders to the client."""
     uri: str
     is_attended: bool
     """Whether proofs are wanted of what was delivered."""
@@ -114,14 +116,16 @@ class Done(Struct, frozen=True, tag="done", array_like=True):
 
     number: int
     outcomes: dict[int, str]
-    proofs: dict[int, bytes]
     skipped: list[int]
     deferred: list[int]
     failed: list[tuple[int, str, tuple[Reason, ...]]]
     """Position, stage, reasons."""
+    called: dict[int, ExternalId]
+    gone: list[int]
     stop: Problem | None
-    rules: dict[str, int]
-    gave_way: dict[str, int]
+    proofs: dict[int, bytes] = {}
+    rules: dict[str, int] = {}
+    gave_way: dict[str, int] = {}
 
 
 class Said(Struct, frozen=True, tag="said", array_like=True):

@@ -33,6 +33,7 @@ class FolderSink(BatchSink[Outgoing]):
     """
 
     takes_late = True
+    suits_a_lane = True
 
     def __init__(
         self, directory: Path, *, suffix: str = ".json", setting: str = "", durability: Durability = "batch"

@@ -11,7 +11,8 @@ import pytest
 from pipeline.service.engines import dask as engine
 from pipeline.transports.folder import source as folder_source
 from tests.plant import ROOT
-from tests.service.lanes.test_lanes import RECORDS, clear, documents, everything, fill, letters
+from tests.service.lanes.compared import clear, documents, everything, fill, letters
+from tests.service.lanes.test_lanes import RECORDS
 
 LIVE = {"status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
 MANY = {"records": RECORDS, "orders": 1_000_000}

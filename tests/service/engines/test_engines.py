@@ -11,7 +11,8 @@ from pipeline.clients.json_connector import JsonConnector
 from pipeline.service.lanes.errand import PROGRAM, Errand, run, unpacked
 from pipeline.service.lanes.wire import Deal
 from pipeline.transports.folder import source as folder_source
-from tests.service.lanes.test_lanes import MANY, clear, documents, everything, fill, letters
+from tests.service.lanes.compared import clear, documents, everything, fill, letters
+from tests.service.lanes.test_lanes import MANY
 
 LIVE = {"status": "NEW", "createdAt": "2026-10-01", "updatedAt": "2026-10-02T00:00:00Z"}
 GONE = LIVE | dict.fromkeys(["updatedAt", "deletedAt"], "2026-10-03T00:00:00Z")

@@ -1,18 +1,38 @@
-"""A Dask cluster on this machine, for as long as something is measured on it."""
+"""Those who work for a run on this machine, a Dask cluster or workers at a folder, for as long as it is measured."""
 
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["cluster", "free_address"]
+__all__ = ["at_parts", "cluster", "free_address"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 START_SECONDS: Final = 60
+
+
+@contextmanager
+def at_parts(folder: Path, workers: int) -> Iterator[list[int]]:
+    """So many workers at the folder of parts ``folder``, all of them there; yields their processes."""
+    command = [sys.executable, "-m", "pipeline", "work", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOG_LEVEL": "ERROR"}
+    processes = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+    try:
+        until = time.monotonic() + START_SECONDS
+        while len(list(folder.glob("*.worker"))) < workers:
+            if time.monotonic() > until:
+                raise SystemExit("the workers do not start")
+            time.sleep(0.05)
+        yield [process.pid for process in processes]
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
 
 
 def free_address() -> str:

@@ -1,9 +1,9 @@
-"""What an engine costs: one file of lines taken by one process, by two lanes, and by a Dask cluster on this machine.
+"""What an engine costs: one file of lines taken by one process, by two lanes, and by each engine on this machine.
 
     python -m benchmarks.engine [--orders 100000] [--rounds 3]
 
 Of each: the seconds, and the microseconds of CPU an order in the run, in what works for it, and in MongoDB. The least
-of the rounds; the start of the cluster is not measured, that of the run and of its lanes is. Needs the extra ``dask``.
+of the rounds; the start of the workers is not measured, that of the run and of its lanes is. Needs the extra ``dask``.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.cluster import cluster, free_address
+from benchmarks.cluster import at_parts, cluster, free_address
 from benchmarks.place import Place, fill_with_lines
 from pipeline.tracos.embedded import embedded_mongod
 
@@ -37,12 +37,18 @@ def main() -> None:
         lines.mkdir()
         fill_with_lines(lines, options.orders)
         one, two = free_address(), free_address()
-        with cluster(Path(folder), one, 1) as alone, cluster(Path(folder), two, 2) as both:
+        parts = Path(folder) / "parts"
+        with (
+            cluster(Path(folder), one, 1) as alone,
+            cluster(Path(folder), two, 2) as both,
+            at_parts(parts, 2) as workers,
+        ):
             ways = {
                 "one process": ((), ()),
                 "two lanes": (("--workers", "2"), ()),
                 "Dask, 1 worker": (("--engine", one), alone),
                 "Dask, 2 workers": (("--engine", two), both),
+                "parts, 2 workers": (("--engine", f"parts://{parts}"), workers),
             }
             for turn in range(options.rounds):
                 for name, (arguments, others) in ways.items():

@@ -43,6 +43,7 @@ app = App(
 COMMANDS: Final = {
     "run": ("run:run", "Run both flows (the default command)."),
     "serve": ("serve:serve", "Sync all day, each client time and again."),
+    "work": ("work:work", "Take records for runs on other machines."),
     "plan": ("plan:plan", "Show what a run would do, and write nothing."),
     "reconcile": ("reconcile:reconcile", "Compare both sides, order by order; --fix mends what differs."),
     "doctor": ("doctor:doctor", "Check settings, folders, MongoDB and the client."),

@@ -24,6 +24,10 @@ EXAMPLES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("serve", "sync all day; the page and the metrics at 127.0.0.1:8080"),
         ("SERVE_EVERY=5m serve", "look at each client every five minutes"),
     ),
+    "work": (
+        ("work /mnt/shared/parts", "for runs with ENGINE=parts:///mnt/shared/parts, until it is told to end"),
+        ("work /mnt/shared/parts --idle 300", "until there has been no run for five minutes"),
+    ),
     "plan": (
         ("plan", "every write that a run would make"),
         ("plan --client acme --json", "of one client, for a program"),

@@ -129,16 +129,26 @@ def _are_meant(count: int) -> bool:
 
 @contextmanager
 def _edited(text: str) -> Iterator[str]:
-    """What a person makes of ``text``; where it then cannot be kept, the file that they wrote stays, and is named."""
+    """What a person makes of ``text``; where that then cannot be kept, it is said where it is instead."""
     with Scratch() as scratch:
         path = scratch.path / "payload.json"
         after = _from_editor(text, path, scratch.lock)
         try:
             yield after
         except Fatal as error:
-            path.chmod(0o600)  # it leaves a folder that nobody else can look into
-            kept = path.rename(scratch.path.with_suffix(".json"))
-            raise type(error)(f"{error}; what you wrote is in {kept}", see=error.see) from error
+            raise type(error)(f"{error}; {_moved(path, after)}", see=error.see) from error
+
+
+def _moved(path: Path, after: str) -> str:
+    """Where the file that a person wrote is found; else it is printed."""
+    kept = path.parent.with_suffix(".json")
+    try:
+        path.chmod(0o600)  # it leaves a folder that nobody else can look into
+        path.rename(kept)
+    except OSError as error:
+        print_lines([after])
+        return f"what you wrote cannot be kept either ({error.strerror}): it is printed here"
+    return f"what you wrote is in {kept}"
 
 
 def _from_editor(text: str, path: Path, lock: int) -> str:

@@ -47,7 +47,7 @@ def run(
             remembered; up to when an API counts as read stays as it is.
         strict: Exit with 3 when there are dead letters, new or still open.
         workers: How many processes take the clients' records, or auto; the setting WORKERS says it otherwise.
-        engine: The address of a cluster that takes them, such as dask://HOST:8786; the setting ENGINE says it too.
+        engine: Who takes them, such as parts:///FOLDER or dask://HOST:8786; the setting ENGINE says it too.
         wait: Seconds to wait for orders that another run is working on, instead of leaving with 6.
         metrics_file: Write the metrics of this run to this file, for node exporter's textfile collector; the setting
             METRICS_FILE says it otherwise.

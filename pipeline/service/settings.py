@@ -98,7 +98,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     `auto`: one for the first 20,000 records, then as many as there are cores, 4 at most.
     """
     engine: str | None = None
-    """A cluster whose workers take the records instead, as `run --engine`, such as `dask://HOST:8786`."""
+    """Who takes the records instead, as `run --engine`: `parts:///FOLDER`, or the Dask cluster at `dask://HOST:8786`."""
     metrics_file: Path | None = None
     """Where a run writes its metrics, as `run --metrics-file`, for node exporter (extra `web`)."""
     alert_url: str | None = None

@@ -1,11 +1,13 @@
 """The commands as a user has them: what they print, as text and as JSON, and their exit codes."""
 
+import errno
 import json
 import re
 import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
@@ -396,6 +398,21 @@ class TestDeadLetters:
         assert "was closed meanwhile: nothing was changed; what you wrote is in " in err
         assert (*plant.home.glob("workorder-sync-*"),)[0].read_text() == "{}\n"
         assert letter_ids(plant) == {}
+
+    def test_what_was_written_is_printed_where_it_cannot_even_be_moved(self, plant, monkeypatch):
+        plant.put("7.json", BAD)
+        plant.command("run")
+        [letter] = letter_ids(plant).values()
+
+        def full(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("pipeline.deadletters.drawer.write_files", full)
+        monkeypatch.setattr(Path, "rename", full)
+        code, out, err = plant.ask("dead-letters", "edit", letter, **editor(plant, json.dumps(GOOD)))
+        assert code == 1
+        assert "what you wrote cannot be kept either (No space left on device): it is printed here" in err
+        assert json.loads(out) == GOOD
 
     def test_an_editor_that_only_ends_the_last_line_changes_nothing(self, plant):
         plant.put("7.json", BAD)

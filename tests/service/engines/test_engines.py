@@ -19,15 +19,15 @@ GONE = LIVE | dict.fromkeys(["updatedAt", "deletedAt"], "2026-10-03T00:00:00Z")
 
 
 @pytest.mark.parametrize(("records", "seed"), MANY)
-def test_a_run_with_an_engine_does_what_a_run_without_does(plant, threads, monkeypatch, records, seed):
+def test_a_run_with_an_engine_does_what_a_run_without_does(plant, engine, monkeypatch, records, seed):
     monkeypatch.setattr(folder_source, "GROUP", 7)
     fill(plant, seed, records)
     alone = everything(plant, plant.command("run", "--json"))
     clear(plant)
-    assert everything(plant, plant.command("run", "--json", "--engine", threads)) == alone
+    assert everything(plant, plant.command("run", "--json", "--engine", engine)) == alone
     assert documents(plant), "there is something to compare"
     before = plant.state()
-    plant.command("run", "--engine", threads)
+    plant.command("run", "--engine", engine)
     assert plant.state() == before, "an idle run writes nothing"
 
 
@@ -56,24 +56,24 @@ def test_whoever_is_lost_the_outcome_is_the_same(plant, threads, monkeypatch, se
     assert [flow["read"] for flow in json.loads(out)["flows"]] == [flow["read"] for flow in alone["flows"]]
 
 
-def test_a_client_that_does_not_tell_whose_a_record_is_is_stopped(plant, threads, monkeypatch):
+def test_a_client_that_does_not_tell_whose_a_record_is_is_stopped(plant, engine, monkeypatch):
     plant.put("a.json", {"id": 1, **LIVE})
     monkeypatch.setattr(JsonConnector, "identify", lambda client, raw: None)
-    code, _, err = plant.ask("run", "--engine", threads)
+    code, _, err = plant.ask("run", "--engine", engine)
     assert code == 1
     assert "erp_json: a record in the group that begins with a.json is about another order than this kind of" in err
     assert plant.documents() == {}, "nothing was written"
 
 
 @pytest.mark.parametrize("limit", [12, 40])
-def test_an_engine_deletes_no_more_than_one_may(plant, threads, monkeypatch, limit):
+def test_an_engine_deletes_no_more_than_one_may(plant, engine, monkeypatch, limit):
     monkeypatch.setattr(folder_source, "GROUP", 5)
     for number in range(40):
         plant.put(f"{number:02}.json", {"id": number, **LIVE})
     plant.command("run")
     for number in range(40):
         plant.put(f"{number:02}-gone.json", {"id": number, **GONE})
-    code, _, err = plant.ask("run", "--engine", threads, SYNC_MAX_DELETES=limit)
+    code, _, err = plant.ask("run", "--engine", engine, SYNC_MAX_DELETES=limit)
     deleted = sum(one["deleted"] for one in documents(plant))
     if limit == 40:
         assert (code, deleted) == (0, 40), err
@@ -116,7 +116,7 @@ def test_an_engine_and_workers_are_one_too_many(plant):
 def test_an_engine_that_nobody_has_is_told(plant, url):
     code, _, err = plant.ask("run", ENGINE=url)
     assert code == 2
-    assert "ENGINE: expected the address of one of: dask; such as dask://HOST:8786" in err
+    assert "ENGINE: expected the address of one of: dask, parts; such as dask://HOST:8786" in err
 
 
 def test_without_the_extra_its_name_is_told(plant, monkeypatch):

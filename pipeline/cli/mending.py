@@ -146,7 +146,7 @@ def _moved(path: Path, after: str) -> str:
         path.chmod(0o600)  # it leaves a folder that nobody else can look into
         path.rename(kept)
     except OSError as error:
-        print_lines([after])
+        print_lines(after.splitlines())
         return f"what you wrote cannot be kept either ({error.strerror}): it is printed here"
     return f"what you wrote is in {kept}"
 

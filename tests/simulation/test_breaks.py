@@ -255,7 +255,13 @@ def played(break_it):
     return {"leases": break_it in LEASES, "lanes": break_it in LANES}
 
 
-@pytest.mark.parametrize(("break_it", "first"), {**BREAKS, **LEASES, **LANES}.items())
+ALL = [
+    *BREAKS.items(),
+    *(pytest.param(*one, marks=pytest.mark.slow) for one in {**LEASES, **LANES}.items()),
+]
+
+
+@pytest.mark.parametrize(("break_it", "first"), ALL)
 def test_a_break_is_found(break_it, first, monkeypatch):
     more = played(break_it)
     break_it(monkeypatch)

@@ -165,7 +165,12 @@ def test_an_order_of_the_erps_own_gets_its_number_and_is_told_under_its_id(plant
         assert told.count("insert: new in TracOS") == told.count("sent: handed to the client") == 1
 
 
-@pytest.mark.parametrize("way", [("upper",), ("cut",), ("trim",), ("escape",), ("escape", "upper", "cut")])
+WAYS = [("upper",), ("cut",), ("trim",), ("escape",)]
+
+
+@pytest.mark.parametrize(
+    "way", [*(pytest.param(way, marks=pytest.mark.slow) for way in WAYS), ("escape", "upper", "cut")]
+)
 def test_whatever_it_makes_of_texts_it_ends_after_one_exchange_and_ours_are_kept(plant, erp_of, way):
     erp = erp_of(FIND, renders=way)
     born(plant, 3)

@@ -191,6 +191,7 @@ timeless = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.dictionaries(st.sampled_from("wxyz"), st.lists(timeless, min_size=1, max_size=25)), min_size=1))
 def test_an_idle_run_touches_nothing_however_many_records_have_no_time_or_the_same(mongo_uri, tmp_path_factory, steps):

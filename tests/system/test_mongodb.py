@@ -33,6 +33,7 @@ def members(tmp_path, replica_set):
     plant.client.close()
 
 
+@pytest.mark.slow
 def test_files_are_not_deleted_before_a_majority_has_their_records(members, replica_set):
     """The primary alone had them; the run called them its own repeats, and deleted the files."""
     members.run()  # makes the collection and its indexes

@@ -92,7 +92,7 @@ def test_mongodb_away_at_the_start_is_one_line_and_nothing_is_touched(tmp_path):
     plant.client.close()
 
 
-@pytest.mark.parametrize("away", ["inbound", "outbound"])
+@pytest.mark.parametrize("away", ["inbound", pytest.param("outbound", marks=pytest.mark.slow)])
 def test_mongodb_killed_and_restarted_in_the_middle_loses_nothing(own, mongod, away):
     fill(own)
     process = own.start()
@@ -219,6 +219,7 @@ def test_the_check_of_the_sample_sees_it_too(tmp_path, drops):
         check_sample_is_told(plant, 300)
 
 
+@pytest.mark.slow
 def test_an_edit_in_tracos_while_the_program_runs_is_kept(own):
     fill(own)
     process = own.start()

@@ -129,6 +129,7 @@ def test_an_order_that_the_client_calls_otherwise_is_no_second_one(plant, erp, s
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_an_edit_that_says_again_what_was_told_before_is_told(plant, erp, sync):
     sync()
     keys = {}

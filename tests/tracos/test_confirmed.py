@@ -61,6 +61,7 @@ async def test_what_no_majority_confirms_is_no_success_however_often_it_is_tried
         assert await taken(sink, batch()) == [REPEAT] * 50
 
 
+@pytest.mark.slow
 async def test_a_majority_that_comes_back_in_time_confirms_and_counts_what_was_written_once(
     open_tracos, replica_set, sure, decision_file
 ):
@@ -76,6 +77,7 @@ async def test_a_majority_that_comes_back_in_time_confirms_and_counts_what_was_w
     assert [entry.number for entry in read_decisions(decision_file)] == list(range(50))
 
 
+@pytest.mark.slow
 async def test_an_update_that_no_majority_confirms_is_no_edit_of_somebody_else(open_tracos, replica_set, sure):
     async with open_tracos(retry_seconds=2) as tracos:
         sink = tracos.sink(TERMS)
@@ -87,6 +89,7 @@ async def test_an_update_that_no_majority_confirms_is_no_edit_of_somebody_else(o
         assert set(await taken(sink, batch(9, title="new"))) == {REPEAT}
 
 
+@pytest.mark.slow
 async def test_a_mark_that_no_majority_confirms_stops_the_run(open_tracos, replica_set, sure, log):
     async with open_tracos(retry_seconds=2) as tracos:
         await tracos._connection.collection.insert_many(
@@ -101,6 +104,7 @@ async def test_a_mark_that_no_majority_confirms_stops_the_run(open_tracos, repli
     assert not [line for line in log if "time and again" in line]
 
 
+@pytest.mark.slow
 async def test_a_note_that_no_majority_confirms_stops_the_run_and_leaves_no_order_out(
     open_tracos, replica_set, sure, log
 ):

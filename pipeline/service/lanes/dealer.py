@@ -54,7 +54,6 @@ class Dealer(Lanes):
         self._desk = Desk(session, uri, witness)
         self._deletes = deletes
         self._session = session
-        self._dealing = asyncio.Lock()
         self._order = Order()
         self._lanes: list[Lane] = []
         self._error: Fatal | None = None
@@ -73,11 +72,10 @@ class Dealer(Lanes):
             return batch
         if self._error is not None:
             raise self._error
-        async with self._dealing:
-            deal = self._desk.deal(batch)
-            self._order.deal(deal.number)
-            done = min(self._lanes, key=len).deal(deal)
-        return self._desk.made(batch, await done)
+        deal = self._desk.deal(batch)
+        self._order.deal(deal.number)
+        done = await min(self._lanes, key=len).deal(deal)
+        return self._desk.made(batch, done)
 
     @property
     def hello(self) -> Hello:

@@ -27,7 +27,7 @@ QUICK = "from pipeline.service.lanes import worker; worker.BEAT_SECONDS = 0.2; f
 def quick(monkeypatch):
     """Whoever is silent is given up soon."""
     for module in (parts, engine):
-        monkeypatch.setattr(module, "PATIENCE_SECONDS", 3)
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 2)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ class TestTheEngine:
 
     async def test_where_nobody_works_that_is_told(self, tmp_path, quick):
         async with engine.PartsEngine(tmp_path / "parts") as one:
-            with pytest.raises(Fatal, match=f"nobody has worked at {tmp_path}/parts for 3 seconds: start `work "):
+            with pytest.raises(Fatal, match=f"nobody has worked at {tmp_path}/parts for 2 seconds: start `work "):
                 await one.submit(b"")
             with pytest.raises(Fatal, match="nobody has worked"):
                 await one.submit(b"")

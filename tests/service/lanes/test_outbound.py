@@ -81,7 +81,9 @@ def told_twice(plant, *options):
     return first, told(plant, *options)
 
 
-@pytest.mark.parametrize("kind", ["ready", "erp_json", "csv_folder"])
+@pytest.mark.parametrize(
+    "kind", ["erp_json", *(pytest.param(one, marks=pytest.mark.slow) for one in ("ready", "csv_folder"))]
+)
 def test_a_run_with_lanes_tells_what_a_run_without_does(plant, monkeypatch, kind):
     monkeypatch.setattr(source, "GROUP", 7)
     if kind != "ready":

@@ -91,7 +91,7 @@ class PartsEngine(Engine):
                     nobody = f"nobody has worked at {self._directory} for {PATIENCE_SECONDS} seconds"
                     self._end(Fatal(f"{nobody}: start `work {self._directory}`, then run again", see=See.WORKERS))
                     return
-        except OSError as error:
+        except Exception as error:  # whatever it is, nobody may wait for ever
             self._end(self._gone(error))
 
     def _end(self, error: Fatal) -> None:
@@ -100,9 +100,10 @@ class PartsEngine(Engine):
             if not answer.done():
                 answer.set_exception(error)
 
-    def _gone(self, error: OSError) -> Fatal:
+    def _gone(self, error: Exception) -> Fatal:
+        why = error.strerror if isinstance(error, OSError) else type(error).__name__
         return Fatal(
-            f"the folder of parts {self._directory} cannot be used any more ({error.strerror}): nothing is lost, "
+            f"the folder of parts {self._directory} cannot be used any more ({why}): nothing is lost, "
             "run again when it is back",
             see=See.WORKERS,
         )

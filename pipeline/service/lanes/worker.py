@@ -15,9 +15,8 @@ from pipeline.service.lanes.parts import BEAT_SECONDS, WorkerAtParts
 __all__ = ["Worker"]
 
 SOON_SECONDS: Final = 0.05
-"""How long it waits for the next errand of a run that is there."""
+"""How soon it looks again where there was nothing to do; the longer there is nothing, the later."""
 LATER_SECONDS: Final = 1
-"""How long it waits for a run."""
 
 
 class Worker:
@@ -56,7 +55,7 @@ class Worker:
             self._place.close()
 
     def _worked(self) -> int:
-        count, last = 0, time.monotonic()
+        count, last, pause = 0, time.monotonic(), SOON_SECONDS
         while not self._stopping.is_set():
             runs = self._place.runs()
             if runs:
@@ -67,8 +66,9 @@ class Worker:
                     break
             done = sum(self._all_of(run) for run in runs)
             count += done
+            pause = SOON_SECONDS if done else min(2 * pause, LATER_SECONDS)
             if not done:
-                self._stopping.wait(SOON_SECONDS if runs else LATER_SECONDS)
+                self._stopping.wait(pause)
         return count
 
     def _all_of(self, run: Path) -> int:

@@ -202,6 +202,15 @@ class TestTheEngine:
                 with pytest.raises(Fatal, match="cannot be used any more"):
                     await submitted
 
+    async def test_what_nobody_expects_there_keeps_nobody_waiting(self, tmp_path):
+        async with engine.PartsEngine(tmp_path / "parts") as one:
+            answer = asyncio.ensure_future(one.submit(b""))
+            await until_there(tmp_path)
+            [folder] = (tmp_path / "parts").glob("*.run")
+            (folder / "mine.answer").touch()
+            with pytest.raises(Fatal, match=r"cannot be used any more \(ValueError\)"):
+                await answer
+
     @pytest.mark.parametrize("url", ["parts://", "parts://here", "parts://./here"])
     def test_an_address_that_is_no_whole_path_is_told(self, url):
         with pytest.raises(WrongSettings, match="expected parts:///FOLDER"):

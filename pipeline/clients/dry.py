@@ -18,22 +18,25 @@ __all__ = ["DryClient", "DryState"]
 
 
 class DryState(Scratch):
-    """A folder to remember in, at ``path``: while this is open, a copy of ``original``; afterwards gone."""
+    """A folder to remember in, ``copy``: while this is open, a copy of ``original``; afterwards gone."""
 
     def __init__(self, original: Path) -> None:
         super().__init__()
+        self.copy = self.path / "state"
         self._original = original
 
     def __enter__(self) -> Self:
         super().__enter__()
         try:
             if self._original.is_dir():
-                shutil.copytree(self._original, self.path, dirs_exist_ok=True)
+                shutil.copytree(self._original, self.copy)
+            else:
+                self.copy.mkdir()
         except (OSError, shutil.Error) as error:
             self.__exit__(None, None, None)
             why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
             raise Fatal(
-                f"{self._original} cannot be copied to {self.path} ({why}), as a run that changes nothing needs; make "
+                f"{self._original} cannot be copied to {self.copy} ({why}), as a run that changes nothing needs; make "
                 "room or set the permissions right, then run again",
                 see=See.FILES,
             ) from error

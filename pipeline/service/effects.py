@@ -109,12 +109,12 @@ class Dry(Effects):
         with ExitStack() as opened:
             for state in self._states:
                 opened.enter_context(state)
-            yield mongo_dir if mongo_dir.is_dir() else opened.enter_context(Scratch()).path
+            yield mongo_dir if _is_there(mongo_dir) else opened.enter_context(Scratch()).path
 
     def state_dir(self, folder: Path) -> Path:
         """A copy."""
         self._states.append(DryState(folder))
-        return self._states[-1].path
+        return self._states[-1].copy
 
     def client(self, client: Connector) -> Connector:
         """A client that is told nothing."""
@@ -174,3 +174,13 @@ class NotedLetters(DeadLetters):
 
     async def resolve(self, delivered: Sequence[Envelope[Any]]) -> None:
         """Nothing is closed."""
+
+
+def _is_there(mongo_dir: Path) -> bool:
+    try:
+        return mongo_dir.is_dir()
+    except OSError as error:  # taken for missing, it would be shown as empty
+        raise Fatal(
+            f"{mongo_dir} (DATA_MONGO_DIR) cannot be looked at: {error.strerror}; set it right, then run again",
+            see=See.FILES,
+        ) from error

@@ -50,7 +50,7 @@ class ClientUnderTest(Struct, frozen=True, kw_only=True):
                 layout=next(iter(self.layouts), None),
                 layouts=self.layouts,
                 options={**options, **self.options},
-                state_dir=copy.path if dry else folder / "state",
+                state_dir=copy.copy if dry else folder / "state",
                 secret=self.secrets.get,
             )
             client = self.connect(settings)

@@ -1,6 +1,7 @@
 """A plan names exactly what the run then does, and writes nothing: not a file, not a document, not an index."""
 
 import asyncio
+import errno
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -118,6 +119,15 @@ def test_what_would_stop_the_run_stops_the_plan(plant):
     plant.orders.insert_one({"number": 1})
     with pytest.raises(Fatal, match="same number"):
         plan_of(config)
+
+
+def test_a_database_that_cannot_be_looked_at_is_not_shown_as_empty(tmp_path, monkeypatch):
+    def unreadable(self):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.is_dir", unreadable)
+    with pytest.raises(Fatal, match="cannot be looked at: Input/output error"), Dry().begun(tmp_path / "mongo"):
+        pass
 
 
 def test_an_order_that_comes_many_times_is_followed_through_batches(plant):

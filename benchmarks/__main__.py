@@ -1,8 +1,9 @@
 """The whole suite: ``python -m benchmarks [--scale 1] [--rounds 3] [--only NAME] [--into FOLDER] [--pathway PYTHON]``.
 
 Prints a table of everything and one of the goals; writes both as ``performance.json`` and draws ``performance.png``
-into ``--into`` (with matplotlib). Runs on an embedded MongoDB of its own, in the folder for temporary files (TMPDIR),
-for about an hour; ``--scale 0.01`` is a look of two minutes that proves nothing.
+into ``--into`` (with matplotlib). With ``--only`` the other experiments stay there as they were, and nothing is drawn.
+Runs on an embedded MongoDB of its own, in the folder for temporary files (TMPDIR), for about an hour; ``--scale 0.01``
+is a look of two minutes that proves nothing.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from pymongo import MongoClient
 
 from benchmarks.report import Machine, Report, tables
@@ -45,11 +47,14 @@ def main() -> None:
         machine = Machine.here(mongod, Path(folder), options.pathway)
         results = suite.run(lambda text: print(text, file=sys.stderr, flush=True), options.only)
     report = Report(machine, options.scale, results)
-    print(tables(report))
     if options.into:
-        report.write(options.into / "performance.json")
+        path = options.into / "performance.json"
+        if options.only and path.exists():
+            report = report.beside(msgspec.json.decode(path.read_bytes(), type=Report))
+        report.write(path)
         if not options.only and find_spec("matplotlib"):
             import_module("benchmarks.plot").plot(report, options.into / "performance.png")
+    print(tables(report))
 
 
 if __name__ == "__main__":

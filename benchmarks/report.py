@@ -59,6 +59,11 @@ class Report(Struct):
     scale: float
     results: Results
 
+    def beside(self, other: "Report") -> "Report":
+        """This, and what ``other`` has of experiments that are not in it."""
+        done = {**other.results.done, **self.results.done}
+        return Report(self.machine, self.scale, Results(done, self.results.starting or other.results.starting))
+
     def write(self, path: Path) -> None:
         """As JSON."""
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")

@@ -215,6 +215,14 @@ def test_what_is_measured_is_told(mongo_uri, tmp_path):
     assert [goal.work for goal in reached(results)] == ["idle run, a file unread"]
 
 
+def test_what_is_measured_again_replaces_what_was_and_the_rest_stays():
+    machine = msgspec.json.decode((DOCS / "performance.json").read_bytes(), type=Report).machine
+    once, again = [Done(orders=1, seconds=1, cpu_seconds=1, peak_mb=1)], []
+    before = Report(machine, 1, Results({"a": {"x": once}, "b": {"y": once}}, {"start": 1.0}))
+    after = Report(machine, 1, Results({"b": {"y": again}})).beside(before)
+    assert after.results == Results({"a": {"x": once}, "b": {"y": again}}, {"start": 1.0})
+
+
 def test_the_documents_show_what_was_measured():
     report = msgspec.json.decode((DOCS / "performance.json").read_bytes(), type=Report)
     said = (DOCS / "performance.md").read_text()

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks.goals import Reached, reached
 from benchmarks.sides import pathway_version
@@ -60,9 +61,10 @@ class Report(Struct):
     results: Results
 
     def beside(self, other: "Report") -> "Report":
-        """This, and what ``other`` has of experiments that are not in it."""
+        """This, and what ``other`` has of experiments that are not in it, with the versions that it names."""
+        machine = replace(self.machine, packages={**other.machine.packages, **self.machine.packages})
         done = {**other.results.done, **self.results.done}
-        return Report(self.machine, self.scale, Results(done, self.results.starting or other.results.starting))
+        return Report(machine, self.scale, Results(done, self.results.starting or other.results.starting))
 
     def write(self, path: Path) -> None:
         """As JSON."""

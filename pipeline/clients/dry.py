@@ -30,6 +30,8 @@ class DryState(Scratch):
         try:
             if self._original.is_dir():
                 shutil.copytree(self._original, self.copy)
+            else:
+                self.copy.mkdir()
         except (OSError, shutil.Error) as error:
             self.__exit__(None, None, None)
             why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror

@@ -40,11 +40,7 @@ SPARED: Final[Mapping[tuple[str, str, str], str]] = {
     ("cli/clients.py", "_write", "remove_leftovers(...)"): "removes what a kill of the flow new-client left",
     ("cli/mending.py", "_moved", "path.chmod(...)"): "only where a letter cannot be saved: tests/faults has that",
     ("cli/mending.py", "_moved", "path.rename(...)"): "only where a letter cannot be saved: tests/faults has that",
-    (
-        "clients/dry.py",
-        "__enter__",
-        "self.copy.mkdir(...)",
-    ): "only where nothing is remembered, in a folder for a while",
+    ("clients/dry.py", "__enter__", "self.copy.mkdir(...)"): "only where nothing is remembered yet, and for a while",
     ("disk.py", "append_lines", "os.ftruncate(...)"): "only where the disk is full: tests/faults has that",
     ("cli/demo.py", "demo", "_enter(...)"): "samples, and nobody's orders: the folder is removed, and made again",
     ("cli/demo.py", "_enter", "folder.mkdir(...)"): "the same",

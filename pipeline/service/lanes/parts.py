@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -185,10 +185,9 @@ def _touched(path: Path) -> float:
 
 def _silent(directory: Path, now: float) -> Iterator[Path]:
     """The runs and workers that have said nothing for long."""
-    alive: Mapping[str, str] = {RUN: ALIVE, WORKER: ""}
     for path in [*directory.glob(f"*{RUN}"), *directory.glob(f"*{WORKER}")]:
+        said = path / ALIVE
         with suppress(FileNotFoundError):
-            said = path / alive[path.suffix]
             if now - (said if said.exists() else path).stat().st_mtime > PATIENCE_SECONDS:
                 yield path
 

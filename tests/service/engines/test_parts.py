@@ -16,6 +16,7 @@ from pipeline.service.engines import parts as engine
 from pipeline.service.lanes import parts
 from pipeline.service.lanes.engine import Lost
 from pipeline.service.lanes.parts import PartsOfRun, WorkerAtParts
+from pipeline.service.lanes.worker import Worker
 from pipeline.transports.folder import source as folder_source
 from tests.mongo import until
 from tests.service.lanes.compared import clear, documents, fill, letters
@@ -239,6 +240,21 @@ def test_a_worker_ends_by_itself_where_there_is_no_run(plant):
     assert code == 0
     assert "worked at" in err
     assert list((plant.home / "parts").iterdir()) == []
+
+
+def test_what_a_worker_has_in_hand_is_done_before_it_ends(tmp_path, run, monkeypatch):
+    worker = Worker(tmp_path / "parts")
+
+    def told_to_end(body):
+        worker.stop()
+        return body * 2
+
+    monkeypatch.setattr("pipeline.service.lanes.errand.run", told_to_end)
+    for number in (1, 2):
+        run.put(number, b"%d" % number)
+    assert worker.work() == 1
+    assert run.answers() == {1: b"11"}
+    assert run.workers() == 0
 
 
 @pytest.mark.slow

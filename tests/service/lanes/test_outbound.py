@@ -18,33 +18,9 @@ from pipeline.transports.folder.sink import FolderSink
 from tests.mongo import until
 from tests.service.lanes.compared import clear, decisions, everything, lanes_of
 from tests.service.lanes.test_lanes import RECORDS
+from tests.system.test_links import FOLDERS
 
 ORDER = {"status": "created", "createdAt": "2026-10-01T00:00:00Z"}
-
-CLIENTS = """
-[clients.erp]
-kind = "KIND"
-inbound_dir = "data/inbound"
-outbound_dir = "data/outbound"
-ids = "client"
-number = "ERP-{id}"
-layout = "erp"
-
-[layouts.erp]
-id = "no"
-reference = "extRef"
-created_at = "opened"
-title = "text"
-[layouts.erp.status]
-at = "state"
-[layouts.erp.status.words]
-OPN = "created"
-APP = "pending"
-WIP = "in_progress"
-HLD = "on_hold"
-CLS = "completed"
-CAN = "cancelled"
-"""
 
 
 def wait(plant, seed, count):
@@ -87,7 +63,7 @@ def told_twice(plant, *options):
 def test_a_run_with_lanes_tells_what_a_run_without_does(plant, monkeypatch, kind):
     monkeypatch.setattr(source, "GROUP", 7)
     if kind != "ready":
-        (plant.home / "clients.toml").write_text(CLIENTS.replace("KIND", kind))
+        (plant.home / "clients.toml").write_text(FOLDERS.format(kind=kind))
         plant.environ["CLIENTS_FILE"] = "clients.toml"
     wait(plant, kind, 60)
     alone = told_twice(plant)
